@@ -1,0 +1,27 @@
+# Language level, warnings and sanitizers for everything below.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+set(FARADAY_SANITIZE "" CACHE STRING "Comma-separated sanitizers for host code, empty for none")
+option(FARADAY_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# -O1 -g1: sanitizer reports keep their lines while a two-core machine still builds in minutes (chosen).
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+
+# Flags for our own code; generated code is compiled without them (see faraday_module).
+add_library(faraday_flags INTERFACE)
+target_compile_options(faraday_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror)
+target_include_directories(faraday_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/libs)
+if(FARADAY_SANITIZE)
+  target_compile_options(faraday_flags INTERFACE
+    -fsanitize=${FARADAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${FARADAY_SANITIZE})
+endif()

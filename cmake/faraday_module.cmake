@@ -1,0 +1,31 @@
+# faraday_module(NAME SOURCES ... DEPS ... [TESTS ...] [TEST_DEPS ...])
+#   A static library NAME from SOURCES, linked to DEPS, and one gtest program NAME_test from TESTS
+#   (each TEST case becomes a ctest entry named NAME.<Suite>.<Case>). A module without SOURCES is header-only.
+# faraday_program(NAME SOURCES ... DEPS ...)
+#   An executable NAME in <build>/bin, where the demo and the process tests look for it.
+function(faraday_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE faraday_flags)
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/libs)
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${ARG_DEPS})
+    target_include_directories(${name} INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/libs)
+  endif()
+  if(ARG_TESTS AND BUILD_TESTING AND NOT CMAKE_SYSTEM_NAME STREQUAL "Generic")
+    add_executable(${name}_test ${ARG_TESTS})
+    target_link_libraries(${name}_test PRIVATE ${name} ${ARG_TEST_DEPS} faraday_flags GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE FARADAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
+      PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
+endfunction()
+
+function(faraday_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} faraday_flags)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()

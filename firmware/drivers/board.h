@@ -1,0 +1,78 @@
+// What RackApp needs of a board, as concepts, and the wiring table that says where each slot's parts are.
+// Freestanding. A board is any type with these members; boards/<name>/board.h implements one.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/status.h"
+#include "link/messages.h"
+
+namespace faraday::firmware {
+
+// One I2C bus, master only, 7-bit addresses. Every call is bounded in time (a few ms at worst).
+// Errors: kUnavailable the address does not acknowledge, kDeadlineExceeded the bus is stuck.
+template <typename T>
+concept I2cBus = requires(T bus, uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
+  { bus.Write(address, out) } -> std::same_as<Status>;           // START address+W out STOP
+  { bus.WriteRead(address, out, in) } -> std::same_as<Status>;   // START address+W out RESTART address+R in STOP
+};
+
+// The eight outputs of a slot, in the order of the wiring (bit n of an output byte). All active-high here; the
+// wiring says what the pin does. Reset state: all zero.
+enum class Output : uint8_t {
+  kVbus = 0,        // VBUS switch on
+  kDataEnable = 1,  // data lines connected (off: open)
+  kDataSelect = 2,  // 0: host 0, 1: host 1
+  kChargeMode = 3,  // data lines to the charge-port controller
+  kRfRelay = 4,     // coupled (off: isolated)
+  kPowerKey = 5,
+  kVolumeKey = 6,
+  kLed = 7,
+};
+inline constexpr size_t kOutputsPerSlot = 8;
+
+struct ExpanderPin { uint8_t bus; uint8_t address; uint8_t first_pin; };  // PCA9552: 8 pins from first_pin (0 or 8)
+struct ChipAddress { uint8_t bus; uint8_t address; };
+
+struct SlotWiring {
+  ExpanderPin outputs;
+  ChipAddress monitor;      // ADM1272: VBUS voltage and current
+  ChipAddress temperature;  // TMP105: tray air
+  uint8_t relay_sense_input;  // index into Board::ReadInputs(): 1 = the relay rests isolated
+  uint32_t capabilities;    // link::capability bits
+};
+
+// ADM1272 conversion for this board's shunt (see drivers/adm1272.h for the datasheet's formula).
+struct MonitorScale { uint32_t shunt_microohm; };
+
+template <typename T>
+concept Board = requires(T board, std::span<uint8_t> in, std::span<const uint8_t> out, size_t bus, bool level,
+                         uint32_t at) {
+  { board.Name() } -> std::convertible_to<const char*>;
+  { board.Slots() } -> std::convertible_to<std::span<const SlotWiring>>;
+  { board.Scale() } -> std::convertible_to<MonitorScale>;
+  // Free-running hardware time, wraps after 49 days.
+  { board.NowMs() } -> std::same_as<uint32_t>;
+  // Bytes of the line; neither blocks, both return how many were moved.
+  { board.UartRead(in) } -> std::same_as<size_t>;
+  { board.UartWrite(out) } -> std::same_as<size_t>;
+  // Digital inputs: relay senses, then rack inputs; index as in the wiring. 64 bits.
+  { board.ReadInputs() } -> std::same_as<uint64_t>;
+  // The one pin that resets every expander and cuts the relay coils. true: everything in the reset state.
+  { board.SetStopPin(level) };
+  { board.FeedWatchdog() };
+  { board.BootCause() } -> std::same_as<link::BootReason>;
+  // Random, not 0, different at each boot.
+  { board.NewSession() } -> std::same_as<uint32_t>;
+  // Non-volatile bytes (EEPROM, at least 1 KiB). kUnavailable: part missing or read-only.
+  { board.NvmRead(at, in) } -> std::same_as<Status>;
+  { board.NvmWrite(at, out) } -> std::same_as<Status>;
+  // An I2C bus by number.
+  { board.Bus(bus).Write(uint8_t{}, out) } -> std::same_as<Status>;
+};
+
+}  // namespace faraday::firmware

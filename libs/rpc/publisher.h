@@ -1,0 +1,61 @@
+// Events out and in. Topics end in "/", seq counts per topic, publisher_run tells restarts, a tick each second lists
+// the topics changed in the last 10 s with their last seq, so that a subscriber knows what it lacks.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "evloop/loop.h"
+#include "faraday/v1/envelope.pb.h"
+#include "faraday/v1/event.pb.h"
+
+namespace faraday::rpc {
+
+class Publisher {
+ public:
+  // Binds an XPUB socket. Errors as Server::Bind.
+  static Result<std::unique_ptr<Publisher>> Bind(evloop::Loop& loop, zmq::context_t& context,
+                                                 const std::string& endpoint);
+  ~Publisher();
+
+  // Fills topic, seq, publisher_run and utc_ms, sends; never blocks (a slow subscriber loses events and sees the gap).
+  // REQUIRES: topic ends in "/".
+  void Publish(const std::string& topic, v1::Event event);
+  // What a Snapshot call answers.
+  v1::SnapshotResult Snapshot() const;
+  const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  Publisher(evloop::Loop& loop, zmq::socket_t socket);
+  void Tick();
+
+  evloop::Loop& loop_;
+  zmq::socket_t socket_;
+  std::string endpoint_;
+  std::string run_;
+  evloop::Handle ticker_ = 0;
+  struct Topic { uint64_t seq = 0; BootTime changed; };
+  std::map<std::string, Topic> topics_;
+};
+
+// Subscribes to `topics` (prefixes; "" is everything) and calls back in the loop for each event.
+class Subscriber {
+ public:
+  Subscriber(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, std::vector<std::string> topics,
+             std::function<void(const v1::Event&)> callback);
+  ~Subscriber();
+
+ private:
+  evloop::Loop& loop_;
+  zmq::socket_t socket_;
+  evloop::Handle watch_ = 0;
+  std::function<void(const v1::Event&)> callback_;
+};
+
+}  // namespace faraday::rpc
