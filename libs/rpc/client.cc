@@ -1,0 +1,168 @@
+#include "rpc/client.h"
+
+#include <fmt/format.h>
+#include <zmq.h>
+
+#include <vector>
+
+#include "rpc/server.h"
+
+namespace faraday::rpc {
+namespace {
+
+// A peer that stays silent this long on a heartbeat is gone (chosen; well below a long poll's 10 s).
+constexpr int kHeartbeatMs = 2000;
+constexpr int kHeartbeatTimeoutMs = 6000;
+
+Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint) {
+  try {
+    zmq::socket_t socket(context, zmq::socket_type::dealer);
+    socket.set(zmq::sockopt::linger, 0);
+    socket.set(zmq::sockopt::sndhwm, 1000);
+    socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
+    socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
+    socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
+    socket.set(zmq::sockopt::reconnect_ivl, 50);
+    socket.set(zmq::sockopt::reconnect_ivl_max, 1000);
+    socket.connect(endpoint);
+    return socket;
+  } catch (const zmq::error_t& error) {
+    return Status(Code::kInvalidArgument, fmt::format("'{}' is no endpoint: {}", endpoint, error.what()));
+  }
+}
+
+bool SendRequest(zmq::socket_t& socket, const v1::Request& request) {
+  zmq::message_t body(request.ByteSizeLong());
+  request.SerializeToArray(body.data(), static_cast<int>(body.size()));
+  try {
+    return socket.send(body, zmq::send_flags::dontwait).has_value();
+  } catch (const zmq::error_t&) {
+    return false;
+  }
+}
+
+Status NoAnswer(const std::string& endpoint, Milliseconds timeout) {
+  return {Code::kDeadlineExceeded,
+          fmt::format("no answer from {} within {} ms; is it running? Whether the call took effect is unknown",
+                      endpoint, timeout.count())};
+}
+
+}  // namespace
+
+// ---- Channel ----
+
+Channel::Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoint, v1::Caller caller)
+    : loop_(loop), context_(context), endpoint_(std::move(endpoint)), caller_(std::move(caller)) {}
+
+Channel::~Channel() {
+  loop_.Remove(watch_);
+  for (const auto& [id, waiting] : waiting_) loop_.Remove(waiting.timer);
+}
+
+void Channel::Connect() {
+  auto socket = ConnectDealer(context_, endpoint_);
+  if (!socket.ok()) return;
+  socket_ = std::make_unique<zmq::socket_t>(std::move(*socket));
+  watch_ = loop_.AddSocket("call " + endpoint_, socket_->handle(), [this] { OnReadable(); });
+}
+
+void Channel::Call(v1::Request request, Milliseconds timeout, Done done) {
+  if (!socket_) Connect();
+  const uint64_t id = next_id_++;
+  request.set_id(id);
+  request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
+  if (!request.has_caller()) *request.mutable_caller() = caller_;
+  const auto timer = loop_.AddTimer("deadline " + endpoint_, BootClock::now() + timeout,
+                                    [this, timeout] { Close(NoAnswer(endpoint_, timeout)); });
+  waiting_[id] = {std::move(done), timer};
+  if (!socket_ || !SendRequest(*socket_, request)) {
+    loop_.Remove(timer);
+    waiting_[id].timer = loop_.AddTimer("unsent " + endpoint_, BootClock::now(), [this, id] {
+      Finish(id, Status(Code::kUnavailable, fmt::format("cannot send to {}: its queue is full or the endpoint is bad",
+                                                        endpoint_)));
+    });
+  }
+}
+
+void Channel::Close(const Status& why) {
+  loop_.Remove(watch_);
+  watch_ = 0;
+  socket_.reset();
+  auto waiting = std::move(waiting_);
+  waiting_.clear();
+  for (auto& [id, call] : waiting) loop_.Remove(call.timer);
+  for (auto& [id, call] : waiting) {
+    // Each in its own turn: a callback may destroy this channel.
+    loop_.AddTimer("lost " + endpoint_, loop_.now(), [done = std::move(call.done), why] { done(why); });
+  }
+}
+
+void Channel::OnReadable() {
+  for (int i = 0; i < 64 && socket_; ++i) {
+    zmq::message_t body;
+    try {
+      if (!socket_->recv(body, zmq::recv_flags::dontwait)) return;
+    } catch (const zmq::error_t&) {
+      return;
+    }
+    if (body.more()) continue;
+    v1::Reply reply;
+    if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size()))) continue;
+    const auto id = reply.id();
+    Finish(id, std::move(reply));
+    return;  // the callback may have destroyed this channel; the loop calls again while there is more
+  }
+}
+
+void Channel::Finish(uint64_t id, Result<v1::Reply> reply) {
+  const auto found = waiting_.find(id);
+  if (found == waiting_.end()) return;
+  const auto done = std::move(found->second.done);
+  loop_.Remove(found->second.timer);
+  waiting_.erase(found);
+  done(std::move(reply));
+}
+
+// ---- blocking ----
+
+BlockingClient::BlockingClient(zmq::context_t& context, std::string endpoint, v1::Caller caller)
+    : context_(context), endpoint_(std::move(endpoint)), caller_(std::move(caller)) {}
+
+BlockingClient::~BlockingClient() = default;
+
+Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout) {
+  if (!socket_) {
+    FARADAY_TRY_ASSIGN(auto socket, ConnectDealer(context_, endpoint_));
+    socket_ = std::make_unique<zmq::socket_t>(std::move(socket));
+  }
+  const uint64_t id = next_id_++;
+  request.set_id(id);
+  request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
+  if (!request.has_caller()) *request.mutable_caller() = caller_;
+  if (!SendRequest(*socket_, request)) {
+    socket_.reset();
+    return Status(Code::kUnavailable, fmt::format("cannot send to {}", endpoint_));
+  }
+  const auto end = BootClock::now() + timeout;
+  for (;;) {
+    const auto left = end - BootClock::now();
+    zmq_pollitem_t item = {socket_->handle(), 0, ZMQ_POLLIN, 0};
+    if (left.count() <= 0 || zmq_poll(&item, 1, static_cast<long>(left.count())) < 0) break;
+    zmq::message_t body;
+    if (!socket_->recv(body, zmq::recv_flags::dontwait)) continue;
+    v1::Reply reply;
+    if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.id() != id) continue;
+    FARADAY_TRY(GetStatus(reply));
+    return reply;
+  }
+  socket_.reset();  // nothing old is delivered later
+  return NoAnswer(endpoint_, timeout);
+}
+
+Result<v1::Reply> CallOnce(zmq::context_t& context, const std::string& endpoint, v1::Request request,
+                           Milliseconds timeout) {
+  BlockingClient client(context, endpoint, v1::Caller());
+  return client.Call(std::move(request), timeout);
+}
+
+}  // namespace faraday::rpc

@@ -1,0 +1,108 @@
+#include "rpc/publisher.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "base/check.h"
+#include "rpc/server.h"
+
+namespace faraday::rpc {
+namespace {
+
+constexpr Milliseconds kTick{1000};
+constexpr Milliseconds kRecent{10'000};
+
+std::string NewRun() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop, zmq::context_t& context,
+                                                   const std::string& endpoint) {
+  FARADAY_TRY(CheckLoopback(endpoint));
+  try {
+    zmq::socket_t socket(context, zmq::socket_type::xpub);
+    socket.set(zmq::sockopt::linger, 0);
+    socket.set(zmq::sockopt::sndhwm, 10'000);
+    socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
+    socket.bind(endpoint);
+    return std::unique_ptr<Publisher>(new Publisher(loop, std::move(socket)));
+  } catch (const zmq::error_t& error) {
+    const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
+    return Status(code, fmt::format("cannot publish on '{}': {}", endpoint, error.what()));
+  }
+}
+
+Publisher::Publisher(evloop::Loop& loop, zmq::socket_t socket)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
+      run_(NewRun()),
+      ticker_(loop_.AddPeriodic("events tick", kTick, [this] { Tick(); })) {}
+
+Publisher::~Publisher() { loop_.Remove(ticker_); }
+
+void Publisher::Publish(const std::string& topic, v1::Event event) {
+  FARADAY_CHECK(!topic.empty() && topic.back() == '/');
+  auto& state = topics_[topic];
+  ++state.seq;
+  state.changed = loop_.now();
+  event.set_topic(topic);
+  event.set_seq(state.seq);
+  event.set_publisher_run(run_);
+  event.set_utc_ms(UtcNow().since_epoch.count());
+  const std::string body = event.SerializeAsString();
+  if (socket_.send(zmq::buffer(topic), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+    [[maybe_unused]] const auto sent = socket_.send(zmq::buffer(body), zmq::send_flags::dontwait);
+  }
+}
+
+v1::SnapshotResult Publisher::Snapshot() const {
+  v1::SnapshotResult snapshot;
+  snapshot.set_publisher_run(run_);
+  snapshot.set_events_endpoint(endpoint_);
+  for (const auto& [topic, state] : topics_) (*snapshot.mutable_last_seq())[topic] = state.seq;
+  return snapshot;
+}
+
+void Publisher::Tick() {
+  // XPUB hands over subscriptions as messages; nobody here needs them, but unread they pile up.
+  zmq::message_t subscription;
+  while (socket_.recv(subscription, zmq::recv_flags::dontwait)) {
+  }
+  v1::Event event;
+  auto* last_seq = event.mutable_tick()->mutable_last_seq();
+  for (const auto& [topic, state] : topics_) {
+    if (topic != "tick/" && loop_.now() - state.changed <= kRecent) (*last_seq)[topic] = state.seq;
+  }
+  event.set_kind("tick");
+  Publish("tick/", std::move(event));
+}
+
+Subscriber::Subscriber(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint,
+                       std::vector<std::string> topics, std::function<void(const v1::Event&)> callback)
+    : loop_(loop), socket_(context, zmq::socket_type::sub), callback_(std::move(callback)) {
+  socket_.set(zmq::sockopt::linger, 0);
+  socket_.set(zmq::sockopt::rcvhwm, 10'000);
+  socket_.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
+  socket_.set(zmq::sockopt::reconnect_ivl, 50);
+  socket_.set(zmq::sockopt::reconnect_ivl_max, 1000);
+  for (const auto& topic : topics) socket_.set(zmq::sockopt::subscribe, topic);
+  socket_.connect(endpoint);
+  watch_ = loop_.AddSocket("events " + endpoint, socket_.handle(), [this] {
+    zmq::message_t topic;
+    zmq::message_t body;
+    if (!socket_.recv(topic, zmq::recv_flags::dontwait) || !topic.more()) return;
+    if (!socket_.recv(body, zmq::recv_flags::dontwait)) return;
+    v1::Event event;
+    if (event.ParseFromArray(body.data(), static_cast<int>(body.size()))) callback_(event);
+  });
+}
+
+Subscriber::~Subscriber() { loop_.Remove(watch_); }
+
+}  // namespace faraday::rpc
