@@ -2,7 +2,9 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_SYSTEM_NAME STREQUAL "Generic")
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+endif()
 
 set(FARADAY_SANITIZE "" CACHE STRING "Comma-separated sanitizers for host code, empty for none")
 option(FARADAY_FUZZ "Build the libFuzzer targets (needs clang)" OFF)

@@ -1,0 +1,78 @@
+#include "firmware/boards/ast1030/board.h"
+
+#include "firmware/boards/ast1030/registers.h"
+#include "firmware/boards/ast1030/start.h"
+
+namespace faraday::firmware::ast1030 {
+namespace {
+
+// GPIO banks are grouped by four; each group has a data and a direction register (1: output).
+constexpr uintptr_t kDataAbcd = kGpio + 0x00;
+constexpr uintptr_t kDirectionAbcd = kGpio + 0x04;
+constexpr uintptr_t kDataEfgh = kGpio + 0x20;
+constexpr uintptr_t kDirectionEfgh = kGpio + 0x24;
+constexpr uintptr_t kDataMnop = kGpio + 0x78;
+constexpr uintptr_t kDirectionMnop = kGpio + 0x7C;
+constexpr uint32_t kStopPin = 1U << 0;  // M0
+
+// Long against the slowest pass (a full scan and one EEPROM page: below 50 ms), and against an emulator that its host
+// starves, whose watchdog keeps counting.
+constexpr uint32_t kWatchdogUs = 2'000'000;
+
+void StartWatchdog() {
+  WriteRegister(kWatchdog + 0x04, kWatchdogUs);
+  WriteRegister(kWatchdog + 0x08, 0x4755);
+  WriteRegister(kWatchdog + 0x0C, 0x13);  // 1 MHz clock, reset the system, enable
+}
+
+void StartTick() {
+  WriteRegister(kSysTick + 0x04, kCoreHz / 1000 - 1);
+  WriteRegister(kSysTick + 0x08, 0);
+  WriteRegister(kSysTick + 0x00, 0x7);  // core clock, interrupt, enable
+}
+
+// Murmur3's finaliser: every input bit reaches every output bit.
+uint32_t Mix(uint32_t x) {
+  x = (x ^ (x >> 16)) * 0x85EBCA6BU;
+  x = (x ^ (x >> 13)) * 0xC2B2AE35U;
+  return x ^ (x >> 16);
+}
+
+}  // namespace
+
+void Ast1030::Start() {
+  StartWatchdog();
+  boot_cause_ = OpenBootRecord(TheBootRecord());
+  timer_.Start();
+  ClearBits(kDirectionAbcd, 0xFFFFFFFF);
+  ClearBits(kDirectionEfgh, 0xFFFFFFFF);
+  SetStopPin(true);
+  for (const uint8_t bus : kBusesInUse) Bus(bus).Start();
+  uart_.Start();
+  StartTick();
+}
+
+uint64_t Ast1030::ReadInputs() const {
+  return static_cast<uint64_t>(ReadRegister(kDataEfgh)) << kFirstRackInput | ReadRegister(kDataAbcd);
+}
+
+void Ast1030::SetStopPin(bool stop) {
+  if (stop) {
+    ClearBits(kDataMnop, kStopPin);
+  } else {
+    SetBits(kDataMnop, kStopPin);
+  }
+  SetBits(kDirectionMnop, kStopPin);
+}
+
+void Ast1030::FeedWatchdog() { WriteRegister(kWatchdog + 0x08, 0x4755); }
+
+uint32_t Ast1030::NewSession() {
+  // The boot count and the time make two boots differ even where the random source should fail.
+  const uint32_t session = Mix(ReadRegister(kScuRandom) ^ Mix(Timer::Micros()) ^ TheBootRecord().boots << 24);
+  return session == 0 ? 1 : session;
+}
+
+uint32_t Ast1030::StackHighWaterBytes() const { return ast1030::StackHighWaterBytes(); }
+
+}  // namespace faraday::firmware::ast1030
