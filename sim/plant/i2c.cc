@@ -1,0 +1,49 @@
+#include "sim/plant/i2c.h"
+
+#include "base/check.h"
+#include "base/result.h"
+
+namespace faraday::sim {
+
+void I2cBus::Attach(uint8_t address, I2cChip& chip) {
+  FARADAY_CHECK(address < chips_.size() && chips_[address] == nullptr);
+  chips_[address] = &chip;
+}
+
+void I2cBus::SetMissing(uint8_t address, bool missing) {
+  FARADAY_CHECK(address < missing_.size());
+  missing_[address] = missing;
+}
+
+Status I2cBus::Find(uint8_t address, I2cChip*& chip) {
+  ++transfers_;
+  if (stuck_) return {Code::kDeadlineExceeded, "bus stuck"};
+  if (address >= chips_.size() || chips_[address] == nullptr || missing_[address]) {
+    return {Code::kUnavailable, "no acknowledge"};
+  }
+  chip = chips_[address];
+  return OkStatus();
+}
+
+Status I2cBus::Write(uint8_t address, std::span<const uint8_t> out) {
+  I2cChip* chip = nullptr;
+  FARADAY_TRY(Find(address, chip));
+  chip->OnWrite(out);
+  return OkStatus();
+}
+
+Status I2cBus::WriteRead(uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
+  I2cChip* chip = nullptr;
+  FARADAY_TRY(Find(address, chip));
+  chip->OnWrite(out);
+  chip->OnRead(in);
+  return OkStatus();
+}
+
+void I2cBus::Reset() {
+  for (I2cChip* chip : chips_) {
+    if (chip != nullptr) chip->Reset();
+  }
+}
+
+}  // namespace faraday::sim

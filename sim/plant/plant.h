@@ -1,0 +1,43 @@
+// One board's share of the rack: its supply rails, its slots and its rack inputs (door, smoke ...). Advances them in
+// steps of at most 100 ms and is cheap enough to be called each millisecond. Pure: no clock, no chip. One owner, one thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/plant/slot_physics.h"
+
+namespace faraday::sim {
+
+class Plant {
+ public:
+  // `slot_rails`: for each slot the index of its rail.
+  explicit Plant(const std::vector<int>& slot_rails);
+
+  // Lets time pass up to `now_ms` (any free-running counter; the first call sets the start).
+  void AdvanceTo(uint32_t now_ms);
+
+  size_t slots() const { return slots_.size(); }
+  // `index` counts from 0. REQUIRES: index < slots().
+  SlotPhysics& slot(size_t index) { return slots_[index]; }
+  const SlotPhysics& slot(size_t index) const { return slots_[index]; }
+  int rail_mv(size_t slot_index) const;
+
+  // Rack inputs as pin levels, bit n is pin n.
+  void SetInput(int pin, bool level);
+  uint32_t inputs() const { return inputs_; }
+  // Relay sense contacts, bit n is slot n + 1: 1 rests isolated.
+  uint32_t relay_senses() const;
+
+ private:
+  void Step(int dt_ms);
+
+  std::vector<SlotPhysics> slots_;
+  std::vector<int> slot_rails_;
+  std::vector<int> rail_mv_;
+  uint32_t inputs_ = 0;
+  uint32_t last_ms_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace faraday::sim
