@@ -1,0 +1,154 @@
+// Every program killed in the middle of a job, the line cut, the MCU reset: a job survives or ends with a stated
+// reason, and a phone never has two holders.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "hil-tests/process/rack_under_test.h"
+
+namespace faraday::hil {
+namespace {
+
+using std::chrono::seconds;
+using Part = RackUnderTest::Part;
+
+constexpr char kSlot[] = "r01/05";
+
+class BadLuckTest : public ::testing::Test {
+ protected:
+  void SetUp() override { rack_.StartAll(); }
+
+  // Starts a job on kSlot that writes "started", waits for `go`, then writes "finished".
+  Program StartJob() {
+    Program cli = rack_.StartCli({"run", "-l", std::string("slot=") + kSlot, "--timeout", "5m", "--out", rack_.folder() + "/out",
+                                  "--", "sh", "-c",
+                                  "echo started; until [ -e " + Go() + " ]; do sleep 0.2; done; adb shell true && echo finished"});
+    EXPECT_TRUE(WaitFor([&] { return cli.out().find("started") != std::string::npos; }, seconds(120))) << cli.err();
+    return cli;
+  }
+  std::string Go() const { return rack_.folder() + "/go"; }
+  void LetItFinish() { WriteFile(Go(), "go"); }
+
+  RackUnderTest rack_;
+};
+
+TEST_F(BadLuckTest, ControllerKilled_LeaseGoesOnAndTheJobPasses) {
+  auto cli = StartJob();
+  const auto before = rack_.Slot(kSlot).lease();
+  ASSERT_EQ(before.purpose(), v1::PURPOSE_JOB);
+  rack_.Kill9(Part::kController);
+  rack_.Start(Part::kController);
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
+    return slot.lease().epoch() == before.epoch() && slot.lease().holder() == before.holder();
+  })) << rack_.Slot(kSlot).DebugString();
+  LetItFinish();
+  const auto output = cli.Finish(seconds(120));
+  EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
+    return slot.allocation() == v1::ALLOCATION_FREE && slot.lease().epoch() > before.epoch();
+  })) << rack_.Slot(kSlot).DebugString();
+}
+
+TEST_F(BadLuckTest, AgentKilled_JobIsAdoptedAndReportedOnce) {
+  auto cli = StartJob();
+  const auto before = rack_.Slot(kSlot).lease();
+  rack_.Kill9(Part::kAgent);
+  rack_.Start(Part::kAgent);
+  LetItFinish();
+  const auto output = cli.Finish(seconds(150));
+  EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
+  EXPECT_NE(output.out.find("finished"), std::string::npos);
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) { return slot.lease().epoch() > before.epoch(); }));
+}
+
+TEST_F(BadLuckTest, LabKilled_JobGoesOnAndIsReportedToTheNextLab) {
+  auto cli = StartJob();
+  rack_.Kill9(Part::kLab);
+  LetItFinish();
+  rack_.Start(Part::kLab);
+  const auto output = cli.Finish(seconds(150));
+  EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
+  EXPECT_NE(output.out.find("finished"), std::string::npos) << output.out;
+}
+
+TEST_F(BadLuckTest, AgentGoneForGood_LeaseRunsOutBeforeAnyoneElseGetsThePhone) {
+  auto cli = StartJob();
+  const auto before = rack_.Slot(kSlot).lease();
+  rack_.Kill9(Part::kAgent);
+  const auto output = cli.Finish(seconds(240));
+  EXPECT_EQ(output.exit_code, 3) << output.out << output.err;
+  const auto after = rack_.Slot(kSlot);
+  EXPECT_GT(after.lease().epoch(), before.epoch());
+  EXPECT_NE(after.data().measured(), v1::DATA_PATH_HOST) << "data stays open until the agent has cleared";
+  EXPECT_NE(after.allocation(), v1::ALLOCATION_FREE);
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) { return slot.health() == v1::HEALTH_SUSPECT; }))
+      << rack_.Slot(kSlot).DebugString();
+  rack_.Start(Part::kAgent);
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
+    return slot.health() == v1::HEALTH_GOOD && slot.allocation() == v1::ALLOCATION_FREE;
+  })) << rack_.Slot(kSlot).DebugString();
+}
+
+TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
+  const auto reserved = rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"});
+  ASSERT_EQ(reserved.exit_code, 0) << reserved.err;
+  ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
+  const auto before = rack_.Slot(kSlot).lease();
+  rack_.Sim("line 0 cut");
+  ASSERT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) { return slot.reason().find("line") != std::string::npos; }))
+      << rack_.Slot(kSlot).DebugString();
+  const auto refused = rack_.Cli({"power", "off", kSlot});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_NE(refused.err.find("line"), std::string::npos) << refused.err;
+  rack_.Sim("line 0 restore");
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
+    return slot.vbus().measured_on() == v1::TRI_STATE_YES && slot.lease().epoch() == before.epoch();
+  })) << rack_.Slot(kSlot).DebugString();
+  EXPECT_EQ(rack_.Cli({"power", "off", kSlot}).exit_code, 0);
+}
+
+TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
+  const auto before = rack_.Slot(kSlot).lease();
+  rack_.Sim("mcu-reset 0");
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
+    return slot.vbus().measured_on() == v1::TRI_STATE_NO && slot.lease().epoch() == before.epoch();
+  })) << rack_.Slot(kSlot).DebugString();
+  EXPECT_TRUE(WaitFor([&] { return rack_.Cli({"power", "on", kSlot}).exit_code == 0; }, seconds(30)));
+  EXPECT_EQ(rack_.Slot(kSlot).vbus().measured_on(), v1::TRI_STATE_YES);
+}
+
+TEST_F(BadLuckTest, ShortOnVbus_TripsAndIsToldInPlainWords) {
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
+  rack_.Sim(std::string("fault ") + kSlot + " short on");
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
+    return slot.trip().find("over-current") != std::string::npos && slot.vbus().measured_on() == v1::TRI_STATE_NO;
+  })) << rack_.Slot(kSlot).DebugString();
+  const auto refused = rack_.Cli({"power", "on", kSlot});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_NE(refused.err.find("over-current"), std::string::npos) << refused.err;
+}
+
+TEST_F(BadLuckTest, RelayStuck_IsAnErrorWithWhatWasMeasured) {
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  rack_.Sim(std::string("fault ") + kSlot + " relay-stuck on");
+  const auto refused = rack_.Cli({"shield", "couple", kSlot});
+  EXPECT_NE(refused.exit_code, 0) << refused.out;
+  EXPECT_NE(refused.err.find("relay"), std::string::npos) << refused.err;
+}
+
+TEST_F(BadLuckTest, SecondController_IsRefusedOrTheOlderOneExits) {
+  // Same state folder: the second one must not even start.
+  auto second = Program({std::string(FARADAY_BIN_DIR) + "/faraday-controller", "--config",
+                         std::string(FARADAY_SOURCE_DIR) + "/rack-configs/r01.yaml"},
+                        rack_.environment(), rack_.folder() + "/second");
+  const auto output = second.Finish(seconds(60));
+  EXPECT_NE(output.exit_code, 0);
+  EXPECT_FALSE(output.err.empty());
+  EXPECT_TRUE(rack_.program(Part::kController).running());
+}
+
+}  // namespace
+}  // namespace faraday::hil

@@ -1,0 +1,62 @@
+// A whole rack as its users run it: the real programs on their production wires, in a folder and on a loopback address
+// of their own. Uses programs, wire and rack-configs only, nothing of their inside.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "faraday/v1/envelope.pb.h"
+#include "hil-tests/process/program.h"
+
+namespace faraday::hil {
+
+class RackUnderTest {
+ public:
+  enum class Part { kSim, kController, kAgent, kLab };
+
+  // Prepares folder and address; starts nothing.
+  RackUnderTest();
+  ~RackUnderTest();  // ends every part; keeps the folder (and says where) when the running test has failed
+
+  // Starts a part and waits until it says it is ready; adds a test failure when it does not.
+  void Start(Part part);
+  void StartAll();
+  void Kill9(Part part);
+  // SIGTERM, then the exit code.
+  int Stop(Part part);
+  Program& program(Part part) { return *programs_.at(part); }
+
+  // Runs the CLI to its end.
+  Output Cli(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(60));
+  // Starts it; the caller waits.
+  Program StartCli(std::vector<std::string> args);
+  // Sends one line to the simulator: "fault r01/07 short on". Returns its answer.
+  std::string Sim(const std::string& line);
+
+  // One call to the controller or lab as `user` with `role`.
+  Result<v1::Reply> CallController(v1::Request request, const std::string& user, const std::string& role);
+  Result<v1::Reply> CallLab(v1::Request request, const std::string& user, const std::string& role);
+  // The slot as the controller sees it; an empty SlotState (and no failure) while it does not answer.
+  v1::SlotState Slot(const std::string& slot);
+  bool WaitForSlot(const std::string& slot, const std::function<bool(const v1::SlotState&)>& condition,
+                   std::chrono::milliseconds limit = std::chrono::seconds(60));
+
+  const std::string& folder() const { return folder_; }
+  const std::string& address() const { return address_; }
+  Environment environment() const;
+
+ private:
+  Result<v1::Reply> Call(const std::string& endpoint, v1::Request request, const std::string& user,
+                         const std::string& role);
+
+  std::string folder_;
+  std::string address_;
+  std::map<Part, std::unique_ptr<Program>> programs_;
+  int commands_ = 0;
+};
+
+}  // namespace faraday::hil
