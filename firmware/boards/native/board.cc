@@ -1,0 +1,106 @@
+#include "firmware/boards/native/board.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/check.h"
+#include "base/result.h"
+
+namespace faraday::firmware {
+namespace {
+
+constexpr uint8_t kEepromBus = 9;
+constexpr uint8_t kEepromAddress = 0x50;
+constexpr size_t kPinsASlot = 8;
+
+// No key actuators: the rack of the examples has none.
+constexpr uint32_t kCapabilities =
+    link::capability::kVbus | link::capability::kDataEnable | link::capability::kDataSelect |
+    link::capability::kChargeMode | link::capability::kRfRelay | link::capability::kLed | link::capability::kMonitor |
+    link::capability::kTemperature | link::capability::kRelaySense;
+
+SlotWiring WiringOf(size_t slot) {
+  const size_t expander = slot / 2;
+  const auto byte = [](size_t value) { return static_cast<uint8_t>(value); };
+  return {.outputs = {.bus = byte(expander < 8 ? 4 : 10), .address = byte(0x60 + expander % 8),
+                      .first_pin = byte(slot % 2 * kPinsASlot)},
+          .monitor = {.bus = byte(2 + slot / 16), .address = byte(0x10 + slot % 16)},
+          .temperature = {.bus = byte(5 + slot / 8), .address = byte(0x48 + slot % 8)},
+          .relay_sense_input = byte(slot),
+          .capabilities = kCapabilities};
+}
+
+std::array<uint8_t, 2> AddressBytes(size_t at) {
+  return {static_cast<uint8_t>(at >> 8), static_cast<uint8_t>(at & 0xFF)};
+}
+
+}  // namespace
+
+NativeBoard::NativeBoard(sim::Plant& plant, SerialLine& line, std::function<uint32_t()> clock)
+    : plant_(plant), line_(line), clock_(std::move(clock)) {
+  FARADAY_CHECK(plant.slots() >= 1 && plant.slots() <= kMaxBoardSlots);
+  for (size_t slot = 0; slot < plant.slots(); ++slot) Wire(slot);
+  buses_[kEepromBus].Attach(kEepromAddress, eeprom_);
+  fed_at_ms_ = clock_();
+}
+
+void NativeBoard::Wire(size_t slot) {
+  const SlotWiring wiring = WiringOf(slot);
+  wiring_.push_back(wiring);
+  if (wiring.outputs.first_pin == 0) {
+    expanders_.push_back(std::make_unique<sim::Pca9552>([this, slot](uint16_t pins) {
+      for (size_t i = 0; i < 2 && slot + i < plant_.slots(); ++i) {
+        plant_.slot(slot + i).SetOutputs(sim::OutputsFromBits(static_cast<uint8_t>(pins >> (kPinsASlot * i))));
+      }
+    }));
+    buses_[wiring.outputs.bus].Attach(wiring.outputs.address, *expanders_.back());
+  }
+  monitors_.push_back(std::make_unique<sim::Adm1272>(kShuntMicroohm, [this, slot] {
+    const sim::SlotPhysics& physics = plant_.slot(slot);
+    return sim::MonitorReading{plant_.rail_mv(slot), physics.vbus_mv(), physics.vbus_ma()};
+  }));
+  buses_[wiring.monitor.bus].Attach(wiring.monitor.address, *monitors_.back());
+  sensors_.push_back(std::make_unique<sim::Tmp105>([this, slot] { return plant_.slot(slot).tray_deci_c(); }));
+  buses_[wiring.temperature.bus].Attach(wiring.temperature.address, *sensors_.back());
+}
+
+void NativeBoard::SetStopPin(bool stop) {
+  if (stop == stopped_) return;
+  stopped_ = stop;
+  for (auto& expander : expanders_) expander->HoldReset(stop);
+}
+
+uint32_t NativeBoard::NewSession() {
+  std::random_device random;
+  uint32_t session = 0;
+  while (session == 0) session = random();
+  return session;
+}
+
+Status NativeBoard::NvmRead(uint32_t at, std::span<uint8_t> in) {
+  if (at > sim::At24::kSize || in.size() > sim::At24::kSize - at) return {Code::kOutOfRange, "beyond the EEPROM"};
+  return buses_[kEepromBus].WriteRead(kEepromAddress, AddressBytes(at), in);
+}
+
+Status NativeBoard::NvmWrite(uint32_t at, std::span<const uint8_t> out) {
+  if (at > sim::At24::kSize || out.size() > sim::At24::kSize - at) return {Code::kOutOfRange, "beyond the EEPROM"};
+  while (!out.empty()) {
+    const size_t count = std::min(out.size(), sim::At24::kPage - at % sim::At24::kPage);
+    std::array<uint8_t, 2 + sim::At24::kPage> transfer{};
+    std::ranges::copy(AddressBytes(at), transfer.begin());
+    std::ranges::copy(out.first(count), transfer.begin() + 2);
+    FARADAY_TRY(buses_[kEepromBus].Write(kEepromAddress, std::span(transfer).first(2 + count)));
+    at += static_cast<uint32_t>(count);
+    out = out.subspan(count);
+  }
+  return OkStatus();
+}
+
+void NativeBoard::Reset(link::BootReason cause) {
+  boot_cause_ = cause;
+  SetStopPin(false);
+  for (sim::I2cBus& bus : buses_) bus.Reset();
+  fed_at_ms_ = clock_();
+}
+
+}  // namespace faraday::firmware

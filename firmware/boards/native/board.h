@@ -1,0 +1,84 @@
+// The native board: a board's hardware as part of a Linux process. Its buses end in the modelled chips of sim/plant at
+// the same addresses as on the ast1030 board, its UART in a SerialLine, its clock in a function (real or a test's).
+// Satisfies the Board concept of drivers/board.h. One thread owns board and plant together.
+//
+//   slots 1-32   outputs  PCA9552  bus 4 and 10, 0x60-0x67, two slots a chip
+//                monitor  ADM1272  bus 2 and 3, 0x10-0x1f, 5 milliohm shunt
+//                tray     TMP105   bus 5 to 8, 0x48-0x4f
+//   memory                AT24C64  bus 9, 0x50
+//   inputs       0-31 relay senses, 32-63 rack inputs
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "firmware/boards/native/serial_line.h"
+#include "firmware/drivers/board.h"
+#include "sim/plant/chips.h"
+#include "sim/plant/i2c.h"
+#include "sim/plant/plant.h"
+
+namespace faraday::firmware {
+
+class NativeBoard {
+ public:
+  static constexpr size_t kBuses = 11;
+  static constexpr size_t kMaxBoardSlots = 32;
+  static constexpr uint32_t kShuntMicroohm = 5000;
+
+  // As many slots as the plant has (1 to 32). `clock` gives free-running milliseconds. Plant and line outlive the board.
+  NativeBoard(sim::Plant& plant, SerialLine& line, std::function<uint32_t()> clock);
+  NativeBoard(const NativeBoard&) = delete;
+  NativeBoard& operator=(const NativeBoard&) = delete;
+
+  // ---- the Board concept: what the firmware sees ----
+  const char* Name() const { return "native"; }
+  std::span<const SlotWiring> Slots() const { return wiring_; }
+  MonitorScale Scale() const { return {kShuntMicroohm}; }
+  uint32_t NowMs() { return clock_(); }
+  size_t UartRead(std::span<uint8_t> in) { return line_.Read(in); }
+  size_t UartWrite(std::span<const uint8_t> out) { return line_.Write(out); }
+  uint64_t ReadInputs() const { return (uint64_t{plant_.inputs()} << 32) | plant_.relay_senses(); }
+  void SetStopPin(bool stop);
+  void FeedWatchdog() { fed_at_ms_ = clock_(); }
+  link::BootReason BootCause() const { return boot_cause_; }
+  uint32_t NewSession();
+  Status NvmRead(uint32_t at, std::span<uint8_t> in);
+  Status NvmWrite(uint32_t at, std::span<const uint8_t> out);
+  // REQUIRES: bus < kBuses.
+  sim::I2cBus& Bus(size_t bus) { return buses_[bus]; }
+
+  // ---- the simulator's side ----
+  // The MCU's reset line: every part but the memory's contents returns to its reset state; the next BootCause is `cause`.
+  // The firmware's objects must be made anew after it.
+  void Reset(link::BootReason cause);
+  bool stopped() const { return stopped_; }
+  uint32_t watchdog_fed_at_ms() const { return fed_at_ms_; }
+  sim::At24& eeprom() { return eeprom_; }
+
+ private:
+  void Wire(size_t slot);
+
+  sim::Plant& plant_;
+  SerialLine& line_;
+  std::function<uint32_t()> clock_;
+  std::vector<SlotWiring> wiring_;
+  std::vector<std::unique_ptr<sim::Pca9552>> expanders_;
+  std::vector<std::unique_ptr<sim::Adm1272>> monitors_;
+  std::vector<std::unique_ptr<sim::Tmp105>> sensors_;
+  sim::At24 eeprom_;
+  std::array<sim::I2cBus, kBuses> buses_;
+  link::BootReason boot_cause_ = link::BootReason::kPowerOn;
+  bool stopped_ = false;
+  uint32_t fed_at_ms_ = 0;
+};
+
+static_assert(Board<NativeBoard>);
+static_assert(I2cBus<sim::I2cBus&>);
+
+}  // namespace faraday::firmware

@@ -1,0 +1,127 @@
+// The native board's wiring: each slot's pins, monitor, sensor and sense input end at that slot of the plant.
+#include "firmware/boards/native/board.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <tuple>
+
+namespace faraday::firmware {
+namespace {
+
+struct NoLine : SerialLine {
+  size_t Read(std::span<uint8_t>) override { return 0; }
+  size_t Write(std::span<const uint8_t> out) override { return out.size(); }
+};
+
+class NativeBoardTest : public ::testing::Test {
+ protected:
+  void WriteOutputs(size_t slot, uint8_t outputs) {
+    const ExpanderPin& at = board_.Slots()[slot].outputs;
+    unsigned fields = 0;
+    for (unsigned pin = 0; pin < 8; ++pin) fields |= ((outputs >> pin) & 1) != 0 ? 0U : 1U << (2 * pin);
+    const uint8_t bytes[] = {static_cast<uint8_t>(0x16 + at.first_pin / 4), static_cast<uint8_t>(fields & 0xFF),
+                             static_cast<uint8_t>(fields >> 8)};
+    ASSERT_TRUE(board_.Bus(at.bus).Write(at.address, bytes).ok());
+  }
+  int ReadVout(size_t slot) {
+    const ChipAddress& at = board_.Slots()[slot].monitor;
+    const uint8_t command = 0x8B;
+    uint8_t word[2] = {};
+    EXPECT_TRUE(board_.Bus(at.bus).WriteRead(at.address, std::span(&command, 1), word).ok());
+    return (word[0] | (word[1] << 8)) * 100'000 / 4062;
+  }
+  void Run(uint32_t ms) { plant_.AdvanceTo(now_ += ms); }
+
+  uint32_t now_ = 0;
+  sim::Plant plant_{std::vector<int>(32, 0)};
+  NoLine line_;
+  NativeBoard board_{plant_, line_, [this] { return now_; }};
+};
+
+TEST_F(NativeBoardTest, Wiring_EveryPartIsUsedOnce) {
+  std::set<std::tuple<int, int, int>> parts;
+  for (const SlotWiring& slot : board_.Slots()) {
+    EXPECT_TRUE(parts.insert({slot.outputs.bus, slot.outputs.address, slot.outputs.first_pin}).second);
+    EXPECT_TRUE(parts.insert({slot.monitor.bus, slot.monitor.address, -1}).second);
+    EXPECT_TRUE(parts.insert({slot.temperature.bus, slot.temperature.address, -1}).second);
+  }
+  EXPECT_EQ(board_.Slots().size(), 32U);
+}
+
+TEST_F(NativeBoardTest, Outputs_ReachTheirOwnSlotAndItsMonitorSees) {
+  Run(0);
+  for (size_t slot = 0; slot < 32; ++slot) {
+    WriteOutputs(slot, 0x01);
+    Run(20);
+    for (size_t other = 0; other < 32; ++other) EXPECT_EQ(plant_.slot(other).outputs().vbus, other == slot) << slot;
+    EXPECT_NEAR(ReadVout(slot), plant_.slot(slot).vbus_mv(), 25);
+    WriteOutputs(slot, 0);
+    Run(500);
+  }
+}
+
+TEST_F(NativeBoardTest, Inputs_RelaySensesBelowRackInputs) {
+  Run(0);
+  EXPECT_EQ(board_.ReadInputs(), 0xFFFF'FFFFULL);
+  plant_.SetInput(1, true);
+  WriteOutputs(4, 0x10);
+  Run(1);
+  EXPECT_EQ(board_.ReadInputs(), 0x2'FFFF'FFEFULL);
+}
+
+TEST_F(NativeBoardTest, StopPin_DropsEveryOutputAndHoldsThem) {
+  Run(0);
+  for (size_t slot = 0; slot < 32; ++slot) WriteOutputs(slot, 0xFF);
+  board_.SetStopPin(true);
+  WriteOutputs(3, 0x01);
+  for (size_t slot = 0; slot < 32; ++slot) EXPECT_EQ(plant_.slot(slot).outputs(), sim::SlotOutputs{}) << slot;
+  board_.SetStopPin(false);
+  WriteOutputs(3, 0x01);
+  EXPECT_TRUE(plant_.slot(3).outputs().vbus);
+}
+
+TEST_F(NativeBoardTest, Reset_DropsOutputsKeepsMemoryAndTellsTheCause) {
+  EXPECT_EQ(board_.BootCause(), link::BootReason::kPowerOn);
+  WriteOutputs(3, 0x01);
+  const uint8_t kept[] = {1, 2, 3};
+  ASSERT_TRUE(board_.NvmWrite(100, kept).ok());
+  board_.Reset(link::BootReason::kWatchdog);
+  EXPECT_FALSE(plant_.slot(3).outputs().vbus);
+  EXPECT_EQ(board_.BootCause(), link::BootReason::kWatchdog);
+  uint8_t read[3] = {};
+  ASSERT_TRUE(board_.NvmRead(100, read).ok());
+  EXPECT_TRUE(std::equal(read, read + 3, kept));
+}
+
+TEST_F(NativeBoardTest, Nvm_CrossesPagesAndKnowsItsEnd) {
+  std::vector<uint8_t> bytes(1000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+  ASSERT_TRUE(board_.NvmWrite(17, bytes).ok());
+  std::vector<uint8_t> read(1000);
+  ASSERT_TRUE(board_.NvmRead(17, read).ok());
+  EXPECT_EQ(read, bytes);
+  EXPECT_EQ(board_.NvmWrite(8000, bytes).code(), Code::kOutOfRange);
+  EXPECT_EQ(board_.NvmRead(0xFFFF'FFFF, read).code(), Code::kOutOfRange);
+}
+
+TEST_F(NativeBoardTest, Nvm_MissingPartIsUnavailable) {
+  board_.Bus(9).SetMissing(0x50, true);
+  uint8_t byte = 0;
+  EXPECT_EQ(board_.NvmRead(0, std::span(&byte, 1)).code(), Code::kUnavailable);
+}
+
+TEST_F(NativeBoardTest, NewSession_IsNeverZeroAndDiffers) {
+  const uint32_t first = board_.NewSession();
+  EXPECT_NE(first, 0U);
+  EXPECT_NE(first, board_.NewSession());
+}
+
+TEST_F(NativeBoardTest, AnOddNumberOfSlotsIsWired) {
+  sim::Plant plant({0, 0, 0});
+  NativeBoard board(plant, line_, [] { return 0U; });
+  EXPECT_EQ(board.Slots().size(), 3U);
+}
+
+}  // namespace
+}  // namespace faraday::firmware
