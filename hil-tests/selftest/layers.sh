@@ -16,7 +16,7 @@ libs/rackconfig    ; base/|model/|rackconfig/ ;
 firmware/core      ; base/|link/|firmware/core/ ; firmware/drivers/
 firmware/drivers   ; base/|link/|firmware/core/|firmware/drivers/ ;
 firmware/boards    ; base/|link/|firmware/|sim/plant/ ;
-controller/core    ; base/|model/|rackconfig/rack_config.h|controller/core/ ;
+controller/core    ; base/|model/|rackconfig/rack_config.h|link/messages.h|link/slot_bits.h|controller/core/ ;
 controller         ; base/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|controller/ ; firmware/|sim/
 agent/core         ; base/|model/|agent/core/ ;
 agent              ; base/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|agent/ ;
