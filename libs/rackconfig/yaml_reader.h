@@ -78,7 +78,7 @@ class Report {
   void AddAt(int line, std::string where, std::string message);
   void WarnAt(int line, std::string where, std::string message);
   const std::string& file() const { return file_; }
-  // In file order.
+  // In file order; the same words at the same line (a template's 32 slots) are one, the others counted.
   std::vector<Mistake> TakeMistakes();
   // Mistakes so far, warnings not counted.
   size_t errors() const;
