@@ -1,0 +1,92 @@
+#include "sim/qemu/gdb_stub.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "sim/qemu/unix_socket.h"
+
+namespace faraday::sim::qemu {
+namespace {
+
+constexpr size_t kProgramCounterAt = 15 * 8;  // r15, eight hex digits a register
+
+uint32_t ByteFrom(std::string_view two_digits) {
+  uint32_t byte = 0;
+  std::from_chars(two_digits.data(), two_digits.data() + two_digits.size(), byte, 16);
+  return byte;
+}
+
+// The packet inside `received`, once it is whole.
+std::string_view WholePacket(std::string_view received) {
+  const size_t start = received.find('$');
+  const size_t end = received.find('#', start == std::string_view::npos ? 0 : start);
+  if (start == std::string_view::npos || end == std::string_view::npos || received.size() < end + 3) return {};
+  return received.substr(start, end + 3 - start);
+}
+
+}  // namespace
+
+std::string GdbPacket(std::string_view packet) {
+  unsigned sum = 0;
+  for (const char c : packet) sum += static_cast<unsigned char>(c);
+  return fmt::format("${}#{:02x}", packet, sum & 0xFFU);
+}
+
+Result<GdbStub> GdbStub::Connect(const std::string& path, Milliseconds timeout) {
+  FARADAY_TRY_ASSIGN(const int fd, ConnectUnix(path, BootClock::now() + timeout));
+  return GdbStub(fd, timeout);
+}
+
+GdbStub::GdbStub(GdbStub&& other) noexcept : fd_(std::exchange(other.fd_, -1)), timeout_(other.timeout_) {}
+
+GdbStub::~GdbStub() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Result<std::string> GdbStub::Exchange(std::string_view packet) {
+  FARADAY_TRY(SendAll(fd_, GdbPacket(packet)));
+  const BootTime deadline = BootClock::now() + timeout_;
+  std::string received;
+  while (WholePacket(received).empty()) {
+    pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
+    const auto left = deadline - BootClock::now();
+    if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) <= 0) {
+      return Status(Code::kDeadlineExceeded, fmt::format("the GDB stub does not answer \"{}\"", packet));
+    }
+    std::array<char, 2048> buffer{};
+    const ssize_t count = recv(fd_, buffer.data(), buffer.size(), 0);
+    if (count <= 0) return Status(Code::kUnavailable, "the GDB stub closed the line");
+    received.append(buffer.data(), static_cast<size_t>(count));
+  }
+  FARADAY_TRY(SendAll(fd_, "+"));
+  const std::string_view whole = WholePacket(received);
+  return std::string(whole.substr(1, whole.size() - 4));
+}
+
+Result<uint32_t> GdbStub::ProgramCounter() {
+  FARADAY_TRY_ASSIGN(const std::string registers, Exchange("g"));
+  if (registers.size() < kProgramCounterAt + 8) return Status(Code::kDataLoss, "the GDB stub's registers are short");
+  uint32_t counter = 0;
+  for (size_t i = 0; i < 4; ++i) {  // target byte order: little endian
+    counter |= ByteFrom(std::string_view(registers).substr(kProgramCounterAt + 2 * i, 2)) << (8 * i);
+  }
+  return counter;
+}
+
+Status GdbStub::WriteMemory(uint32_t address, std::span<const uint8_t> bytes) {
+  std::string packet = fmt::format("M{:x},{:x}:", address, bytes.size());
+  for (const uint8_t byte : bytes) packet += fmt::format("{:02x}", byte);
+  FARADAY_TRY_ASSIGN(const std::string answer, Exchange(packet));
+  if (answer != "OK") return {Code::kFailedPrecondition, fmt::format("memory at {:#x} not written: {}", address, answer)};
+  return OkStatus();
+}
+
+Status GdbStub::Detach() { return Exchange("D").status(); }
+
+}  // namespace faraday::sim::qemu
