@@ -16,7 +16,13 @@ constexpr char kSlot[] = "r01/05";
 
 class BadLuckTest : public ::testing::Test {
  protected:
-  void SetUp() override { rack_.StartAll(); }
+  void SetUp() override { ASSERT_TRUE(Ok(rack_.StartAll())); }
+  void TearDown() override {
+    if (HasFailure()) rack_.KeepFolder();
+  }
+  static ::testing::AssertionResult Ok(const Status& status) {
+    return status.ok() ? ::testing::AssertionSuccess() : ::testing::AssertionFailure() << status.message();
+  }
 
   // Starts a job on kSlot that writes "started", waits for `go`, then writes "finished".
   Program StartJob() {
@@ -37,7 +43,7 @@ TEST_F(BadLuckTest, ControllerKilled_LeaseGoesOnAndTheJobPasses) {
   const auto before = rack_.Slot(kSlot).lease();
   ASSERT_EQ(before.purpose(), v1::PURPOSE_JOB);
   rack_.Kill9(Part::kController);
-  rack_.Start(Part::kController);
+  ASSERT_TRUE(Ok(rack_.Start(Part::kController)));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
     return slot.lease().epoch() == before.epoch() && slot.lease().holder() == before.holder();
   })) << rack_.Slot(kSlot).DebugString();
@@ -53,7 +59,7 @@ TEST_F(BadLuckTest, AgentKilled_JobIsAdoptedAndReportedOnce) {
   auto cli = StartJob();
   const auto before = rack_.Slot(kSlot).lease();
   rack_.Kill9(Part::kAgent);
-  rack_.Start(Part::kAgent);
+  ASSERT_TRUE(Ok(rack_.Start(Part::kAgent)));
   LetItFinish();
   const auto output = cli.Finish(seconds(150));
   EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
@@ -65,7 +71,7 @@ TEST_F(BadLuckTest, LabKilled_JobGoesOnAndIsReportedToTheNextLab) {
   auto cli = StartJob();
   rack_.Kill9(Part::kLab);
   LetItFinish();
-  rack_.Start(Part::kLab);
+  ASSERT_TRUE(Ok(rack_.Start(Part::kLab)));
   const auto output = cli.Finish(seconds(150));
   EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
   EXPECT_NE(output.out.find("finished"), std::string::npos) << output.out;
@@ -83,7 +89,7 @@ TEST_F(BadLuckTest, AgentGoneForGood_LeaseRunsOutBeforeAnyoneElseGetsThePhone) {
   EXPECT_NE(after.allocation(), v1::ALLOCATION_FREE);
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) { return slot.health() == v1::HEALTH_SUSPECT; }))
       << rack_.Slot(kSlot).DebugString();
-  rack_.Start(Part::kAgent);
+  ASSERT_TRUE(Ok(rack_.Start(Part::kAgent)));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
     return slot.health() == v1::HEALTH_GOOD && slot.allocation() == v1::ALLOCATION_FREE;
   })) << rack_.Slot(kSlot).DebugString();
@@ -94,13 +100,13 @@ TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
   ASSERT_EQ(reserved.exit_code, 0) << reserved.err;
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
-  rack_.Sim("line 0 cut");
+  ASSERT_TRUE(Ok(rack_.Sim("line 0 cut").status()));
   ASSERT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) { return slot.reason().find("line") != std::string::npos; }))
       << rack_.Slot(kSlot).DebugString();
   const auto refused = rack_.Cli({"power", "off", kSlot});
   EXPECT_NE(refused.exit_code, 0);
   EXPECT_NE(refused.err.find("line"), std::string::npos) << refused.err;
-  rack_.Sim("line 0 restore");
+  ASSERT_TRUE(Ok(rack_.Sim("line 0 restore").status()));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
     return slot.vbus().measured_on() == v1::TRI_STATE_YES && slot.lease().epoch() == before.epoch();
   })) << rack_.Slot(kSlot).DebugString();
@@ -111,7 +117,7 @@ TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {
   ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
-  rack_.Sim("mcu-reset 0");
+  ASSERT_TRUE(Ok(rack_.Sim("mcu-reset 0").status()));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
     return slot.vbus().measured_on() == v1::TRI_STATE_NO && slot.lease().epoch() == before.epoch();
   })) << rack_.Slot(kSlot).DebugString();
@@ -122,7 +128,7 @@ TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {
 TEST_F(BadLuckTest, ShortOnVbus_TripsAndIsToldInPlainWords) {
   ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
-  rack_.Sim(std::string("fault ") + kSlot + " short on");
+  ASSERT_TRUE(Ok(rack_.Sim(std::string("fault ") + kSlot + " short on").status()));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
     return slot.trip().find("over-current") != std::string::npos && slot.vbus().measured_on() == v1::TRI_STATE_NO;
   })) << rack_.Slot(kSlot).DebugString();
@@ -133,7 +139,7 @@ TEST_F(BadLuckTest, ShortOnVbus_TripsAndIsToldInPlainWords) {
 
 TEST_F(BadLuckTest, RelayStuck_IsAnErrorWithWhatWasMeasured) {
   ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
-  rack_.Sim(std::string("fault ") + kSlot + " relay-stuck on");
+  ASSERT_TRUE(Ok(rack_.Sim(std::string("fault ") + kSlot + " relay-stuck on").status()));
   const auto refused = rack_.Cli({"shield", "couple", kSlot});
   EXPECT_NE(refused.exit_code, 0) << refused.out;
   EXPECT_NE(refused.err.find("relay"), std::string::npos) << refused.err;

@@ -18,9 +18,13 @@ class JobTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     rack_ = std::make_unique<RackUnderTest>();
-    rack_->StartAll();
+    const auto started = rack_->StartAll();
+    ASSERT_TRUE(started.ok()) << started.message();
   }
   static void TearDownTestSuite() { rack_.reset(); }
+  void TearDown() override {
+    if (HasFailure()) rack_->KeepFolder();
+  }
   static Output Cli(std::vector<std::string> args, seconds limit = seconds(120)) {
     return rack_->Cli(std::move(args), limit);
   }
@@ -70,10 +74,10 @@ TEST_F(JobTest, Run_PhoneThatVanishesIsInfrastructureNotAFailedTest) {
   auto cli = rack_->StartCli({"run", "-l", "slot=r01/03", "--out", Out("f"), "--", "sh", "-c",
                               "echo started; while adb shell true; do :; done; exit 7"});
   ASSERT_TRUE(WaitFor([&] { return cli.out().find("started") != std::string::npos; }, seconds(90))) << cli.err();
-  rack_->Sim("phone r01/03 absent");
+  ASSERT_TRUE(rack_->Sim("phone r01/03 absent").ok());
   const auto output = cli.Finish(seconds(90));
   EXPECT_EQ(output.exit_code, 3) << output.out << output.err;
-  rack_->Sim("phone r01/03 ok");
+  ASSERT_TRUE(rack_->Sim("phone r01/03 ok").ok());
 }
 
 TEST_F(JobTest, Run_JobThatIgnoresSigtermIsCancelledAllTheSame) {

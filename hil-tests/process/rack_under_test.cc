@@ -1,7 +1,6 @@
 #include "hil-tests/process/rack_under_test.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -76,12 +75,14 @@ RackUnderTest::~RackUnderTest() {
     }
   }
   programs_.clear();
-  if (::testing::Test::HasFailure()) {
-    fprintf(stderr, "kept for you: %s\n", folder_.c_str());
-    return;
-  }
+  if (keep_) return;
   std::error_code ignored;
   std::filesystem::remove_all(folder_, ignored);
+}
+
+void RackUnderTest::KeepFolder() {
+  keep_ = true;
+  fprintf(stderr, "kept for you: %s\n", folder_.c_str());
 }
 
 Environment RackUnderTest::environment() const {
@@ -92,7 +93,7 @@ Environment RackUnderTest::environment() const {
           {"HOME", folder_ + "/cli"}};
 }
 
-void RackUnderTest::Start(Part part) {
+Status RackUnderTest::Start(Part part) {
   const auto& row = RowOf(part);
   const std::string ready = folder_ + "/" + row.ready_file;
   std::filesystem::remove(ready);
@@ -103,11 +104,13 @@ void RackUnderTest::Start(Part part) {
   auto& program = *programs_[part];
   const bool is_ready =
       WaitFor([&] { return !program.running() || std::filesystem::exists(ready); }, kStartLimit) && program.running();
-  EXPECT_TRUE(is_ready) << row.name << " did not start: " << program.err();
+  if (is_ready) return OkStatus();
+  return {Code::kUnavailable, fmt::format("{} did not start: {}{}", row.name, program.out(), program.err())};
 }
 
-void RackUnderTest::StartAll() {
-  for (const auto& row : Rows()) Start(row.part);
+Status RackUnderTest::StartAll() {
+  for (const auto& row : Rows()) FARADAY_TRY(Start(row.part));
+  return OkStatus();
 }
 
 void RackUnderTest::Kill9(Part part) {
@@ -129,13 +132,13 @@ Output RackUnderTest::Cli(std::vector<std::string> args, milliseconds limit) {
   return StartCli(std::move(args)).Finish(limit);
 }
 
-std::string RackUnderTest::Sim(const std::string& line) {
+Result<std::string> RackUnderTest::Sim(const std::string& line) {
   const std::string log = fmt::format("{}/cli/{}", folder_, commands_++);
   std::vector<std::string> argv = {Binary("faraday-sim"), "ctl", "--run-dir", folder_ + "/sim"};
   std::istringstream words(line);
   for (std::string word; words >> word;) argv.push_back(word);
   const auto output = Program(argv, environment(), log).Finish(seconds(20));
-  EXPECT_EQ(output.exit_code, 0) << line << ": " << output.out << output.err;
+  if (output.exit_code != 0) return Status(Code::kInternal, fmt::format("{}: {}{}", line, output.out, output.err));
   return output.out;
 }
 

@@ -20,11 +20,13 @@ class RackUnderTest {
 
   // Prepares folder and address; starts nothing.
   RackUnderTest();
-  ~RackUnderTest();  // ends every part; keeps the folder (and says where) when the running test has failed
+  ~RackUnderTest();  // ends every part, removes the folder
+  // Keeps the folder with every log, and says where.
+  void KeepFolder();
 
-  // Starts a part and waits until it says it is ready; adds a test failure when it does not.
-  void Start(Part part);
-  void StartAll();
+  // Starts a part and waits until it says it is ready. Error: what it said instead.
+  Status Start(Part part);
+  Status StartAll();
   void Kill9(Part part);
   // SIGTERM, then the exit code.
   int Stop(Part part);
@@ -34,8 +36,8 @@ class RackUnderTest {
   Output Cli(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(60));
   // Starts it; the caller waits.
   Program StartCli(std::vector<std::string> args);
-  // Sends one line to the simulator: "fault r01/07 short on". Returns its answer.
-  std::string Sim(const std::string& line);
+  // Sends one line to the simulator: "fault r01/07 short on". Returns its answer; what is not "ok" is an error.
+  Result<std::string> Sim(const std::string& line);
 
   // One call to the controller or lab as `user` with `role`.
   Result<v1::Reply> CallController(v1::Request request, const std::string& user, const std::string& role);
@@ -57,6 +59,7 @@ class RackUnderTest {
   std::string address_;
   std::map<Part, std::unique_ptr<Program>> programs_;
   int commands_ = 0;
+  bool keep_ = false;
 };
 
 }  // namespace faraday::hil
