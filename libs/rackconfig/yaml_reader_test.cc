@@ -90,7 +90,7 @@ TEST(YamlReader, ReadsEveryTypeIntoItsPlace) {
   Config config;
   const auto mistakes = Read(
       "agent: h01\n"
-      "poll: 1m30s\n"
+      "poll: 1m\n"
       "grace: 1.5s\n"
       "limit: 2000\n"
       "budget_ma: 8000\n"
@@ -106,7 +106,7 @@ TEST(YamlReader, ReadsEveryTypeIntoItsPlace) {
       &config);
   EXPECT_THAT(mistakes, IsEmpty());
   EXPECT_EQ(config.agent, "h01");
-  EXPECT_EQ(config.poll_ms, 90'000);
+  EXPECT_EQ(config.poll_ms, 60'000);
   EXPECT_EQ(config.grace, std::chrono::milliseconds(1500));
   EXPECT_EQ(config.limit, 2000);
   EXPECT_EQ(config.budget, Milliamps(8000));
