@@ -1,0 +1,23 @@
+// Timing in slices, and their medians with spread.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+namespace faraday::hil {
+
+// Microseconds.
+struct Spread {
+  double p10 = 0;
+  double median = 0;
+  double p90 = 0;
+};
+
+// The quantiles of `values`. REQUIRES: not empty.
+Spread SpreadOf(std::vector<double> values);
+
+// Calls each of `actions` `calls` times a slice, slices in turn (A B A B ...), and returns for each action the spread of
+// its slice medians. One untimed slice first.
+std::vector<Spread> Alternate(const std::vector<std::function<void()>>& actions, int slices, int calls);
+
+}  // namespace faraday::hil
