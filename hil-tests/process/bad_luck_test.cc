@@ -12,7 +12,7 @@ namespace {
 using std::chrono::seconds;
 using Part = RackUnderTest::Part;
 
-constexpr char kSlot[] = "r01/05";
+constexpr char kSlot[] = "r01/02";
 
 class BadLuckTest : public ::testing::Test {
  protected:

@@ -38,7 +38,7 @@ const std::vector<PartRow>& Rows() {
        {"--config", Config("r01.yaml"), "--scenario", std::string(FARADAY_SOURCE_DIR) + "/sim/scenarios/demo.yaml"},
        "sim/ready"},
       {Part::kController, "faraday-controller", {"--config", Config("r01.yaml")}, "controller/endpoints"},
-      {Part::kAgent, "faraday-agent", {"--config", Config("agent-h01.yaml")}, "agent/ready"},
+      {Part::kAgent, "faraday-agent", {"--config", Config("agent-h01.yaml")}, "agent-h01/ready"},
       {Part::kLab, "faraday-lab", {"--config", Config("lab.yaml")}, "lab/endpoints"},
   };
   return rows;
@@ -64,7 +64,7 @@ RackUnderTest::RackUnderTest() : address_(PrivateLoopback()) {
   std::string form = (std::filesystem::temp_directory_path() / "faraday-test-XXXXXX").string();
   if (mkdtemp(form.data()) == nullptr) abort();
   folder_ = form;
-  for (const char* part : {"sim", "controller", "agent", "lab", "cli"}) std::filesystem::create_directory(folder_ + "/" + part);
+  for (const char* part : {"sim", "controller", "agent-h01", "lab", "cli"}) std::filesystem::create_directory(folder_ + "/" + part);
 }
 
 RackUnderTest::~RackUnderTest() {

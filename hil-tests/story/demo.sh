@@ -20,7 +20,7 @@ run=$(mktemp -d "${TMPDIR:-/tmp}/faraday-demo.XXXXXX")
 export FARADAY_RUN=$run FARADAY_ADDR=${FARADAY_ADDR:-127.0.0.1} FARADAY_USER=${FARADAY_USER:-ana}
 export FARADAY_LAB=tcp://$FARADAY_ADDR:7710
 export PATH=$bin:$PATH
-mkdir -p "$run"/{sim,controller,agent,lab,out}
+mkdir -p "$run"/{sim,controller,agent-h01,lab,out}
 
 bold= plain=
 if [ -t 1 ]; then bold=$(tput bold 2>/dev/null || true) plain=$(tput sgr0 2>/dev/null || true); fi
@@ -77,7 +77,7 @@ phones_known() { [ "$(faraday status r01 --json | grep -c '"never_seen": *false'
 title "Starting rack r01: simulator (plant, firmware, 12 phones), controller, agent, lab   [$run]"
 start sim "$run/sim/ready" faraday-sim --config "$root/rack-configs/r01.yaml" --scenario "$root/sim/scenarios/demo.yaml" --run-dir "$run/sim"
 start controller "$run/controller/endpoints" faraday-controller --config "$root/rack-configs/r01.yaml"
-start agent "$run/agent/ready" faraday-agent --config "$root/rack-configs/agent-h01.yaml"
+start agent "$run/agent-h01/ready" faraday-agent --config "$root/rack-configs/agent-h01.yaml"
 start lab "$run/lab/endpoints" faraday-lab --config "$root/rack-configs/lab.yaml"
 echo "all running; the controller connects each slot for a moment so that the agent can read its phone ..."
 until_true 30 phones_known || { echo "demo: the agent did not find 12 phones within 30 s"; failed=1; }
