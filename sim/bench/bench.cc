@@ -1,0 +1,343 @@
+#include "sim/bench/bench.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fstream>
+
+#include "base/log.h"
+
+namespace faraday::sim {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Milliseconds kDrawPeriod{50};  // chosen: how fast a phone's consumption reaches the plant
+
+Status CannotWrite(const fs::path& path) {
+  return {Code::kFailedPrecondition, fmt::format("cannot write {}: check the folder's rights and free space", path.string())};
+}
+
+Status WriteWhole(const fs::path& path, const std::string& text) {
+  const fs::path fresh = path.string() + ".new";
+  {
+    std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
+    file << text;
+    file.close();
+    if (!file) return CannotWrite(path);
+  }
+  std::error_code error;
+  fs::rename(fresh, path, error);
+  return error ? CannotWrite(path) : OkStatus();
+}
+
+Result<std::unique_ptr<LinePort>> MakeLine(const rackconfig::PortConfig& port, int board) {
+  if (!port.path.empty()) return MakePtyLine(port.path);
+  if (!port.socket.empty()) return MakeSocketLine(port.socket);
+  return Status{Code::kFailedPrecondition,
+                fmt::format("board {}: port.usb_serial {} names a real adapter; the simulator needs port.path or "
+                            "port.socket in its rack config", board, port.usb_serial)};
+}
+
+// Rails of a board's slots, by board slot. Positions the config does not name hang on rail 0, empty.
+std::vector<int> RailsOf(const rackconfig::RackConfig& rack, int board) {
+  std::vector<int> rails;
+  for (const rackconfig::SlotConfig& slot : rack.slots) {
+    if (slot.board != board) continue;
+    if (rails.size() < static_cast<size_t>(slot.board_slot)) rails.resize(static_cast<size_t>(slot.board_slot), 0);
+    rails[static_cast<size_t>(slot.board_slot) - 1] = slot.rail;
+  }
+  return rails;
+}
+
+PhoneOptions OptionsOf(const ScenarioPhone& phone, const rackconfig::SlotConfig& slot, const fs::path& folder) {
+  PhoneOptions options;
+  options.model = *FindPhoneModel(phone.model);
+  options.identity = {phone.serial, phone.android};
+  for (const rackconfig::SlotHost& host : slot.hosts) options.listen.push_back(host.adb);
+  options.folder = folder;
+  options.start = phone.booted ? PhonePower::kBooted : PhonePower::kOff;
+  return options;
+}
+
+Battery BatteryOf(const PhoneModel& model, int percent) {
+  return {.capacity_mah = model.battery_mah, .percent = percent, .max_charge_ma = Battery{}.max_charge_ma};
+}
+
+link::BootReason CauseOf(const std::string& word) {
+  constexpr std::array<std::pair<std::string_view, link::BootReason>, 5> kCauses = {{
+      {"power-on", link::BootReason::kPowerOn},
+      {"watchdog", link::BootReason::kWatchdog},
+      {"software", link::BootReason::kSoftware},
+      {"fault", link::BootReason::kFault},
+      {"brown-out", link::BootReason::kBrownOut},
+  }};
+  for (const auto& [name, cause] : kCauses) {
+    if (name == word) return cause;
+  }
+  return link::BootReason::kWatchdog;
+}
+
+}  // namespace
+
+Bench::Bench(evloop::Loop& loop, const rackconfig::RackConfig& rack, const Scenario& scenario, fs::path run_dir)
+    : loop_(loop), rack_(rack), scenario_(scenario), run_dir_(std::move(run_dir)),
+      control_(loop, [this](const std::string& line) { return Answer(line); }) {}
+
+Bench::~Bench() {
+  loop_.Remove(draw_timer_);
+  for (evloop::Handle handle : event_timers_) loop_.Remove(handle);
+  for (BoardRow& row : boards_) row.thread->Stop();
+  std::error_code ignored;
+  fs::remove(run_dir_ / "ready", ignored);
+}
+
+Status Bench::Start() {
+  std::error_code error;
+  fs::create_directories(run_dir_, error);
+  fs::remove(run_dir_ / "ready", error);
+  FARADAY_TRY(control_.Open((run_dir_ / "control").string()));  // also proves that no other simulator runs here
+  FARADAY_TRY(StartPhones());
+  for (int board = 0; board < static_cast<int>(rack_.boards.size()); ++board) FARADAY_TRY(StartBoard(board));
+  draw_timer_ = loop_.AddPeriodic("phone draws", kDrawPeriod, [this] { CarryDraws(); });
+  for (const ScenarioEvent& event : scenario_.events) {
+    event_timers_.push_back(loop_.AddTimer("scenario event", BootClock::now() + Milliseconds(event.after_ms), [this, &event] {
+      log::Info("scenario: {}: {}", event.text, Answer(event.text));
+    }));
+  }
+  FARADAY_TRY(WriteEndpoints());
+  return WriteWhole(run_dir_ / "ready", "ready\n");
+}
+
+Bench::Place Bench::PlaceOf(int slot) const {
+  const rackconfig::SlotConfig& config = rack_.slots[static_cast<size_t>(slot) - 1];
+  return {config.board, static_cast<size_t>(config.board_slot) - 1};
+}
+
+std::string Bench::Name(int slot) const { return fmt::format("{}/{:02}", rack_.rack, slot); }
+
+Status Bench::StartPhones() {
+  for (const ScenarioPhone& phone : scenario_.phones) {
+    const rackconfig::SlotConfig& slot = rack_.slots[static_cast<size_t>(phone.slot) - 1];
+    const fs::path folder = run_dir_ / "phones" / fmt::format("{}-{:02}", rack_.rack, phone.slot);
+    auto made = Phone::Create(loop_, OptionsOf(phone, slot, folder));
+    if (!made.ok()) return {made.status().code(), fmt::format("slot {}: {}", Name(phone.slot), made.status().message())};
+    phones_[phone.slot].phone = std::move(*made);
+  }
+  return OkStatus();
+}
+
+Status Bench::StartBoard(int board) {
+  FARADAY_TRY_ASSIGN(auto line, MakeLine(rack_.boards[static_cast<size_t>(board)].port, board));
+  std::vector<int> numbers;  // rack slot numbers by position on this board
+  for (const rackconfig::SlotConfig& slot : rack_.slots) {
+    if (slot.board != board) continue;
+    numbers.resize(std::max(numbers.size(), static_cast<size_t>(slot.board_slot)), 0);
+    numbers[static_cast<size_t>(slot.board_slot) - 1] = slot.number;
+  }
+  BoardRow& row = boards_.emplace_back();
+  row.eeprom_path = run_dir_ / fmt::format("board{}.eeprom", board);
+  row.thread = std::make_unique<BoardThread>(
+      std::move(line), RailsOf(rack_, board), [this, numbers](size_t index, const SlotSide& side) {
+        loop_.Post([this, slot = numbers[index], side] { OnSlotChange(slot, side); });
+      });
+  Plant& plant = row.thread->board().plant();
+  for (size_t i = 0; i < plant.slots(); ++i) plant.slot(i).SetPhonePresent(phones_.contains(numbers[i]));
+  for (const ScenarioPhone& phone : scenario_.phones) {
+    if (PlaceOf(phone.slot).board != board) continue;
+    SlotPhysics& slot = plant.slot(PlaceOf(phone.slot).index);
+    slot.SetBattery(BatteryOf(*FindPhoneModel(phone.model), phone.battery_percent));
+    slot.SetDraw(phones_[phone.slot].draw = phones_[phone.slot].phone->draw());
+  }
+  for (const rackconfig::InputConfig& input : rack_.inputs) {
+    if (input.board == board) plant.SetInput(input.pin, !input.active_high);
+  }
+  KeepEeprom(row);
+  return row.thread->Start();
+}
+
+// The board's memory outlives the simulator, as on a real board.
+void Bench::KeepEeprom(BoardRow& row) {
+  At24& eeprom = row.thread->board().board().eeprom();
+  std::vector<uint8_t> bytes(At24::kSize);
+  if (std::ifstream file(row.eeprom_path, std::ios::binary);
+      file.read(static_cast<char*>(static_cast<void*>(bytes.data())), static_cast<std::streamsize>(bytes.size()))) {
+    eeprom.LoadContents(bytes);
+  } else {
+    std::ofstream blank(row.eeprom_path, std::ios::binary | std::ios::trunc);
+    blank.write(static_cast<const char*>(static_cast<const void*>(eeprom.contents().data())),
+                static_cast<std::streamsize>(eeprom.contents().size()));
+  }
+  const std::shared_ptr<std::FILE> file(std::fopen(row.eeprom_path.c_str(), "r+be"), [](std::FILE* f) {
+    if (f != nullptr) std::fclose(f);
+  });
+  if (!file) return log::Warn("{}: the EEPROM will not outlive this run", CannotWrite(row.eeprom_path).message());
+  eeprom.OnChange([file, &eeprom](size_t page_at) {
+    std::fseek(file.get(), static_cast<long>(page_at), SEEK_SET);
+    std::fwrite(eeprom.contents().data() + page_at, 1, At24::kPage, file.get());
+    std::fflush(file.get());
+  });
+}
+
+Status Bench::WriteEndpoints() const {
+  std::string text = fmt::format("control {}\n", (run_dir_ / "control").string());
+  for (size_t i = 0; i < boards_.size(); ++i) {
+    const rackconfig::PortConfig& port = rack_.boards[i].port;
+    text += port.path.empty() ? fmt::format("board{} socket {}\n", i, port.socket) : fmt::format("board{} pty {}\n", i, port.path);
+  }
+  for (const auto& [slot, row] : phones_) {
+    text += fmt::format("phone {} {}\n", Name(slot), fmt::join(row.phone->options().listen, " "));
+  }
+  return WriteWhole(run_dir_ / "endpoints", text);
+}
+
+// ---- between plant and phones -------------------------------------------------------------------------------------
+
+void Bench::OnSlotChange(int slot, const SlotSide& side) {
+  const auto found = phones_.find(slot);
+  if (found == phones_.end()) return;
+  found->second.side = side;
+  found->second.phone->Update(side);
+}
+
+void Bench::CarryDraws() {
+  for (auto& [slot, row] : phones_) {
+    const PhoneDraw draw = row.phone->draw();
+    if (draw.running == row.draw.running && draw.system_ma == row.draw.system_ma) continue;
+    row.draw = draw;
+    const Place place = PlaceOf(slot);
+    boards_[static_cast<size_t>(place.board)].thread->Post(
+        [index = place.index, draw](SimBoard& board, LinePort&) { board.plant().slot(index).SetDraw(draw); });
+  }
+}
+
+// ---- control ------------------------------------------------------------------------------------------------------
+
+std::string Bench::Answer(const std::string& line) {
+  const auto command = ParseControlCommand(line, rack_);
+  if (!command.ok()) return "error " + command.status().message();
+  const auto answer = Execute(*command);
+  return answer.ok() ? "ok " + *answer : "error " + answer.status().message();
+}
+
+Result<std::string> Bench::Execute(const ControlCommand& command) {
+  constexpr std::array<CommandHandler, 9> kHandlers = {
+      &Bench::Help,     &Bench::List,    &Bench::State,   &Bench::SetFault, &Bench::ActOnPhone,
+      &Bench::SetBattery, &Bench::ResetMcu, &Bench::SetLine, &Bench::SetInput};  // in Verb's order
+  return (this->*kHandlers[static_cast<size_t>(command.verb)])(command);
+}
+
+Result<std::string> Bench::Help(const ControlCommand&) {
+  std::vector<std::string> usages;
+  for (const CommandHelp& help : ControlHelp()) usages.push_back(help.usage);
+  return fmt::format("{}", fmt::join(usages, " | "));
+}
+
+Result<std::string> Bench::List(const ControlCommand&) {
+  std::vector<std::string> names;
+  for (const auto& [slot, row] : phones_) names.push_back(Name(slot));
+  return fmt::format("{}", fmt::join(names, " "));
+}
+
+Result<std::string> Bench::State(const ControlCommand& command) {
+  if (command.slot == 0) return BoardState(command);
+  const Place place = PlaceOf(command.slot);
+  std::string text = Name(command.slot) + " ";
+  boards_[static_cast<size_t>(place.board)].thread->Call(
+      [&text, &place](SimBoard& board, LinePort&) { text += board.Describe(place.index); });
+  const auto phone = phones_.find(command.slot);
+  if (phone == phones_.end()) return text + " phone=none";
+  const Phone& it = *phone->second.phone;
+  return text + fmt::format(" phone={} serial={} phone_fault={} adb={}", PhonePowerName(it.power()),
+                            it.options().identity.serial, PhoneFaultName(it.fault()),
+                            it.listening().empty() ? "none" : it.listening());
+}
+
+Result<std::string> Bench::BoardState(const ControlCommand& command) {
+  std::string text;
+  boards_[static_cast<size_t>(command.board)].thread->Call([&text, &command](SimBoard& board, LinePort& line) {
+    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={}", command.board, board.boots(),
+                       board.board().stopped() ? "yes" : "no",
+                       !line.plugged() ? "cut" : line.Connected() ? "connected" : "waiting", board.plant().inputs(),
+                       board.plant().slots());
+  });
+  return text;
+}
+
+Result<std::string> Bench::SetFault(const ControlCommand& command) {
+  const Place place = PlaceOf(command.slot);
+  Status status;
+  boards_[static_cast<size_t>(place.board)].thread->Call([&](SimBoard& board, LinePort&) {
+    status = board.SetFault(place.index, command.what, command.on);
+  });
+  FARADAY_TRY(status);
+  return fmt::format("{} {} {}", Name(command.slot), command.what, command.on ? "on" : "off");
+}
+
+Result<Bench::PhoneRow*> Bench::FindPhone(int slot) {
+  const auto found = phones_.find(slot);
+  if (found != phones_.end()) return &found->second;
+  return Status{Code::kNotFound, fmt::format("no phone is in {} by the scenario; \"list\" shows where they are", Name(slot))};
+}
+
+Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
+  FARADAY_TRY_ASSIGN(PhoneRow* row, FindPhone(command.slot));
+  Phone& phone = *row->phone;
+  if (command.what == "power-on") {
+    phone.PowerOn();
+  } else if (command.what == "power-off") {
+    phone.PowerOff();
+  } else if (command.what == "reboot") {
+    phone.Reboot();
+  } else {
+    FARADAY_TRY_ASSIGN(const PhoneFault fault, ParsePhoneFault(command.what));
+    phone.SetFault(fault);
+    const Place place = PlaceOf(command.slot);
+    boards_[static_cast<size_t>(place.board)].thread->Call([&](SimBoard& board, LinePort&) {
+      board.plant().slot(place.index).SetPhonePresent(fault != PhoneFault::kAbsent);
+    });
+  }
+  return fmt::format("{} {}", Name(command.slot), phone.Describe());
+}
+
+Result<std::string> Bench::SetBattery(const ControlCommand& command) {
+  FARADAY_TRY_ASSIGN(PhoneRow* row, FindPhone(command.slot));
+  const Battery battery = BatteryOf(row->phone->options().model, command.percent);
+  const Place place = PlaceOf(command.slot);
+  boards_[static_cast<size_t>(place.board)].thread->Call(
+      [&](SimBoard& board, LinePort&) { board.plant().slot(place.index).SetBattery(battery); });
+  return fmt::format("{} battery {}", Name(command.slot), command.percent);
+}
+
+Result<std::string> Bench::ResetMcu(const ControlCommand& command) {
+  boards_[static_cast<size_t>(command.board)].thread->Call(
+      [&command](SimBoard& board, LinePort&) { board.McuReset(CauseOf(command.what)); });
+  return fmt::format("board {} reset", command.board);
+}
+
+Result<std::string> Bench::SetLine(const ControlCommand& command) {
+  Status status;
+  boards_[static_cast<size_t>(command.board)].thread->Call([&](SimBoard&, LinePort& line) {
+    if (command.what == "restore") {
+      status = line.Plug();
+    } else {
+      line.Unplug();
+    }
+  });
+  FARADAY_TRY(status);
+  return fmt::format("line {} {}", command.board, command.what);
+}
+
+Result<std::string> Bench::SetInput(const ControlCommand& command) {
+  const auto input = std::find_if(rack_.inputs.begin(), rack_.inputs.end(),
+                                  [&command](const rackconfig::InputConfig& it) { return it.name == command.what; });
+  boards_[static_cast<size_t>(input->board)].thread->Call([&](SimBoard& board, LinePort&) {
+    board.plant().SetInput(input->pin, command.on == input->active_high);
+  });
+  return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
+}
+
+}  // namespace faraday::sim

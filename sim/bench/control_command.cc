@@ -1,0 +1,196 @@
+#include "sim/bench/control_command.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "rackconfig/yaml_reader.h"
+#include "sim/board/sim_board.h"
+
+namespace faraday::sim {
+namespace {
+
+using rackconfig::RackConfig;
+using Words = std::vector<std::string>;
+
+using Reader = Status (*)(std::string_view word, const RackConfig& rack, ControlCommand& command);
+struct Argument {
+  std::string_view name;
+  bool optional;
+  Reader read;
+};
+struct VerbRow {
+  std::string_view word;
+  Verb verb;
+  std::vector<Argument> arguments;
+  std::string_view text;
+};
+
+Status Wrong(std::string message) { return {Code::kInvalidArgument, std::move(message)}; }
+
+std::optional<int> Number(std::string_view word) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+Status OneOf(std::string_view word, const std::vector<std::string>& choices, std::string_view noun) {
+  if (std::find(choices.begin(), choices.end(), word) != choices.end()) return OkStatus();
+  return Wrong(fmt::format("\"{}\" is no {}: use {}{}", word, noun, fmt::join(choices, ", "),
+                           rackconfig::DidYouMean(word, choices)));
+}
+
+Status ReadSlot(std::string_view word, const RackConfig& rack, ControlCommand& command) {
+  std::string_view digits = word;
+  const std::string prefix = rack.rack + "/";
+  if (word.starts_with(prefix)) digits.remove_prefix(prefix.size());
+  const std::optional<int> number = Number(digits);
+  const int last = static_cast<int>(rack.slots.size());
+  if (!number || *number < 1 || *number > last) {
+    return Wrong(fmt::format("\"{}\" is no slot: use {}01 to {}{:02}", word, prefix, prefix, last));
+  }
+  command.slot = *number;
+  return OkStatus();
+}
+
+Status ReadBoard(std::string_view word, const RackConfig& rack, ControlCommand& command) {
+  const std::optional<int> number = Number(word);
+  const int last = static_cast<int>(rack.boards.size()) - 1;
+  if (!number || *number < 0 || *number > last) {
+    return Wrong(fmt::format("\"{}\" is no board: use 0 to {}", word, last));
+  }
+  command.board = *number;
+  return OkStatus();
+}
+
+Status ReadSlotOrBoard(std::string_view word, const RackConfig& rack, ControlCommand& command) {
+  if (word.find('/') != std::string_view::npos) return ReadSlot(word, rack, command);
+  return ReadBoard(word, rack, command);
+}
+
+Status ReadFault(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, SimBoard::FaultNames(), "fault");
+}
+
+Status ReadOnOff(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.on = word == "on";
+  return OneOf(word, {"on", "off"}, "switch position");
+}
+
+Status ReadPhoneAction(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word == "hung" ? "hang" : word;
+  return OneOf(command.what, {"ok", "offline", "hang", "absent", "power-on", "power-off", "reboot"}, "phone action");
+}
+
+Status ReadPercent(std::string_view word, const RackConfig&, ControlCommand& command) {
+  const std::optional<int> number = Number(word);
+  if (!number || *number < 0 || *number > 100) {
+    return Wrong(fmt::format("\"{}\" is no charge: use 0 to 100 percent", word));
+  }
+  command.percent = *number;
+  return OkStatus();
+}
+
+Status ReadCause(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, {"power-on", "watchdog", "software", "fault", "brown-out"}, "reset cause");
+}
+
+Status ReadLineAction(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, {"cut", "restore"}, "line action");
+}
+
+Status ReadInput(std::string_view word, const RackConfig& rack, ControlCommand& command) {
+  command.what = word;
+  std::vector<std::string> names;
+  for (const rackconfig::InputConfig& input : rack.inputs) names.push_back(input.name);
+  if (names.empty()) return Wrong("the rack's config has no inputs");
+  return OneOf(word, names, "rack input");
+}
+
+Status ReadActive(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.on = word == "active";
+  return OneOf(word, {"active", "inactive"}, "input state");
+}
+
+const std::vector<VerbRow>& Verbs() {
+  static const std::vector<VerbRow> kVerbs = {
+      {"help", Verb::kHelp, {}, "these lines"},
+      {"list", Verb::kList, {}, "the slots that have a phone"},
+      {"state", Verb::kState, {{"SLOT|BOARD", false, ReadSlotOrBoard}},
+       "the truth in the plant, or of a board and its line"},
+      {"fault", Verb::kFault,
+       {{"SLOT", false, ReadSlot}, {"NAME", false, ReadFault}, {"on|off", false, ReadOnOff}},
+       "breaks or mends a slot's hardware"},
+      {"phone", Verb::kPhone, {{"SLOT", false, ReadSlot}, {"ACTION", false, ReadPhoneAction}},
+       "offline, hang, absent, ok; power-on, power-off, reboot"},
+      {"battery", Verb::kBattery, {{"SLOT", false, ReadSlot}, {"PERCENT", false, ReadPercent}},
+       "sets the charge of a slot's phone"},
+      {"mcu-reset", Verb::kMcuReset, {{"BOARD", false, ReadBoard}, {"CAUSE", true, ReadCause}},
+       "resets a board's MCU; cause power-on, watchdog (default), software, fault, brown-out"},
+      {"line", Verb::kLine, {{"BOARD", false, ReadBoard}, {"cut|restore", false, ReadLineAction}},
+       "pulls or plugs a board's serial line"},
+      {"input", Verb::kInput, {{"NAME", false, ReadInput}, {"active|inactive", false, ReadActive}},
+       "sets a rack input of the config: door, smoke ..."},
+  };
+  return kVerbs;
+}
+
+std::string Usage(const VerbRow& row) {
+  std::string usage{row.word};
+  for (const Argument& argument : row.arguments) {
+    usage += argument.optional ? fmt::format(" [{}]", argument.name) : fmt::format(" {}", argument.name);
+  }
+  return usage;
+}
+
+Words Split(std::string_view line) {
+  Words words;
+  size_t at = 0;
+  while ((at = line.find_first_not_of(" \t\r\n", at)) != std::string_view::npos) {
+    const size_t end = std::min(line.find_first_of(" \t\r\n", at), line.size());
+    words.emplace_back(line.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
+Result<const VerbRow*> FindVerb(const std::string& word) {
+  std::vector<std::string> names;
+  for (const VerbRow& row : Verbs()) {
+    if (row.word == word) return &row;
+    names.emplace_back(row.word);
+  }
+  FARADAY_TRY(OneOf(word, names, "command"));
+  return Wrong(word);
+}
+
+}  // namespace
+
+std::vector<CommandHelp> ControlHelp() {
+  std::vector<CommandHelp> help;
+  for (const VerbRow& row : Verbs()) help.push_back({Usage(row), std::string(row.text)});
+  return help;
+}
+
+Result<ControlCommand> ParseControlCommand(std::string_view line, const RackConfig& rack) {
+  const Words words = Split(line);
+  if (words.empty()) return Wrong("an empty command; \"help\" lists them");
+  FARADAY_TRY_ASSIGN(const VerbRow* row, FindVerb(words[0]));
+  const auto needed = std::count_if(row->arguments.begin(), row->arguments.end(), [](const Argument& a) { return !a.optional; });
+  if (words.size() - 1 < static_cast<size_t>(needed) || words.size() - 1 > row->arguments.size()) {
+    return Wrong(fmt::format("{} takes other words: {}", row->word, Usage(*row)));
+  }
+  ControlCommand command;
+  command.verb = row->verb;
+  for (size_t i = 1; i < words.size(); ++i) FARADAY_TRY(row->arguments[i - 1].read(words[i], rack, command));
+  return command;
+}
+
+}  // namespace faraday::sim

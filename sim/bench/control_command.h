@@ -1,0 +1,36 @@
+// The bench's control language: one line of text a command, one line back. Used by the control socket, `faraday-sim ctl`
+// and the timed events of scenario files. This part only understands; bench.h acts.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "rackconfig/rack_config.h"
+
+namespace faraday::sim {
+
+enum class Verb { kHelp, kList, kState, kFault, kPhone, kBattery, kMcuReset, kLine, kInput };
+
+struct ControlCommand {
+  Verb verb = Verb::kHelp;
+  int slot = 0;         // rack number, from 1; 0: the command names none
+  int board = -1;       // index; -1: the command names none
+  std::string what;     // fault name, phone action, reset cause, "cut"/"restore", input name
+  bool on = false;      // fault on/off, input active/inactive
+  int percent = 0;      // battery
+};
+
+// Understands one line. Slots are "r01/07" or "7".
+// Errors: kInvalidArgument saying what is wrong, the choices, and the nearest one.
+Result<ControlCommand> ParseControlCommand(std::string_view line, const rackconfig::RackConfig& rack);
+
+// What `help` and `--help` list.
+struct CommandHelp {
+  std::string usage;
+  std::string text;
+};
+std::vector<CommandHelp> ControlHelp();
+
+}  // namespace faraday::sim

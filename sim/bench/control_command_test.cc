@@ -1,0 +1,68 @@
+#include "sim/bench/control_command.h"
+
+#include <gtest/gtest.h>
+
+namespace faraday::sim {
+namespace {
+
+rackconfig::RackConfig Rack() {
+  rackconfig::RackConfig rack;
+  rack.rack = "r01";
+  rack.boards.resize(2);
+  rack.slots.resize(8);
+  rack.inputs.push_back({.name = "door"});
+  return rack;
+}
+
+ControlCommand Parsed(const std::string& line) {
+  const auto command = ParseControlCommand(line, Rack());
+  EXPECT_TRUE(command.ok()) << line << ": " << command.status().message();
+  return command.ok() ? *command : ControlCommand{};
+}
+
+std::string Refused(const std::string& line) {
+  const auto command = ParseControlCommand(line, Rack());
+  EXPECT_EQ(command.status().code(), Code::kInvalidArgument) << line;
+  return command.status().message();
+}
+
+TEST(ControlCommand, Fault_NamesSlotFaultAndSwitch) {
+  const ControlCommand command = Parsed("fault r01/07 short on");
+  EXPECT_EQ(command.verb, Verb::kFault);
+  EXPECT_EQ(command.slot, 7);
+  EXPECT_EQ(command.what, "short");
+  EXPECT_TRUE(command.on);
+  EXPECT_FALSE(Parsed("fault 7 monitor-missing off").on);
+}
+
+TEST(ControlCommand, EachVerbIsUnderstood) {
+  EXPECT_EQ(Parsed("  help \r").verb, Verb::kHelp);
+  EXPECT_EQ(Parsed("list").verb, Verb::kList);
+  EXPECT_EQ(Parsed("state r01/08").slot, 8);
+  EXPECT_EQ(Parsed("state 1").board, 1);
+  EXPECT_EQ(Parsed("mcu-reset 0").what, "");
+  EXPECT_EQ(Parsed("mcu-reset 0 brown-out").what, "brown-out");
+  EXPECT_EQ(Parsed("line 1 cut").what, "cut");
+  EXPECT_EQ(Parsed("phone r01/1 hung").what, "hang");
+  EXPECT_EQ(Parsed("battery r01/01 0").percent, 0);
+  EXPECT_TRUE(Parsed("input door active").on);
+}
+
+TEST(ControlCommand, Mistakes_NameTheChoices) {
+  EXPECT_NE(Refused("falt r01/01 short on").find("did you mean \"fault\""), std::string::npos);
+  EXPECT_NE(Refused("fault r01/09 short on").find("r01/01 to r01/08"), std::string::npos);
+  EXPECT_NE(Refused("fault r02/01 short on").find("r01/01 to r01/08"), std::string::npos);
+  EXPECT_NE(Refused("fault r01/01 shrt on").find("did you mean \"short\""), std::string::npos);
+  EXPECT_NE(Refused("fault r01/01 short maybe").find("on, off"), std::string::npos);
+  EXPECT_NE(Refused("fault r01/01").find("fault SLOT NAME on|off"), std::string::npos);
+  EXPECT_NE(Refused("line 2 cut").find("0 to 1"), std::string::npos);
+  EXPECT_NE(Refused("battery r01/01 101").find("0 to 100"), std::string::npos);
+  EXPECT_NE(Refused("input smoke active").find("door"), std::string::npos);
+  EXPECT_NE(Refused("").find("help"), std::string::npos);
+  Refused("state");
+  Refused("list all");
+  Refused("state 99999999999999999999");
+}
+
+}  // namespace
+}  // namespace faraday::sim

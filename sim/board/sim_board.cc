@@ -1,0 +1,102 @@
+#include "sim/board/sim_board.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <array>
+
+#include "base/check.h"
+
+namespace faraday::sim {
+namespace {
+
+struct Part {
+  std::string_view fault;
+  firmware::ChipAddress (*where)(const firmware::SlotWiring&);
+};
+constexpr std::array<Part, 3> kParts = {{
+    {"expander-missing", [](const firmware::SlotWiring& slot) { return firmware::ChipAddress{slot.outputs.bus, slot.outputs.address}; }},
+    {"monitor-missing", [](const firmware::SlotWiring& slot) { return slot.monitor; }},
+    {"sensor-missing", [](const firmware::SlotWiring& slot) { return slot.temperature; }},
+}};
+
+std::string Join(const std::vector<std::string_view>& words) {
+  return words.empty() ? "none" : fmt::format("{}", fmt::join(words, ","));
+}
+
+std::string DescribeOutputs(const SlotOutputs& outputs) {
+  constexpr std::array<std::string_view, 8> kNames = {"vbus",     "data-enable", "data-select", "charge-mode",
+                                                      "rf-relay", "power-key",   "volume-key",  "led"};
+  std::vector<std::string_view> on;
+  const uint8_t bits = ToBits(outputs);
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (((bits >> i) & 1) != 0) on.push_back(kNames[i]);
+  }
+  return Join(on);
+}
+
+std::string DescribeData(const SlotSide& side) {
+  if (side.charge_port) return "charge";
+  return side.data_host < 0 ? "open" : fmt::format("host{}", side.data_host);
+}
+
+}  // namespace
+
+SimBoard::SimBoard(const std::vector<int>& slot_rails, firmware::SerialLine& line, std::function<uint32_t()> clock)
+    : plant_(slot_rails), board_(plant_, line, std::move(clock)), parts_missing_(slot_rails.size(), 0) {}
+
+void SimBoard::Pass() {
+  plant_.AdvanceTo(board_.NowMs());
+  FARADAY_CHECK(image_ != nullptr);
+  image_->Pass();
+}
+
+void SimBoard::McuReset(link::BootReason cause) {
+  image_.reset();
+  board_.Reset(cause);
+  ++boots_;
+  Boot();
+}
+
+std::vector<std::string> SimBoard::FaultNames() {
+  std::vector<std::string> names;
+  for (int i = 0; i < kSlotFaults; ++i) names.emplace_back(ToString(static_cast<SlotFault>(i)));
+  for (const Part& part : kParts) names.emplace_back(part.fault);
+  return names;
+}
+
+Status SimBoard::SetFault(size_t slot_index, std::string_view name, bool on) {
+  FARADAY_CHECK(slot_index < plant_.slots());
+  if (const auto fault = ParseSlotFault(name)) {
+    plant_.slot(slot_index).SetFault(*fault, on);
+    return OkStatus();
+  }
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    if (kParts[i].fault != name) continue;
+    const firmware::ChipAddress at = kParts[i].where(board_.Slots()[slot_index]);
+    board_.Bus(at.bus).SetMissing(at.address, on);
+    const unsigned mask = 1U << i;
+    parts_missing_[slot_index] = static_cast<uint8_t>(on ? parts_missing_[slot_index] | mask : parts_missing_[slot_index] & ~mask);
+    return OkStatus();
+  }
+  return {Code::kInvalidArgument, fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(FaultNames(), ", "))};
+}
+
+bool SimBoard::PartMissing(size_t slot_index, size_t part) const { return ((parts_missing_[slot_index] >> part) & 1) != 0; }
+
+std::string SimBoard::Describe(size_t slot_index) const {
+  const SlotPhysics& slot = plant_.slot(slot_index);
+  std::vector<std::string_view> faults;
+  for (int i = 0; i < kSlotFaults; ++i) {
+    if (slot.HasFault(static_cast<SlotFault>(i))) faults.push_back(ToString(static_cast<SlotFault>(i)));
+  }
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    if (PartMissing(slot_index, i)) faults.push_back(kParts[i].fault);
+  }
+  return fmt::format("outputs={} vbus_mv={} vbus_ma={} rail_mv={} relay={} data={} present={} battery={} charge_ma={} tray_deci_c={} faults={}",
+                     DescribeOutputs(slot.outputs()), slot.vbus_mv(), slot.vbus_ma(), plant_.rail_mv(slot_index),
+                     ToString(slot.relay()), DescribeData(slot.Side()), slot.present() ? "yes" : "no",
+                     slot.battery_percent(), slot.charge_ma(), slot.tray_deci_c(), Join(faults));
+}
+
+}  // namespace faraday::sim

@@ -1,0 +1,56 @@
+// One simulated board with the piece of rack it drives: plant, chips, and the native firmware in them. Time and line come
+// from outside, so tests run it on a virtual clock. One thread owns it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "firmware/boards/native/board.h"
+#include "firmware/boards/native/image.h"
+#include "sim/plant/plant.h"
+
+namespace faraday::sim {
+
+class SimBoard {
+ public:
+  // `slot_rails`: the rail of each of the board's slots. `clock` gives free-running milliseconds. The line outlives it.
+  // The MCU is in reset until Boot().
+  SimBoard(const std::vector<int>& slot_rails, firmware::SerialLine& line, std::function<uint32_t()> clock);
+
+  void Boot() { image_ = std::make_unique<firmware::NativeImage>(board_); }
+  // Lets the plant catch up with the clock and runs one turn of the firmware's main loop.
+  void Pass();
+  // The firmware starts anew with `cause`; every output drops; only the EEPROM is kept.
+  void McuReset(link::BootReason cause);
+
+  // A fault by name: those of SlotFault, and the parts of the slot that can be missing on their bus
+  // ("expander-missing", "monitor-missing", "sensor-missing"; an expander serves two slots).
+  // Returns: kInvalidArgument naming the choices.
+  Status SetFault(size_t slot_index, std::string_view name, bool on);
+  static std::vector<std::string> FaultNames();
+
+  // The truth of one slot: "outputs=vbus,led vbus_mv=5023 ... faults=none". Fields are documented in sim/README.md.
+  std::string Describe(size_t slot_index) const;
+
+  Plant& plant() { return plant_; }
+  const Plant& plant() const { return plant_; }
+  firmware::NativeBoard& board() { return board_; }
+  // MCU starts since construction.
+  int boots() const { return boots_; }
+
+ private:
+  bool PartMissing(size_t slot_index, size_t part) const;
+
+  Plant plant_;
+  firmware::NativeBoard board_;
+  std::unique_ptr<firmware::NativeImage> image_;
+  std::vector<uint8_t> parts_missing_;  // a slot each, bit per part
+  int boots_ = 1;
+};
+
+}  // namespace faraday::sim
