@@ -1,0 +1,44 @@
+// The accepted electrical configuration, and the check of a new one against the compiled-in ceilings.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "firmware/core/limits.h"
+#include "link/messages.h"
+
+namespace faraday::firmware {
+
+struct SlotConfig {
+  uint32_t limit_ma = 0;  // 0: not fitted
+  link::SafeState safe_state = link::SafeState::kCharge;
+  uint8_t rail = 0;
+};
+
+struct BoardConfig {
+  bool accepted = false;
+  uint32_t crc = 0;
+  std::array<SlotConfig, link::kMaxSlots> slots{};
+  std::array<uint32_t, link::kMaxRails> rail_budget_ma{};
+  uint32_t rack_budget_ma = 0;
+  uint32_t stagger_ms = kCeilings.stagger_min_ms;
+  uint32_t min_off_ms = kCeilings.min_off_ms;
+  uint32_t host_silent_ms = kDefaultHostSilentMs;
+  uint32_t host_silent_max_ms = kDefaultHostSilentMaxMs;
+  uint32_t charge_on_ms = kDefaultChargeOnMs;
+  uint32_t charge_period_ms = kDefaultChargePeriodMs;
+};
+
+// Why a Configure is refused, in Reply's fields.
+struct ConfigFault {
+  link::Verdict verdict = link::Verdict::kOk;
+  uint32_t value = 0;  // the slot (from 1), 0: a value of the whole board
+  uint32_t limit = 0;
+};
+
+// `slots` is how many the board has.
+ConfigFault CheckConfigure(const link::Configure& wanted, size_t slots);
+// REQUIRES: CheckConfigure found nothing.
+BoardConfig ApplyConfigure(const link::Configure& wanted, uint32_t crc);
+
+}  // namespace faraday::firmware

@@ -1,0 +1,90 @@
+#include "firmware/core/epoch_store.h"
+
+#include <algorithm>
+
+#include "link/frame.h"
+
+namespace faraday::firmware {
+namespace {
+
+constexpr uint32_t kCopySize = 8;
+constexpr uint32_t kCellSize = 2 * kCopySize;
+constexpr uint32_t kRackAt = kCellSize * (1 + link::kMaxSlots);
+constexpr uint32_t kRackCopySize = 20;
+constexpr uint8_t kMark = 0xA0;
+
+void Put32(std::span<uint8_t> out, uint32_t value) {
+  for (size_t i = 0; i < 4; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+uint32_t Get32(std::span<const uint8_t> in) {
+  return uint32_t{in[0]} | uint32_t{in[1]} << 8 | uint32_t{in[2]} << 16 | uint32_t{in[3]} << 24;
+}
+
+// The check carries the cell's number, so that bytes in the wrong place do not pass. The mark keeps blank memory out: the
+// CRC-32 of 0xFF 0xFF 0xFF 0xFF 0x00 is 0xFFFFFFFF.
+std::array<uint8_t, kCopySize> CopyBytes(size_t cell, uint32_t value) {
+  std::array<uint8_t, kCopySize> copy{};
+  Put32(copy, value);
+  copy[4] = static_cast<uint8_t>(kMark + cell);
+  const uint32_t check = link::Crc32(std::span<const uint8_t>(copy).first(5));
+  Put32(std::span<uint8_t>(copy).subspan(4), check);
+  return copy;
+}
+
+std::array<uint8_t, kRackCopySize> RackBytes(std::string_view rack) {
+  std::array<uint8_t, kRackCopySize> copy{};
+  std::copy(rack.begin(), rack.end(), copy.begin());
+  copy[15] = static_cast<uint8_t>(rack.size());
+  Put32(std::span<uint8_t>(copy).subspan(16), link::Crc32(std::span<const uint8_t>(copy).first(16)));
+  return copy;
+}
+
+}  // namespace
+
+void EpochStore::Load() {
+  term_ = LoadCell(0);
+  for (size_t slot = 0; slot < epochs_.size(); ++slot) epochs_[slot] = LoadCell(slot + 1);
+  LoadRack();
+}
+
+bool EpochStore::any_lost(size_t slots) const {
+  return !std::all_of(epochs_.begin(), epochs_.begin() + static_cast<ptrdiff_t>(slots), [](const Cell& c) { return c.known; });
+}
+
+EpochStore::Cell EpochStore::LoadCell(size_t cell) {
+  Cell state;
+  for (uint8_t n = 0; n < 2; ++n) {
+    std::array<uint8_t, kCopySize> copy{};
+    if (!nvm_.Read(static_cast<uint32_t>(cell) * kCellSize + n * kCopySize, copy).ok()) continue;
+    const uint32_t value = Get32(copy);
+    if (copy != CopyBytes(cell, value) || (state.known && value < state.value)) continue;
+    state = {.value = value, .newest = n, .known = true};
+  }
+  return state;
+}
+
+void EpochStore::SaveCell(size_t cell, Cell& state, uint32_t value) {
+  state = {.value = value, .newest = static_cast<uint8_t>(1 - state.newest), .known = true};
+  Write(static_cast<uint32_t>(cell) * kCellSize + state.newest * kCopySize, CopyBytes(cell, value));
+}
+
+void EpochStore::LoadRack() {
+  for (uint32_t n = 0; n < 2; ++n) {
+    std::array<uint8_t, kRackCopySize> copy{};
+    if (!nvm_.Read(kRackAt + n * kRackCopySize, copy).ok() || copy[15] == 0 || copy[15] > 15) continue;
+    const std::string_view text(reinterpret_cast<const char*>(copy.data()), copy[15]);
+    if (copy == RackBytes(text)) rack_.assign(text);
+  }
+}
+
+void EpochStore::SaveTerm(uint32_t term) { SaveCell(0, term_, term); }
+void EpochStore::SaveEpoch(size_t slot, uint32_t epoch) { SaveCell(slot + 1, epochs_[slot], epoch); }
+
+void EpochStore::SaveRack(std::string_view rack) {
+  rack_.assign(rack);
+  for (uint32_t n = 0; n < 2; ++n) Write(kRackAt + n * kRackCopySize, RackBytes(rack_.view()));
+}
+
+void EpochStore::Write(uint32_t at, std::span<const uint8_t> bytes) { read_only_ = !nvm_.Write(at, bytes).ok(); }
+
+}  // namespace faraday::firmware

@@ -1,0 +1,59 @@
+// What must outlive a reset: the host term, each slot's epoch, the rack's identity. In RAM for reading, in NVM for keeps.
+//
+//   cell := two copies of (value u32, check u32), little endian       a change goes to the copy with the smaller value
+//   0x000 term cell | 0x010 + 16 n  epoch cell of slot n (0 to 31) | 0x210 rack: two copies of (15 bytes, length, crc u32)
+//
+// Values only grow, so the larger valid copy counts, and a write cut by a power loss leaves the one before: the change
+// was not acknowledged yet. One page write a change; at 2 changes a job and 10^6 writes a cell (AT24 data sheet, two
+// cells in turn) a slot lasts a million jobs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "firmware/core/nvm.h"
+#include "link/messages.h"
+
+namespace faraday::firmware {
+
+class EpochStore {
+ public:
+  explicit EpochStore(Nvm& nvm) : nvm_(nvm) {}
+
+  // Reads everything. Once, at boot.
+  void Load();
+
+  uint32_t term() const { return term_.value; }
+  uint32_t epoch(size_t slot) const { return epochs_[slot].value; }
+  // False: the slot's cell was blank or damaged at boot and nobody gave it an epoch since.
+  bool known(size_t slot) const { return epochs_[slot].known; }
+  bool any_lost(size_t slots) const;
+  std::string_view rack() const { return rack_.view(); }
+  // The part does not take writes: values live in RAM only.
+  bool read_only() const { return read_only_; }
+
+  // REQUIRES: larger than the value before (an unknown epoch takes any).
+  void SaveTerm(uint32_t term);
+  void SaveEpoch(size_t slot, uint32_t epoch);
+  void SaveRack(std::string_view rack);
+
+ private:
+  struct Cell {
+    uint32_t value = 0;
+    uint8_t newest = 0;  // copy that holds `value`
+    bool known = false;
+  };
+  Cell LoadCell(size_t cell);
+  void SaveCell(size_t cell, Cell& state, uint32_t value);
+  void LoadRack();
+  void Write(uint32_t at, std::span<const uint8_t> bytes);
+
+  Nvm& nvm_;
+  Cell term_;
+  std::array<Cell, link::kMaxSlots> epochs_{};
+  link::FixedString<15> rack_;
+  bool read_only_ = false;
+};
+
+}  // namespace faraday::firmware

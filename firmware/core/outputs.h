@@ -1,0 +1,102 @@
+// The three switches of a slot: what is wanted, what the outputs say, since when. Header-only value types.
+//
+// VBUS off acts at once; on waits (minimum off time, stagger, budget) until the board grants it. The data path passes
+// through open, at least kDataOpenMs, on every change. The relay moves at once.
+#pragma once
+
+#include <cstdint>
+
+#include "firmware/core/age.h"
+#include "firmware/core/limits.h"
+#include "link/slot_bits.h"
+
+namespace faraday::firmware {
+
+class VbusSwitch {
+ public:
+  // `ticket` orders the waiting ones of a rail: first asked, first on.
+  void Want(bool on, uint32_t ticket) {
+    if (on == wanted_) return;
+    wanted_ = on;
+    ticket_ = ticket;
+    if (!on && out_) Switch(false);
+  }
+  // REQUIRES: waiting()
+  void Grant() { Switch(true); }
+  void Advance(uint32_t dt) { since_.Advance(dt); }
+
+  bool wanted() const { return wanted_; }
+  bool out() const { return out_; }
+  bool waiting() const { return wanted_ && !out_; }
+  uint32_t ticket() const { return ticket_; }
+  // ms since the output changed.
+  uint32_t since_ms() const { return since_.ms(); }
+
+ private:
+  void Switch(bool on) {
+    out_ = on;
+    since_.Restart();
+  }
+  bool wanted_ = false;
+  bool out_ = false;
+  uint32_t ticket_ = 0;
+  Age since_{0};  // the board was in the reset state before, but nobody knows for how long
+};
+
+struct DataChoice {
+  link::DataPath path = link::DataPath::kOpen;
+  uint8_t host = 0;
+  bool operator==(const DataChoice&) const = default;
+};
+
+class DataSwitch {
+ public:
+  void Want(DataChoice choice) { wanted_ = choice; }
+  void Advance(uint32_t dt) {
+    since_.Advance(dt);
+    if (wanted_ == now_) return;
+    if (now_.path != link::DataPath::kOpen) Switch({});
+    else if (since_.ms() >= kDataOpenMs) Switch(wanted_);
+  }
+  // Opens now, without waiting for Advance.
+  void Open() {
+    wanted_ = {};
+    if (now_.path != link::DataPath::kOpen) Switch({});
+  }
+  // ms until the wanted path stands.
+  uint32_t wait_ms() const {
+    if (wanted_ == now_) return 0;
+    return now_.path == link::DataPath::kOpen ? Sink(kDataOpenMs, since_.ms()) : kDataOpenMs;
+  }
+
+  DataChoice wanted() const { return wanted_; }
+  DataChoice now() const { return now_; }
+  bool settled() const { return wanted_ == now_; }
+
+ private:
+  void Switch(DataChoice choice) {
+    now_ = choice;
+    since_.Restart();
+  }
+  DataChoice wanted_;
+  DataChoice now_;
+  Age since_{0};
+};
+
+class RelayDrive {
+ public:
+  void Want(bool couple) {
+    if (couple == coupled_) return;
+    coupled_ = couple;
+    since_.Restart();
+  }
+  void Advance(uint32_t dt) { since_.Advance(dt); }
+  bool coupled() const { return coupled_; }
+  uint32_t since_ms() const { return since_.ms(); }
+
+ private:
+  bool coupled_ = false;
+  Age since_{0};
+};
+
+}  // namespace faraday::firmware

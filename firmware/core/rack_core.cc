@@ -1,0 +1,409 @@
+#include "firmware/core/rack_core.h"
+
+#include <algorithm>
+
+#include "firmware/core/version.h"
+
+namespace faraday::firmware {
+namespace {
+
+using link::Reply;
+using link::Verdict;
+
+constexpr size_t IndexOf(uint32_t number) { return number - 1; }
+
+}  // namespace
+
+RackCore::RackCore(const BoardFacts& facts, Nvm& nvm)
+    : facts_(facts), server_(facts.session, events_), store_(nvm), leases_(store_), shared_{config_, events_, next_ticket_} {}
+
+void RackCore::Boot(std::span<const uint32_t> capabilities, uint32_t now_ms) {
+  now_ms_ = now_ms;
+  store_.Load();
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    capabilities_[i] = capabilities[i];
+    slots_[i].Attach(i, capabilities[i]);
+  }
+}
+
+// ---- time ----
+
+void RackCore::Tick(uint32_t now_ms) {
+  const uint32_t dt = now_ms - now_ms_;
+  now_ms_ = now_ms;
+  AdvanceSilence(dt);
+  AdvanceLeases(dt);
+  for (size_t i = 0; i < facts_.slots; ++i) slots_[i].Advance(dt, shared_);
+  GrantTurnOns(dt);
+  AdvanceInputs(dt);
+  server_.Advance(dt);
+  AdvanceTelemetry(dt);
+}
+
+// An announced absence stretches the first limit, never the second.
+void RackCore::AdvanceSilence(uint32_t dt) {
+  heard_.Advance(dt);
+  const uint32_t patience_ms = std::max(config_.host_silent_ms, std::min(away_ms_, config_.host_silent_max_ms));
+  const bool silent = heard_.ms() > patience_ms;
+  const bool silent_max = heard_.ms() > config_.host_silent_max_ms;
+  if (silent && !silent_) events_.Latch(link::HostSilent{.silent_ms = heard_.ms()});
+  for (size_t i = 0; i < facts_.slots && config_.accepted; ++i) {
+    if (silent && !silent_) slots_[i].CancelWaiting(shared_);
+    const bool due = leases_.leased(i) ? silent_max && !silent_max_ : silent && !silent_;
+    if (due && leases_.given(i)) slots_[i].EnterSafeState(shared_);
+  }
+  silent_ = silent;
+  silent_max_ = silent_max;
+}
+
+void RackCore::AdvanceLeases(uint32_t dt) {
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    if (!leases_.Advance(i, dt)) continue;
+    events_.Latch(link::LeaseEnded{.slot = static_cast<uint32_t>(i + 1), .epoch = leases_.epoch(i)});
+    if (config_.accepted) slots_[i].EnterSafeState(shared_);
+  }
+}
+
+void RackCore::GrantTurnOns(uint32_t dt) {
+  for (size_t rail = 0; rail < rail_wait_ms_.size(); ++rail) {
+    rail_wait_ms_[rail] = Sink(rail_wait_ms_[rail], dt);
+    if (rail_wait_ms_[rail] == 0 && !stopped_) GrantOn(rail);
+  }
+}
+
+// The longest waiting slot of the rail whose off time is over and whose current still fits.
+void RackCore::GrantOn(size_t rail) {
+  size_t chosen = facts_.slots;
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    const VbusSwitch& vbus = slots_[i].vbus();
+    if (!vbus.waiting() || config_.slots[i].rail != rail || vbus.since_ms() < config_.min_off_ms) continue;
+    if (chosen < facts_.slots && slots_[chosen].vbus().ticket() < vbus.ticket()) continue;
+    if (WithinBudget(i)) chosen = i;
+  }
+  if (chosen == facts_.slots) return;
+  slots_[chosen].Grant();
+  rail_wait_ms_[rail] = config_.stagger_ms;
+}
+
+RackCore::Load RackCore::LoadBeside(size_t slot, bool cautious) const {
+  Load load;
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    if (i == slot || !slots_[i].vbus().out()) continue;
+    const uint32_t ma = cautious ? slots_[i].LoadMa(config_) : slots_[i].ma();
+    load.rack_ma += ma;
+    if (config_.slots[i].rail == config_.slots[slot].rail) load.rail_ma += ma;
+  }
+  return load;
+}
+
+bool RackCore::WithinBudget(size_t slot) const {
+  const SlotConfig& own = config_.slots[slot];
+  const Load load = LoadBeside(slot, true);
+  return load.rail_ma + own.limit_ma <= config_.rail_budget_ma[own.rail] &&
+         load.rack_ma + own.limit_ma <= config_.rack_budget_ma;
+}
+
+// Refused only when what is measured now leaves no room; else it may wait for others to settle.
+Verdict RackCore::CheckBudget(size_t slot, Reply& reply) const {
+  const SlotConfig& own = config_.slots[slot];
+  const Load load = LoadBeside(slot, false);
+  const bool rail_full = load.rail_ma + own.limit_ma > config_.rail_budget_ma[own.rail];
+  if (!rail_full && load.rack_ma + own.limit_ma <= config_.rack_budget_ma) return Verdict::kOk;
+  reply.value = (rail_full ? load.rail_ma : load.rack_ma) + own.limit_ma;
+  reply.limit = rail_full ? config_.rail_budget_ma[own.rail] : config_.rack_budget_ma;
+  return Verdict::kOverBudget;
+}
+
+uint32_t RackCore::WaitingBefore(size_t slot) const {
+  uint32_t before = 0;
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    const bool same_rail = config_.slots[i].rail == config_.slots[slot].rail;
+    if (i != slot && same_rail && slots_[i].vbus().waiting()) ++before;
+  }
+  return before;
+}
+
+void RackCore::OnRackInputs(uint32_t inputs) {
+  if (!inputs_known_) inputs_ = inputs;
+  inputs_known_ = true;
+  raw_inputs_ = inputs;
+}
+
+void RackCore::AdvanceInputs(uint32_t dt) {
+  for (uint32_t i = 0; i < input_ages_.size(); ++i) {
+    const uint32_t bit = uint32_t{1} << i;
+    if (((raw_inputs_ ^ inputs_) & bit) == 0) {
+      input_ages_[i] = 0;
+      continue;
+    }
+    input_ages_[i] = static_cast<uint8_t>(std::min(input_ages_[i] + std::min(dt, kInputDebounceMs), kInputDebounceMs));
+    if (input_ages_[i] < kInputDebounceMs) continue;
+    inputs_ ^= bit;
+    input_ages_[i] = 0;
+    events_.Latch(link::InputChanged{.input = i, .active = (inputs_ & bit) != 0});
+  }
+}
+
+// ---- the line ----
+
+void RackCore::OnBytes(std::span<const uint8_t> bytes) {
+  using Incoming = LinkServer::Incoming;
+  for (uint8_t byte : bytes) {
+    switch (server_.Feed(byte)) {
+      case Incoming::kNothing: break;
+      case Incoming::kStop: StopAll(); break;
+      case Incoming::kHello: OnHello(); break;
+      case Incoming::kCommand: OnCommand(); break;
+      case Incoming::kBadCommand:
+        Heard(0);
+        server_.Answer({.command_id = server_.command().id, .verdict = Verdict::kInvalid});
+        break;
+      case Incoming::kKeepalive: Heard(server_.keepalive().away_ms); break;
+    }
+  }
+}
+
+void RackCore::Heard(uint32_t away_ms) {
+  heard_.Restart();
+  away_ms_ = away_ms;
+}
+
+void RackCore::OnHello() {
+  const link::Hello& hello = server_.hello();
+  const std::string_view bound = store_.rack();
+  if (!bound.empty() && !hello.rack.empty() && hello.rack.view() != bound) {
+    return server_.Refuse(link::RefusalReason::kWrongRack, bound);
+  }
+  const bool repeated = server_.open() && hello.nonce == server_.nonce();
+  if (!repeated) OpenTerm();
+  Heard(0);
+  SendHelloReply();
+}
+
+// The term is in NVM before the reply goes out.
+void RackCore::OpenTerm() {
+  store_.SaveTerm(store_.term() + 1);
+  hello_rack_ = server_.hello().rack;
+  server_.OpenTerm(store_.term(), server_.hello().nonce);
+}
+
+void RackCore::SendHelloReply() {
+  link::HelloReply& reply = hello_reply_;
+  reply = {};
+  reply.firmware_version = kFirmwareVersion;
+  reply.build_id = kBuildId;
+  reply.board = facts_.name;
+  reply.rack = store_.rack();
+  reply.slots = static_cast<uint32_t>(facts_.slots);
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    reply.capabilities.push_back(capabilities_[i]);
+    reply.epochs.push_back(leases_.epoch(i));
+    reply.lease_left_ms.push_back(leases_.left_ms(i));
+  }
+  reply.boot_reason = facts_.boot_reason;
+  reply.config_crc = config_.crc;
+  reply.term = server_.term();
+  reply.session = server_.session();
+  reply.nvm_lost = store_.any_lost(facts_.slots);
+  reply.uptime_ms = events_.uptime_ms();
+  reply.nonce = server_.nonce();
+  reply.next_event_id = events_.oldest_id();
+  server_.SendHelloReply(reply);
+}
+
+void RackCore::OnCommand() {
+  Heard(0);
+  Reply reply{.command_id = server_.command().id};
+  if (reply.command_id == 0) reply.verdict = Verdict::kInvalid;
+  else if (!Execute(reply)) reply.verdict = Verdict::kUnknownCommand;
+  server_.Answer(reply);
+}
+
+template <typename Call>
+bool RackCore::Try(Reply& reply) {
+  const Call* call = std::get_if<Call>(&server_.command().call);
+  if (call == nullptr) return false;
+  reply.verdict = On(*call, reply);
+  return true;
+}
+
+// False: a call that this firmware does not know.
+bool RackCore::Execute(Reply& reply) {
+  return Try<link::Ping>(reply) || Try<link::Configure>(reply) || Try<link::SetLease>(reply) ||
+         Try<link::SetVbus>(reply) || Try<link::CycleVbus>(reply) || Try<link::SetData>(reply) ||
+         Try<link::SetShield>(reply) || Try<link::StopSlot>(reply) || Try<link::ClearTrip>(reply);
+}
+
+Verdict RackCore::FindSlot(uint32_t number, Reply& reply) const {
+  if (number == 0 || number > facts_.slots) {
+    reply.limit = static_cast<uint32_t>(facts_.slots);
+    return Verdict::kNoSuchSlot;
+  }
+  reply.epoch = leases_.epoch(IndexOf(number));
+  return Verdict::kOk;
+}
+
+// What every command that moves an output must pass, in the order in which the host can mend it.
+Verdict RackCore::Fence(uint32_t number, uint32_t epoch, Reply& reply) const {
+  if (const Verdict found = FindSlot(number, reply); found != Verdict::kOk) return found;
+  const size_t slot = IndexOf(number);
+  if (!config_.accepted) return Verdict::kNotConfigured;
+  if (config_.slots[slot].limit_ma == 0) return Verdict::kNotFitted;
+  if (!store_.known(slot)) return Verdict::kNvmLost;
+  if (!leases_.Holds(slot, epoch)) return Verdict::kFenced;
+  return stopped_ ? Verdict::kTripped : Verdict::kOk;
+}
+
+// With ACCEPTED: until when CommandDone comes at the latest.
+Verdict RackCore::Promise(size_t slot, Verdict verdict, Reply& reply) {
+  if (verdict != Verdict::kAccepted) return verdict;
+  uint32_t wait_ms = slots_[slot].WaitMs(config_);
+  const bool turns_on = slots_[slot].vbus().waiting() || !std::holds_alternative<link::SetVbus>(server_.command().call);
+  if (turns_on) {
+    const uint32_t before = WaitingBefore(slot);
+    const uint32_t settle_ms = WithinBudget(slot) ? 0 : (before + 1) * kLoadSettleMs;
+    wait_ms += rail_wait_ms_[config_.slots[slot].rail] + before * config_.stagger_ms + settle_ms;
+    reply.queue_position = before;
+  }
+  slots_[slot].SetPatience(wait_ms + kAnswerMs - kVerifyMs);
+  reply.wait_ms = wait_ms + kAnswerMs;
+  return verdict;
+}
+
+Verdict RackCore::On(const link::Ping& ping, Reply& reply) {
+  reply.value = ping.nonce;
+  return Verdict::kOk;
+}
+
+// Stricter values hold from now on; a slot that is not fitted any more goes to the reset state.
+Verdict RackCore::On(const link::Configure& configure, Reply& reply) {
+  const ConfigFault fault = CheckConfigure(configure, facts_.slots);
+  reply.value = fault.value;
+  reply.limit = fault.limit;
+  if (fault.verdict != Verdict::kOk) return fault.verdict;
+  const auto length = link::EncodeMessage(configure, config_bytes_);
+  if (!length.ok()) return Verdict::kInvalid;
+  config_ = ApplyConfigure(configure, link::Crc32(std::span<const uint8_t>(config_bytes_).first(*length)));
+  if (store_.rack().empty() && !hello_rack_.empty()) store_.SaveRack(hello_rack_.view());
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    if (config_.slots[i].limit_ma == 0) slots_[i].Stop(shared_);
+  }
+  reply.value = config_.crc;
+  return Verdict::kOk;
+}
+
+Verdict RackCore::On(const link::SetLease& lease, Reply& reply) {
+  if (const Verdict found = FindSlot(lease.slot, reply); found != Verdict::kOk) return found;
+  const size_t slot = IndexOf(lease.slot);
+  const auto given = leases_.Give(slot, lease.epoch, lease.duration_ms);
+  reply.epoch = leases_.epoch(slot);
+  if (given == LeaseTable::Given::kInvalid) return Verdict::kInvalid;
+  if (given == LeaseTable::Given::kFenced) return Verdict::kFenced;
+  if (given == LeaseTable::Given::kHandedOver) slots_[slot].HandOver(shared_);
+  const bool can_rest = config_.accepted && config_.slots[slot].limit_ma != 0;
+  if (lease.to_safe_state && can_rest) slots_[slot].EnterSafeState(shared_);
+  return Verdict::kOk;
+}
+
+Verdict RackCore::On(const link::SetVbus& vbus, Reply& reply) {
+  if (const Verdict fence = Fence(vbus.slot, vbus.epoch, reply); fence != Verdict::kOk) return fence;
+  const size_t slot = IndexOf(vbus.slot);
+  if (vbus.on && !slots_[slot].vbus().out()) {
+    if (const Verdict budget = CheckBudget(slot, reply); budget != Verdict::kOk) return budget;
+  }
+  return Promise(slot, slots_[slot].SetVbus(reply.command_id, vbus.on, shared_), reply);
+}
+
+Verdict RackCore::On(const link::CycleVbus& cycle, Reply& reply) {
+  if (const Verdict fence = Fence(cycle.slot, cycle.epoch, reply); fence != Verdict::kOk) return fence;
+  const size_t slot = IndexOf(cycle.slot);
+  return Promise(slot, slots_[slot].CycleVbus(reply.command_id, cycle.off_ms, shared_), reply);
+}
+
+Verdict RackCore::On(const link::SetData& data, Reply& reply) {
+  if (const Verdict fence = Fence(data.slot, data.epoch, reply); fence != Verdict::kOk) return fence;
+  const size_t slot = IndexOf(data.slot);
+  if (data.host_index > 1) return Verdict::kInvalid;
+  const DataChoice choice{data.path, static_cast<uint8_t>(data.host_index)};
+  return Promise(slot, slots_[slot].SetData(reply.command_id, choice, shared_), reply);
+}
+
+Verdict RackCore::On(const link::SetShield& shield, Reply& reply) {
+  if (const Verdict fence = Fence(shield.slot, shield.epoch, reply); fence != Verdict::kOk) return fence;
+  const size_t slot = IndexOf(shield.slot);
+  return Promise(slot, slots_[slot].SetShield(reply.command_id, shield.couple, shared_), reply);
+}
+
+Verdict RackCore::On(const link::StopSlot& stop, Reply& reply) {
+  if (stop.slot == 0) {
+    StopAll();
+    return Verdict::kOk;
+  }
+  const Verdict found = FindSlot(stop.slot, reply);
+  if (found == Verdict::kOk) slots_[IndexOf(stop.slot)].Stop(shared_);
+  return found;
+}
+
+Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
+  if (clear.slot != 0) {
+    const Verdict found = FindSlot(clear.slot, reply);
+    if (found != Verdict::kOk) return found;
+    return slots_[IndexOf(clear.slot)].ClearTrip() ? Verdict::kOk : Verdict::kTripped;
+  }
+  stopped_ = false;
+  bool all = true;
+  for (size_t i = 0; i < facts_.slots; ++i) all = slots_[i].ClearTrip() && all;
+  return all ? Verdict::kOk : Verdict::kTripped;
+}
+
+void RackCore::StopAll() {
+  for (size_t i = 0; i < facts_.slots; ++i) slots_[i].Stop(shared_);
+  if (!stopped_) events_.Latch(link::Tripped{.slot = 0, .reason = link::TripReason::kStop});
+  stopped_ = true;
+}
+
+// ---- sensors and telemetry ----
+
+void RackCore::OnCurrent(size_t slot, uint32_t ma) { slots_[slot].OnCurrent(ma, shared_); }
+void RackCore::OnTemperature(size_t slot, int32_t deci_c) { slots_[slot].OnTemperature(deci_c, shared_); }
+
+uint32_t RackCore::SlotState(size_t slot) const {
+  link::SlotBits bits = slots_[slot].Bits();
+  bits.leased = leases_.leased(slot);
+  bits.nvm_lost = !store_.known(slot);
+  return link::Pack(bits);
+}
+
+uint32_t RackCore::Faults() const {
+  const auto flag = [](bool on, uint32_t bit) { return on ? bit : 0U; };
+  return flag(silent_, link::kFaultHostSilent) | flag(!config_.accepted, link::kFaultNotConfigured) |
+         flag(bus_fault_, link::kFaultI2cBus) | flag(stopped_, link::kFaultStopped) |
+         flag(store_.any_lost(facts_.slots), link::kFaultNvmLost) | flag(store_.read_only(), link::kFaultNvmReadOnly);
+}
+
+void RackCore::AdvanceTelemetry(uint32_t dt) {
+  telemetry_age_.Advance(dt);
+  if (!server_.open() || telemetry_age_.ms() < kTelemetryMs) return;
+  telemetry_age_.Restart();
+  link::Telemetry& t = telemetry_;
+  ++t.number;
+  t.uptime_ms = events_.uptime_ms();
+  for (auto* column : {&t.vbus_mv, &t.vbus_ma, &t.state, &t.lease_left_ms}) column->resize(facts_.slots);
+  t.tray_deci_c.resize(facts_.slots);
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    t.vbus_mv[i] = slots_[i].mv();
+    t.vbus_ma[i] = slots_[i].ma();
+    t.tray_deci_c[i] = slots_[i].deci_c();
+    t.state[i] = SlotState(i);
+    t.lease_left_ms[i] = leases_.left_ms(i);
+  }
+  t.inputs = inputs_;
+  t.faults = Faults();
+  t.stack_high_water_bytes = stack_high_water_;
+  t.frames_bad = server_.frames_bad();
+  t.event_backlog = static_cast<uint32_t>(events_.size());
+  t.config_crc = config_.crc;
+  server_.SendTelemetry(t);
+}
+
+}  // namespace faraday::firmware

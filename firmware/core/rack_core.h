@@ -1,0 +1,138 @@
+// The firmware's decisions for one board: frames, samples and time in; outputs, frames and NVM writes out.
+//
+// A pass: Tick(now), then OnBytes and the sensors' reports, then DesiredOutputs of every slot and the line's bytes.
+// Slots count from 0 here and from 1 on the line. Pure: main loop only, no heap, no clock, about 20 KiB.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "firmware/core/board_config.h"
+#include "firmware/core/epoch_store.h"
+#include "firmware/core/event_log.h"
+#include "firmware/core/lease_table.h"
+#include "firmware/core/link_server.h"
+#include "firmware/core/slot.h"
+
+namespace faraday::firmware {
+
+// What the core must know of the board it runs on.
+struct BoardFacts {
+  const char* name = "";
+  uint32_t session = 1;  // random, not 0
+  link::BootReason boot_reason = link::BootReason::kUnknown;
+  size_t slots = 0;      // 1 to 32
+};
+
+class RackCore {
+ public:
+  // `nvm` must outlive the core.
+  RackCore(const BoardFacts& facts, Nvm& nvm);
+
+  // Once, before the first pass: reads NVM. `capabilities`: a slot each.
+  void Boot(std::span<const uint32_t> capabilities, uint32_t now_ms);
+
+  // Opens a pass: timers move to `now_ms` (wraps after 49 days).
+  void Tick(uint32_t now_ms);
+  // Bytes from the line, in any pieces. A stop frame acts before this returns.
+  void OnBytes(std::span<const uint8_t> bytes);
+  void OnVoltage(size_t slot, uint32_t mv) { slots_[slot].OnVoltage(mv); }
+  // An over-current acts before this returns.
+  void OnCurrent(size_t slot, uint32_t ma);
+  void OnTemperature(size_t slot, int32_t deci_c);
+  // The monitor did not answer (after retries).
+  void OnMonitorMissing(size_t slot) { slots_[slot].OnMonitorMissing(); }
+  void OnReadBack(size_t slot, uint8_t bits) { slots_[slot].OnReadBack(bits); }
+  // The expander did not answer. Not while StopAsserted(): it is in reset then.
+  void OnExpanderMissing(size_t slot) { slots_[slot].OnExpanderMissing(); }
+  void OnRelaySense(size_t slot, bool isolated) { slots_[slot].OnRelaySense(isolated); }
+  // Rack inputs, bit n is input n; undebounced.
+  void OnRackInputs(uint32_t inputs);
+  void OnStackHighWater(uint32_t bytes) { stack_high_water_ = bytes; }
+  // A bus is stuck or back (telemetry only).
+  void OnBusFault(bool fault) { bus_fault_ = fault; }
+
+  // Bits of drivers/board.h's Output.
+  uint8_t DesiredOutputs(size_t slot) const { return stopped_ ? uint8_t{0} : slots_[slot].outputs(); }
+  bool StopAsserted() const { return stopped_; }
+  TxRing& tx() { return server_.tx(); }
+
+  const Slot& slot(size_t slot) const { return slots_[slot]; }
+  const LeaseTable& leases() const { return leases_; }
+  const BoardConfig& config() const { return config_; }
+  size_t slots() const { return facts_.slots; }
+
+ private:
+  void OnHello();
+  void OpenTerm();
+  void SendHelloReply();
+  void OnCommand();
+  template <typename Call>
+  bool Try(link::Reply& reply);
+  bool Execute(link::Reply& reply);
+  link::Verdict FindSlot(uint32_t number, link::Reply& reply) const;
+  link::Verdict Fence(uint32_t number, uint32_t epoch, link::Reply& reply) const;
+  link::Verdict Promise(size_t slot, link::Verdict verdict, link::Reply& reply);
+  link::Verdict On(const link::Ping& ping, link::Reply& reply);
+  link::Verdict On(const link::Configure& configure, link::Reply& reply);
+  link::Verdict On(const link::SetLease& lease, link::Reply& reply);
+  link::Verdict On(const link::SetVbus& vbus, link::Reply& reply);
+  link::Verdict On(const link::CycleVbus& cycle, link::Reply& reply);
+  link::Verdict On(const link::SetData& data, link::Reply& reply);
+  link::Verdict On(const link::SetShield& shield, link::Reply& reply);
+  link::Verdict On(const link::StopSlot& stop, link::Reply& reply);
+  link::Verdict On(const link::ClearTrip& clear, link::Reply& reply);
+
+  void StopAll();
+  void Heard(uint32_t away_ms);
+  void AdvanceSilence(uint32_t dt);
+  void AdvanceLeases(uint32_t dt);
+  void AdvanceInputs(uint32_t dt);
+  void AdvanceTelemetry(uint32_t dt);
+  void GrantTurnOns(uint32_t dt);
+  void GrantOn(size_t rail);
+  uint32_t WaitingBefore(size_t slot) const;
+  bool WithinBudget(size_t slot) const;
+  link::Verdict CheckBudget(size_t slot, link::Reply& reply) const;
+  struct Load {
+    uint32_t rail_ma = 0;
+    uint32_t rack_ma = 0;
+  };
+  // What is drawn, with the slots' limits where the current is not known yet (`cautious`) or as measured.
+  Load LoadBeside(size_t slot, bool cautious) const;
+  uint32_t SlotState(size_t slot) const;
+  uint32_t Faults() const;
+
+  BoardFacts facts_;
+  BoardConfig config_;
+  EventLog events_;
+  LinkServer server_;
+  EpochStore store_;
+  LeaseTable leases_;
+  uint32_t next_ticket_ = 1;
+  Slot::Shared shared_;
+  std::array<Slot, link::kMaxSlots> slots_{};
+  std::array<uint32_t, link::kMaxSlots> capabilities_{};
+  std::array<uint32_t, link::kMaxRails> rail_wait_ms_{};
+
+  uint32_t now_ms_ = 0;
+  bool stopped_ = false;
+  bool bus_fault_ = false;
+  Age heard_{0};
+  uint32_t away_ms_ = 0;
+  bool silent_ = false;
+  bool silent_max_ = false;
+  uint32_t raw_inputs_ = 0;
+  uint32_t inputs_ = 0;
+  bool inputs_known_ = false;
+  std::array<uint8_t, 32> input_ages_{};
+  uint32_t stack_high_water_ = 0;
+  Age telemetry_age_;
+  link::FixedString<15> hello_rack_;
+  link::Telemetry telemetry_;  // kept: its number counts, and it is too big for the stack
+  link::HelloReply hello_reply_;
+  std::array<uint8_t, 640> config_bytes_{};  // the longest Configure: 3 x 32 + 15 numbers of 5 bytes, and tags
+};
+
+}  // namespace faraday::firmware

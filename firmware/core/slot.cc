@@ -1,0 +1,398 @@
+#include "firmware/core/slot.h"
+
+#include <algorithm>
+
+namespace faraday::firmware {
+namespace {
+
+using link::DataPath;
+using link::DoneCode;
+using link::TripReason;
+using link::Verdict;
+namespace capability = link::capability;
+
+constexpr uint8_t Bit(bool on, int at) { return static_cast<uint8_t>(on ? 1U << at : 0U); }
+
+// The positions of drivers/board.h's Output.
+constexpr int kVbusBit = 0, kDataEnableBit = 1, kDataSelectBit = 2, kChargeBit = 3, kRelayBit = 4;
+
+DataChoice ChoiceOf(uint8_t outputs) {
+  const bool enable = (outputs >> kDataEnableBit & 1) != 0;
+  const bool charge = (outputs >> kChargeBit & 1) != 0;
+  const auto host = static_cast<uint8_t>(outputs >> kDataSelectBit & 1);
+  if (enable && charge) return {DataPath::kUnknown, host};
+  if (enable) return {DataPath::kHost, host};
+  return {charge ? DataPath::kCharge : DataPath::kOpen, 0};
+}
+
+bool IsOn(uint32_t mv) { return mv >= kVbusOnMinMv && mv <= kVbusOnMaxMv; }
+bool IsOff(uint32_t mv) { return mv < kVbusOffMaxMv; }
+
+}  // namespace
+
+void Slot::Attach(size_t index, uint32_t capabilities) {
+  index_ = index;
+  capabilities_ = capabilities;
+}
+
+// ---- commands ----
+
+Verdict Slot::SetVbus(uint32_t id, bool on, Shared& shared) {
+  if (!has(capability::kVbus)) return Verdict::kNotFitted;
+  if (on && tripped()) return Verdict::kTripped;
+  if (on && busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
+  Begin(Task::kVbus, id, shared);
+  if (on) WantVbus(true, shared);
+  else VbusOff(shared);
+  return Verdict::kAccepted;
+}
+
+Verdict Slot::CycleVbus(uint32_t id, uint32_t off_ms, Shared& shared) {
+  if (!has(capability::kVbus)) return Verdict::kNotFitted;
+  if (off_ms < shared.config.min_off_ms || off_ms > kCycleOffMaxMs) return Verdict::kInvalid;
+  if (tripped()) return Verdict::kTripped;
+  if (busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
+  const DataChoice data = data_.wanted();
+  Begin(Task::kCycleOff, id, shared);
+  after_cycle_ = data;
+  cycle_off_ms_ = off_ms;
+  VbusOff(shared);
+  return Verdict::kAccepted;
+}
+
+Verdict Slot::SetData(uint32_t id, DataChoice choice, Shared& shared) {
+  const bool host = choice.path == DataPath::kHost;
+  if (choice.path == DataPath::kUnknown || (!host && choice.host != 0) || choice.host > 1) return Verdict::kInvalid;
+  if (host && !has(capability::kDataEnable)) return Verdict::kNotFitted;
+  if (choice.host == 1 && !has(capability::kDataSelect)) return Verdict::kNotFitted;
+  if (choice.path == DataPath::kCharge && !has(capability::kChargeMode)) return Verdict::kNotFitted;
+  if (host && tripped()) return Verdict::kTripped;
+  if (host && !vbus_.out()) return Verdict::kVbusOff;
+  if (choice.path != DataPath::kOpen && busy() && task_ != Task::kData) return Verdict::kBusy;
+  Begin(Task::kData, id, shared);
+  data_.Want(choice);
+  data_.Advance(0);
+  return Verdict::kAccepted;
+}
+
+Verdict Slot::SetShield(uint32_t id, bool couple, Shared& shared) {
+  if (!has(capability::kRfRelay)) return Verdict::kNotFitted;
+  if (couple && tripped()) return Verdict::kTripped;
+  if (couple && busy() && task_ != Task::kShield) return Verdict::kBusy;
+  Begin(Task::kShield, id, shared);
+  relay_.Want(couple);
+  return Verdict::kAccepted;
+}
+
+void Slot::Stop(Shared& shared) {
+  Cancel(shared);
+  rest_ = Rest::kOff;
+  VbusOff(shared);
+  data_.Open();
+  relay_.Want(false);
+}
+
+bool Slot::ClearTrip() {
+  if (trip_ == TripReason::kOverTemperature && deci_c_ > kClearDeciC) return false;
+  trip_ = TripReason::kNone;
+  shorted_ = false;
+  shorted_samples_ = 0;
+  return true;
+}
+
+void Slot::HandOver(Shared& shared) {
+  Cancel(shared);
+  rest_ = Rest::kNone;
+}
+
+void Slot::EnterSafeState(Shared& shared) {
+  Cancel(shared);
+  if (config(shared).safe_state == link::SafeState::kHold) {
+    rest_ = Rest::kHold;
+    return;
+  }
+  const bool resting = rest_ == Rest::kCharge;
+  Rest rest = Rest::kOff;
+  if (config(shared).safe_state == link::SafeState::kCharge) rest = Rest::kCharge;
+  if (rest == Rest::kOff) VbusOff(shared);
+  if (!resting) charge_phase_ms_ = 0;
+  data_.Open();
+  relay_.Want(false);
+  rest_ = rest;
+}
+
+void Slot::CancelWaiting(Shared& shared) {
+  if (waits_for_command() || task_ == Task::kCycleOff) Cancel(shared);
+}
+
+// A newer command takes the place of an unfinished one.
+void Slot::Begin(Task task, uint32_t id, Shared& shared) {
+  Cancel(shared);
+  rest_ = Rest::kNone;
+  task_ = task;
+  task_id_ = id;
+  task_acted_ = false;
+  task_age_.Restart();
+}
+
+void Slot::Finish(DoneCode code, Shared& shared) {
+  if (!busy()) return;
+  task_ = Task::kNone;
+  shared.events.Latch(link::CommandDone{.command_id = task_id_, .code = code, .slot = static_cast<uint32_t>(index_ + 1),
+                                        .vbus_mv = mv_, .vbus_ma = ma_, .state = link::Pack(Bits())});
+}
+
+// Ends an unfinished command; what it had not switched yet, it does not switch any more.
+void Slot::Cancel(Shared& shared) {
+  if (vbus_.waiting()) WantVbus(false, shared);
+  if (task_ == Task::kData && !data_.settled()) data_.Open();
+  Finish(DoneCode::kCancelled, shared);
+}
+
+void Slot::WantVbus(bool on, Shared& shared) { vbus_.Want(on, on && !vbus_.wanted() ? shared.next_ticket++ : 0); }
+
+// Data lines never reach a host while VBUS is off.
+void Slot::VbusOff(Shared& shared) {
+  WantVbus(false, shared);
+  if (data_.wanted().path == DataPath::kHost || data_.now().path == DataPath::kHost) data_.Open();
+}
+
+// ---- sensors ----
+
+void Slot::OnVoltage(uint32_t mv) {
+  mv_ = mv;
+  voltage_age_.Restart();
+  monitor_missing_ = false;
+}
+
+void Slot::OnCurrent(uint32_t ma, Shared& shared) {
+  ma_ = ma;
+  current_age_.Restart();
+  monitor_missing_ = false;
+  if (!shared.config.accepted) return;
+  if (vbus_.out()) JudgeOn(ma, shared);
+  else JudgeOff(ma, shared);
+}
+
+void Slot::JudgeOn(uint32_t ma, Shared& shared) {
+  shorted_samples_ = 0;
+  const uint32_t limit = vbus_.since_ms() < kInrushMs ? kCeilings.slot_ma : config(shared).limit_ma;
+  if (ma > limit) Trip(TripReason::kOverCurrent, ma, limit, shared);
+}
+
+void Slot::JudgeOff(uint32_t ma, Shared& shared) {
+  const bool flows = ma > kShortedMa && vbus_.since_ms() >= kOffSettleMs;
+  shorted_samples_ = flows ? static_cast<uint8_t>(std::min(shorted_samples_ + 1, int{kShortedSamples})) : uint8_t{0};
+  if (shorted_samples_ < kShortedSamples || shorted_) return;
+  shorted_ = true;
+  Trip(TripReason::kSwitchShorted, ma, kShortedMa, shared);
+}
+
+void Slot::OnTemperature(int32_t deci_c, Shared& shared) {
+  deci_c_ = deci_c;
+  temperature_age_.Restart();
+  if (deci_c < kTripDeciC || !shared.config.accepted || config(shared).limit_ma == 0) return;
+  Trip(TripReason::kOverTemperature, static_cast<uint32_t>(deci_c), static_cast<uint32_t>(kTripDeciC), shared);
+}
+
+// A trip is latched with its first reason; VBUS is off when this returns.
+void Slot::Trip(TripReason reason, uint32_t value, uint32_t limit, Shared& shared) {
+  WantVbus(false, shared);
+  data_.Open();
+  if (tripped()) return;
+  trip_ = reason;
+  shared.events.Latch(link::Tripped{.slot = static_cast<uint32_t>(index_ + 1), .reason = reason, .value = value, .limit = limit});
+  Finish(DoneCode::kTripped, shared);
+}
+
+void Slot::OnReadBack(uint8_t bits) {
+  expander_missing_ = false;
+  read_back_ = bits;
+  read_back_age_.Restart();
+  mismatch_ = bits != outputs() && outputs_age_.ms() >= kReadBackSettleMs;
+}
+
+void Slot::OnRelaySense(bool isolated) {
+  if (isolated != sense_isolated_) sense_age_.Restart();
+  sense_isolated_ = isolated;
+}
+
+// ---- time ----
+
+void Slot::Advance(uint32_t dt, Shared& shared) {
+  AdvanceAges(dt);
+  if (!shared.config.accepted) return;
+  AdvanceCharge(dt, shared);
+  patience_ms_ = Sink(patience_ms_, dt);
+  AdvanceTask(shared);
+  JudgeFreshness(shared);
+  JudgeDecay();
+  relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && sense_isolated_ == relay_.coupled();
+}
+
+void Slot::AdvanceAges(uint32_t dt) {
+  vbus_.Advance(dt);
+  data_.Advance(dt);
+  relay_.Advance(dt);
+  for (Age* age : {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_, &outputs_age_}) {
+    age->Advance(dt);
+  }
+  if (outputs() == last_outputs_) return;
+  last_outputs_ = outputs();
+  outputs_age_.Restart();
+}
+
+void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
+  if (rest_ != Rest::kCharge) return;
+  charge_phase_ms_ += dt;
+  if (charge_phase_ms_ >= shared.config.charge_period_ms) charge_phase_ms_ = 0;
+  const bool on = charge_phase_ms_ < shared.config.charge_on_ms && !tripped() && has(capability::kVbus);
+  WantVbus(on, shared);
+}
+
+void Slot::AdvanceTask(Shared& shared) {
+  if (!busy()) return;
+  if (!Acted()) {
+    if (patience_ms_ == 0) Cancel(shared);
+    return;
+  }
+  if (!task_acted_) {
+    task_acted_ = true;
+    task_age_.Restart();
+    return;
+  }
+  if (task_ == Task::kCycleOff) return AdvanceCycle(shared);
+  const Proof proof = Prove();
+  if (proof == Proof::kProven) return Finish(DoneCode::kOk, shared);
+  if (task_age_.ms() < kVerifyMs) return;
+  Finish(proof == Proof::kMissing ? DoneCode::kPartMissing : DoneCode::kReadBackMismatch, shared);
+}
+
+// Off must be proven before on counts as a cycle; the data path comes back with VBUS.
+void Slot::AdvanceCycle(Shared& shared) {
+  const Proof proof = ProveVbus();
+  if (proof != Proof::kProven && task_age_.ms() >= kVerifyMs) {
+    return Finish(proof == Proof::kMissing ? DoneCode::kPartMissing : DoneCode::kReadBackMismatch, shared);
+  }
+  if (proof != Proof::kProven || vbus_.since_ms() < cycle_off_ms_) return;
+  task_ = Task::kCycleOn;
+  task_acted_ = false;
+  WantVbus(true, shared);
+}
+
+bool Slot::Acted() const {
+  switch (task_) {
+    case Task::kVbus:
+    case Task::kCycleOff:
+    case Task::kCycleOn: return !vbus_.waiting();
+    case Task::kData: return data_.settled();
+    default: return true;
+  }
+}
+
+Slot::Proof Slot::Prove() const {
+  if (task_ == Task::kData) return ProveOutputs();
+  return task_ == Task::kShield ? ProveShield() : ProveVbus();
+}
+
+Slot::Proof Slot::ProveVbus() const {
+  if (!has(capability::kMonitor)) return ProveOutputs();
+  if (monitor_missing_) return Proof::kMissing;
+  if (voltage_age_.ms() >= task_age_.ms()) return Proof::kWaiting;
+  return (vbus_.out() ? IsOn(mv_) : IsOff(mv_)) ? Proof::kProven : Proof::kWaiting;
+}
+
+Slot::Proof Slot::ProveOutputs() const {
+  if (expander_missing_) return Proof::kMissing;
+  const bool read_since = read_back_age_.ms() < task_age_.ms();
+  return read_since && read_back_ == outputs() ? Proof::kProven : Proof::kWaiting;
+}
+
+Slot::Proof Slot::ProveShield() const {
+  if (!has(capability::kRelaySense)) return ProveOutputs();
+  if (expander_missing_) return Proof::kMissing;
+  return Sense() == (relay_.coupled() ? link::RelaySense::kCoupled : link::RelaySense::kIsolated) ? Proof::kProven
+                                                                                                  : Proof::kWaiting;
+}
+
+// On without a current sample means that nobody watches the current.
+void Slot::JudgeFreshness(Shared& shared) {
+  if (!vbus_.out() || !has(capability::kMonitor)) return;
+  const uint32_t blind_ms = std::min(current_age_.ms(), vbus_.since_ms());
+  if (blind_ms >= kStaleMs) Trip(TripReason::kStaleSensor, blind_ms, kStaleMs, shared);
+}
+
+void Slot::JudgeDecay() {
+  const uint32_t off_ms = vbus_.since_ms();
+  if (vbus_.out() || IsOff(mv_) || !monitor_fresh()) back_feed_ = no_discharge_ = false;
+  else if (off_ms >= kOffSettleMs) {
+    back_feed_ = !shorted_ && (mv_ >= kBackFeedMv || off_ms >= kBackFeedMs);
+    no_discharge_ = !shorted_ && !back_feed_;
+  }
+}
+
+void Slot::Grant() {
+  vbus_.Grant();
+  if (task_ == Task::kCycleOn) data_.Want(after_cycle_);
+}
+
+// ---- what it says ----
+
+uint8_t Slot::outputs() const {
+  const DataChoice now = data_.now();
+  // The selector is set while the lines are still open.
+  const bool select = (now.path == DataPath::kOpen ? data_.wanted() : now).host == 1;
+  return static_cast<uint8_t>(Bit(vbus_.out(), kVbusBit) | Bit(now.path == DataPath::kHost, kDataEnableBit) |
+                              Bit(select, kDataSelectBit) | Bit(now.path == DataPath::kCharge, kChargeBit) |
+                              Bit(relay_.coupled(), kRelayBit));
+}
+
+link::RelaySense Slot::Sense() const {
+  if (!has(capability::kRelaySense)) return link::RelaySense::kUnknown;
+  if (sense_isolated_ == relay_.coupled() && relay_.since_ms() < kRelayMoveMs) return link::RelaySense::kMoving;
+  return sense_isolated_ ? link::RelaySense::kIsolated : link::RelaySense::kCoupled;
+}
+
+link::SlotBits Slot::Bits() const {
+  const bool read = read_back_age_.ms() != Age::kTop && !expander_missing_;
+  const DataChoice measured = read ? ChoiceOf(read_back_) : DataChoice{DataPath::kUnknown, 0};
+  link::SlotBits bits;
+  bits.vbus_commanded = vbus_.wanted();
+  bits.vbus_measured_on = monitor_fresh() && IsOn(mv_);
+  bits.vbus_measured_off = monitor_fresh() && IsOff(mv_);
+  bits.data_commanded = data_.wanted().path;
+  bits.data_commanded_host = data_.wanted().host;
+  bits.data_measured = measured.path;
+  bits.data_measured_host = measured.host;
+  bits.couple_commanded = relay_.coupled();
+  bits.relay_sense = Sense();
+  bits.tripped = tripped();
+  bits.trip_reason = static_cast<uint8_t>(trip_);
+  bits.pending = vbus_.waiting();
+  bits.monitor_fresh = monitor_fresh();
+  bits.temperature_fresh = temperature_age_.ms() <= kTemperatureFreshMs;
+  bits.read_back_mismatch = mismatch_;
+  bits.part_missing = monitor_missing_ || expander_missing_;
+  bits.relay_stuck = relay_stuck_;
+  bits.back_feed = back_feed_;
+  bits.switch_shorted = shorted_;
+  bits.no_discharge = no_discharge_;
+  return bits;
+}
+
+uint32_t Slot::LoadMa(const BoardConfig& config) const {
+  if (!vbus_.out()) return 0;
+  const bool settled = vbus_.since_ms() >= kLoadSettleMs && current_age_.ms() <= kFreshMs;
+  return settled ? ma_ : std::max(ma_, config.slots[index_].limit_ma);
+}
+
+uint32_t Slot::WaitMs(const BoardConfig& config) const {
+  switch (task_) {
+    case Task::kVbus: return vbus_.waiting() ? Sink(config.min_off_ms, vbus_.since_ms()) : 0;
+    case Task::kCycleOff: return cycle_off_ms_ + kVerifyMs;
+    case Task::kData: return data_.wait_ms();
+    default: return 0;
+  }
+}
+
+}  // namespace faraday::firmware

@@ -1,0 +1,145 @@
+// One slot's state machine: switches, what its sensors say, its unfinished command, safe state, trips and conditions.
+//
+//   command ──▶ switches ──▶ outputs          samples ──▶ trips, conditions, the command's proof
+//
+// Pure; time comes as `dt` ms. A command ends with a CommandDone event when the sensors prove it or kVerifyMs passed.
+#pragma once
+
+#include <cstdint>
+
+#include "firmware/core/board_config.h"
+#include "firmware/core/event_log.h"
+#include "firmware/core/outputs.h"
+#include "link/slot_bits.h"
+
+namespace faraday::firmware {
+
+class Slot {
+ public:
+  // What all slots of a board share.
+  struct Shared {
+    const BoardConfig& config;
+    EventLog& events;
+    uint32_t& next_ticket;
+  };
+
+  // `index` from 0; `capabilities` of the wiring.
+  Slot() = default;
+  void Attach(size_t index, uint32_t capabilities);
+
+  // ---- commands: already fenced, fitted, not stopped. Each returns the verdict; kAccepted takes the command's id.
+  link::Verdict SetVbus(uint32_t id, bool on, Shared& shared);
+  link::Verdict CycleVbus(uint32_t id, uint32_t off_ms, Shared& shared);
+  link::Verdict SetData(uint32_t id, DataChoice choice, Shared& shared);
+  link::Verdict SetShield(uint32_t id, bool couple, Shared& shared);
+  // VBUS off, data open, isolated; whatever was going on is cancelled. Any time, any state.
+  void Stop(Shared& shared);
+  // False: the cause is still there (tray too hot).
+  bool ClearTrip();
+  // Another holder: what the last one had pending is cancelled, outputs stay.
+  void HandOver(Shared& shared);
+  void EnterSafeState(Shared& shared);
+  // A turn-on asked by a command does not happen any more.
+  void CancelWaiting(Shared& shared);
+
+  // ---- sensors ----
+  void OnVoltage(uint32_t mv);
+  void OnCurrent(uint32_t ma, Shared& shared);
+  void OnTemperature(int32_t deci_c, Shared& shared);
+  void OnMonitorMissing() { monitor_missing_ = true; }
+  void OnReadBack(uint8_t bits);
+  void OnExpanderMissing() { expander_missing_ = true; }
+  void OnRelaySense(bool isolated);
+
+  void Advance(uint32_t dt, Shared& shared);
+  // The unfinished command must act within `ms`, else it is cancelled.
+  void SetPatience(uint32_t ms) { patience_ms_ = ms; }
+  // The board lets a waiting turn-on happen.
+  void Grant();
+
+  // ---- what it says ----
+  uint8_t outputs() const;
+  link::SlotBits Bits() const;
+  const VbusSwitch& vbus() const { return vbus_; }
+  bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
+  bool tripped() const { return trip_ != link::TripReason::kNone; }
+  bool busy() const { return task_ != Task::kNone; }
+  // The waiting turn-on belongs to a command (not to the charge duty).
+  bool waits_for_command() const { return vbus_.waiting() && busy(); }
+  uint32_t mv() const { return mv_; }
+  uint32_t ma() const { return ma_; }
+  int32_t deci_c() const { return deci_c_; }
+  // mA this slot counts with in budgets: its limit until its current is known.
+  uint32_t LoadMa(const BoardConfig& config) const;
+  // ms until the outputs of the unfinished command stand, apart from stagger and budget.
+  uint32_t WaitMs(const BoardConfig& config) const;
+
+ private:
+  enum class Task : uint8_t { kNone, kVbus, kCycleOff, kCycleOn, kData, kShield };
+  enum class Rest : uint8_t { kNone, kHold, kOff, kCharge };  // which safe state it rests in
+  enum class Proof : uint8_t { kWaiting, kProven, kMissing };
+
+  const SlotConfig& config(const Shared& shared) const { return shared.config.slots[index_]; }
+  void Begin(Task task, uint32_t id, Shared& shared);
+  void Finish(link::DoneCode code, Shared& shared);
+  void Cancel(Shared& shared);
+  void WantVbus(bool on, Shared& shared);
+  void VbusOff(Shared& shared);
+  void Trip(link::TripReason reason, uint32_t value, uint32_t limit, Shared& shared);
+  void JudgeOn(uint32_t ma, Shared& shared);
+  void JudgeOff(uint32_t ma, Shared& shared);
+
+  void AdvanceAges(uint32_t dt);
+  void AdvanceTask(Shared& shared);
+  void AdvanceCycle(Shared& shared);
+  void AdvanceCharge(uint32_t dt, Shared& shared);
+  void JudgeFreshness(Shared& shared);
+  void JudgeDecay();
+  bool Acted() const;
+  Proof Prove() const;
+  Proof ProveVbus() const;
+  Proof ProveOutputs() const;
+  Proof ProveShield() const;
+  link::RelaySense Sense() const;
+  bool monitor_fresh() const { return voltage_age_.ms() <= kFreshMs && current_age_.ms() <= kFreshMs; }
+
+  size_t index_ = 0;
+  uint32_t capabilities_ = 0;
+  VbusSwitch vbus_;
+  DataSwitch data_;
+  RelayDrive relay_;
+  DataChoice after_cycle_;  // the data path that a cycle restores
+
+  Task task_ = Task::kNone;
+  uint32_t task_id_ = 0;
+  uint32_t cycle_off_ms_ = 0;
+  uint32_t patience_ms_ = 0;
+  Age task_age_;  // since the outputs stand as the command wants them
+  bool task_acted_ = false;
+
+  Rest rest_ = Rest::kNone;
+  uint32_t charge_phase_ms_ = 0;
+
+  uint32_t mv_ = 0;
+  uint32_t ma_ = 0;
+  int32_t deci_c_ = 0;
+  Age voltage_age_, current_age_, temperature_age_;
+  uint8_t read_back_ = 0;
+  Age read_back_age_;
+  uint8_t last_outputs_ = 0;
+  Age outputs_age_{0};  // since outputs() changed
+  bool sense_isolated_ = true;
+  Age sense_age_;
+
+  link::TripReason trip_ = link::TripReason::kNone;
+  uint8_t shorted_samples_ = 0;
+  bool monitor_missing_ = false;
+  bool expander_missing_ = false;
+  bool mismatch_ = false;
+  bool relay_stuck_ = false;
+  bool back_feed_ = false;
+  bool no_discharge_ = false;
+  bool shorted_ = false;
+};
+
+}  // namespace faraday::firmware

@@ -1,0 +1,54 @@
+// PCA9552: sixteen open-drain outputs with LED selectors (NXP data sheet, section 7.3). Eight of them are one slot's.
+// A selector of 00 pulls its pin low, 01 releases it; after reset all are released. Wired so that low means on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "firmware/drivers/board.h"
+
+namespace faraday::firmware {
+
+template <typename Bus>
+class Pca9552 {
+ public:
+  Pca9552(Bus& bus, const ExpanderPin& pin) : bus_(bus), pin_(pin) {}
+
+  // Bit n on: pin first_pin + n pulled low.
+  Status Write(uint8_t outputs) {
+    const std::array<uint8_t, 3> bytes = {Register(), Selectors(outputs & 0xFU), Selectors(outputs >> 4)};
+    return bus_.Write(pin_.address, bytes);
+  }
+
+  // What the selectors hold. The INPUT registers would show the pins, but QEMU 7.2 inverts them against the part.
+  Status Read(uint8_t& outputs) {
+    const std::array<uint8_t, 1> reg = {Register()};
+    std::array<uint8_t, 2> selectors{};
+    FARADAY_TRY(bus_.WriteRead(pin_.address, reg, selectors));
+    outputs = static_cast<uint8_t>(Pins(selectors[0]) | Pins(selectors[1]) << 4);
+    return OkStatus();
+  }
+
+ private:
+  static constexpr uint8_t kLs0 = 0x06;
+  static constexpr uint8_t kAutoIncrement = 0x10;
+  static constexpr uint8_t kOn = 0b00, kReleased = 0b01;
+
+  uint8_t Register() const { return static_cast<uint8_t>(kAutoIncrement | (kLs0 + pin_.first_pin / 4)); }
+  static uint8_t Selectors(unsigned pins) {
+    unsigned selectors = 0;
+    for (unsigned n = 0; n < 4; ++n) selectors |= unsigned{(pins >> n & 1U) != 0 ? kOn : kReleased} << (2 * n);
+    return static_cast<uint8_t>(selectors);
+  }
+  // Anything but released counts as on: a blinking selector is never taken for off.
+  static uint8_t Pins(unsigned selectors) {
+    unsigned pins = 0;
+    for (unsigned n = 0; n < 4; ++n) pins |= unsigned{(selectors >> (2 * n) & 3U) != kReleased} << n;
+    return static_cast<uint8_t>(pins);
+  }
+
+  Bus& bus_;
+  const ExpanderPin pin_;
+};
+
+}  // namespace faraday::firmware
