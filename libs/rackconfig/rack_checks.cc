@@ -14,6 +14,7 @@ namespace faraday::rackconfig {
 namespace {
 
 constexpr int kBoardSlots = 32;  // of one MCU, design section 2
+constexpr size_t kMaxRails = 8;   // of one MCU, as in link/messages.h
 constexpr size_t kMaxHosts = 8;  // data select is one of the slot's outputs: host_index 0 to 7 (chosen)
 
 struct Checker {
@@ -99,6 +100,9 @@ void CheckRails(const Checker& at, size_t index) {
   const BoardLines& lines = at.lines.boards[index];
   const std::string where = fmt::format("board {}", index);
   if (lines.rails > 0 && rails.empty()) at.report.AddAt(lines.rails, where, "rails: needs at least one {name, budget_ma}");
+  if (rails.size() > kMaxRails) {
+    at.report.AddAt(lines.rails, where, fmt::format("rails: {} are given, a board has at most {}", rails.size(), kMaxRails));
+  }
   std::map<std::string, int> first;
   for (size_t i = 0; i < rails.size(); ++i) {
     const int line = i < lines.rail.size() ? lines.rail[i] : lines.rails;

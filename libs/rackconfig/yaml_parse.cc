@@ -185,6 +185,7 @@ class Builder : public YAML::EventHandler {
       report_.Add(key.line, fmt::format("key \"{}\" stands twice, first in line {}: keep one", key.text, first->second));
       return;
     }
+    if (node.kind == YamlNode::Kind::kNull) node.line = key.line;  // yaml-cpp says where the next word stands
     map.node.map.push_back({.key = std::move(key.text), .line = key.line, .value = std::move(node)});
   }
 

@@ -144,6 +144,8 @@ const BadRack kBadRacks[] = {
     {"two_ports", "{path: /dev/ttyACM0}", "{path: /dev/ttyACM0, usb_serial: X}", "board 0, port: has several of usb_serial"},
     {"no_boards", "boards:\n- port: {path: /dev/ttyACM0}\n  rails: [{name: A, budget_ma: 4000}]\n", "boards: []\n",
      "r01.yaml:5: boards: needs at least one"},
+    {"too_many_rails", "[{name: A, budget_ma: 4000}]", "[{name: A, budget_ma: 4000}, {name: B, budget_ma: 1}, {name: C, budget_ma: 1}, {name: D, budget_ma: 1}, {name: E, budget_ma: 1}, {name: F, budget_ma: 1}, {name: G, budget_ma: 1}, {name: H, budget_ma: 1}, {name: I, budget_ma: 1}]",
+     "r01.yaml:7: board 0: rails: 9 are given, a board has at most 8"},
     {"same_port_twice", "  rails: [{name: A, budget_ma: 4000}]\n",
      "  rails: [{name: A, budget_ma: 4000}]\n- port: {path: /dev/ttyACM0}\n  rails: [{name: A, budget_ma: 4000}]\n",
      "board 1, port: path /dev/ttyACM0 is taken by the board in line 6"},
@@ -200,7 +202,7 @@ TEST(ShippedRackConfigs, TheDemoRackHas32SlotsAnd12Phones) {
   const LoadedRack loaded = LoadRackConfig(FARADAY_SOURCE_DIR "/rack-configs/r01.yaml", environment);
   ASSERT_TRUE(loaded.ok()) << Describe(loaded.mistakes);
   const RackConfig& config = *loaded.config;
-  EXPECT_EQ(config.boards[0].port.path, "/tmp/f/board0");
+  EXPECT_EQ(config.boards[0].port.path, "/tmp/f/sim/board0");
   EXPECT_THAT(config.rails[0], SizeIs(4));
   ASSERT_THAT(config.slots, SizeIs(32));
   EXPECT_EQ(config.slots[31].hosts[0].adb, "127.0.0.1:5632");
