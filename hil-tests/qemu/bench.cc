@@ -64,7 +64,9 @@ void QemuBench::StartMachine() {
 }
 
 void QemuBench::TearDown() {
-  if (plant_ != nullptr) EXPECT_TRUE(plant_->status().ok()) << ToString(plant_->status());
+  if (plant_ != nullptr) {
+    EXPECT_TRUE(plant_->status().ok()) << ToString(plant_->status());
+  }
   plant_.reset();
   if (control_.has_value() && control_->Send("quit", "").ok() && process_.has_value()) {
     EXPECT_TRUE(process_->WaitForExit(kGenerous)) << "QEMU does not end on QMP quit";

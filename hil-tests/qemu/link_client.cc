@@ -96,7 +96,7 @@ void LinkClient::OnEvent(const link::Event& event) {
 Result<link::HelloReply> LinkClient::Hello(const std::string& rack) {
   session_ = 0;
   hello_.reset();
-  const link::Hello hello = {.rack = rack, .host_version = "qemu-test", .nonce = ++nonce_ * 0x01010101U};
+  const link::Hello hello = {.rack = std::string_view(rack), .host_version = "qemu-test", .nonce = ++nonce_ * 0x01010101U};
   BootTime again{};
   const auto answered = [this, &hello] { return hello_.has_value() && hello_->nonce == hello.nonce; };
   FARADAY_TRY(PumpUntil([&] {

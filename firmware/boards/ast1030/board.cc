@@ -19,6 +19,8 @@ constexpr uint32_t kStopPin = 1U << 0;  // M0
 // starves, whose watchdog keeps counting.
 constexpr uint32_t kWatchdogUs = 2'000'000;
 
+constexpr uint32_t kSettleUs = 100'000;  // relay travel and the monitors' first conversion, with room (chosen)
+
 void StartWatchdog() {
   WriteRegister(kWatchdog + 0x04, kWatchdogUs);
   WriteRegister(kWatchdog + 0x08, 0x4755);
@@ -50,6 +52,14 @@ void Ast1030::Start() {
   for (const uint8_t bus : kBusesInUse) Bus(bus).Start();
   uart_.Start();
   StartTick();
+  Settle();
+}
+
+// The stop pin has just cut coils and switches: what the first scan reads shall be their rest, not their fall.
+void Ast1030::Settle() {
+  const uint32_t started = Timer::Micros();
+  while (Timer::Micros() - started < kSettleUs) Sleep();
+  FeedWatchdog();
 }
 
 uint64_t Ast1030::ReadInputs() const {

@@ -43,6 +43,8 @@ class Ast1030 {
   void OnUartInterrupt() { uart_.OnInterrupt(); }
 
  private:
+  void Settle();
+
   Uart uart_;
   Timer timer_;
   link::BootReason boot_cause_ = link::BootReason::kUnknown;

@@ -1,0 +1,72 @@
+// The firmware image in QEMU, spoken to on its line: every register-level driver takes part.
+#include <gtest/gtest.h>
+
+#include "hil-tests/qemu/board_line.h"
+#include "link/slot_bits.h"
+
+namespace faraday::hil {
+namespace {
+
+using firmware::Output;
+using link::SlotBits;
+
+constexpr uint32_t kLoadMa = 480;
+
+class QemuLink : public BoardLine {};
+
+TEST_F(QemuLink, BootsAndSaysWhatItIs) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  const link::HelloReply hello = Greet();
+  EXPECT_EQ(hello.board.view(), "ast1030");
+  EXPECT_EQ(hello.slots, 32U);
+  EXPECT_EQ(hello.boot_reason, link::BootReason::kPowerOn);
+  EXPECT_NE(hello.session, 0U);
+  EXPECT_EQ(hello.term, 2U);
+}
+
+TEST_F(QemuLink, SwitchesVbusOfOneSlotAndReadsItBack) {
+  plant().SetLoad(kSlot, kLoadMa);
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+
+  const link::CommandDone on = Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = true}));
+  EXPECT_TRUE(plant().Driven(kSlot, Output::kVbus));
+  EXPECT_GE(on.vbus_mv, 4750U);
+  EXPECT_LE(on.vbus_mv, 5500U);
+  EXPECT_TRUE(link::Unpack(on.state).vbus_measured_on);
+  EXPECT_TRUE(Eventually([this] {
+    const auto telemetry = line_->NextTelemetry();
+    return telemetry.ok() && telemetry->vbus_ma[kSlot - 1] > kLoadMa * 9 / 10;
+  }));
+  const auto telemetry = line_->NextTelemetry();
+  ASSERT_TRUE(telemetry.ok()) << ToString(telemetry.status());
+  EXPECT_LT(telemetry->vbus_ma[kSlot - 1], kLoadMa * 11 / 10);
+  EXPECT_EQ(telemetry->tray_deci_c[kSlot - 1], 250);
+  EXPECT_TRUE(link::Unpack(telemetry->state[kSlot]).vbus_measured_off) << "slot 8 beside it stays off";
+
+  const link::CommandDone off = Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = false}));
+  EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
+  EXPECT_LT(off.vbus_mv, 800U);
+  EXPECT_TRUE(link::Unpack(off.state).vbus_measured_off);
+}
+
+TEST_F(QemuLink, RelaySenseComesFromItsPin) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  const link::CommandDone coupled = Finish(MustDo(link::SetShield{.slot = kSlot, .epoch = epoch_, .couple = true}));
+  EXPECT_TRUE(plant().Driven(kSlot, Output::kRfRelay));
+  EXPECT_EQ(link::Unpack(coupled.state).relay_sense, link::RelaySense::kCoupled);
+}
+
+TEST_F(QemuLink, CommandWithoutTheEpochMovesNothing) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  const auto reply = line_->Do(link::SetVbus{.slot = kSlot, .epoch = epoch_ - 1, .on = true});
+  ASSERT_TRUE(reply.ok()) << ToString(reply.status());
+  EXPECT_EQ(reply->verdict, link::Verdict::kFenced);
+  EXPECT_EQ(reply->epoch, epoch_);
+  EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
+}
+
+}  // namespace
+}  // namespace faraday::hil
