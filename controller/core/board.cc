@@ -1,0 +1,309 @@
+#include "controller/core/board.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "controller/core/words.h"
+#include "link/frame.h"
+#include "model/slot_id.h"
+
+namespace faraday::controller {
+namespace {
+
+size_t At(int board_slot) { return static_cast<size_t>(board_slot) - 1; }
+
+// The slot a command names, 0 for none.
+int SlotOf(const decltype(link::Command::call)& call) {
+  return std::visit(
+      [](const auto& message) -> int {
+        if constexpr (requires { message.slot; }) {
+          return static_cast<int>(message.slot);
+        } else {
+          return 0;
+        }
+      },
+      call);
+}
+
+Outcome Unknown(const std::string& what, const std::string& why) {
+  return {{Code::kUnknown, fmt::format("{}: outcome unknown: {}", what, why)}, true, {}};
+}
+
+uint32_t Unsigned(int value) { return static_cast<uint32_t>(std::max(0, value)); }
+
+}  // namespace
+
+Board::Board(const rackconfig::RackConfig& config, int index, uint32_t first_command_id)
+    : config_(config), index_(index), next_id_(first_command_id) {}
+
+std::string Board::SlotName(int board_slot) const {
+  for (const auto& slot : config_.slots) {
+    if (slot.board == index_ && slot.board_slot == board_slot) return model::ToString(model::SlotId{config_.rack, slot.number});
+  }
+  return fmt::format("board {} slot {}", index_, board_slot);
+}
+
+Status Board::CheckReady() const {
+  if (ready()) return OkStatus();
+  if (state_ == State::kConfiguring) {
+    return {Code::kUnavailable, fmt::format("board {} is being configured; try again", index_)};
+  }
+  return {Code::kUnavailable, fmt::format("no line to board {}: {}", index_, reason_)};
+}
+
+bool Board::Busy(int board_slot) const {
+  return std::any_of(pending_.begin(), pending_.end(), [&](const auto& item) { return item.second.board_slot == board_slot; });
+}
+
+// ---- handshake ----------------------------------------------------------------------------------------------------
+
+void Board::OnUp(const link::HelloReply& hello, Now now) {
+  hello_ = hello;
+  new_session_ = hello.session != last_session_;
+  last_session_ = hello.session;
+  for (size_t i = 0; i < epochs_.size(); ++i) epochs_[i] = i < hello.epochs.size() ? hello.epochs[i] : 0;
+  told_.fill(0);
+  Handshake(now);
+}
+
+void Board::Handshake(Now now) {
+  ++generation_;
+  state_ = State::kConfiguring;
+  reason_ = "the board is being configured";
+  const std::string& kind = config_.boards.at(static_cast<size_t>(index_)).kind;
+  if (!kind.empty() && kind != hello_.board.view()) {
+    return Refuse(fmt::format("a board of kind {} answers, the config wants {}; check the cable or the config",
+                              hello_.board.view(), kind), now);
+  }
+  for (const auto& slot : config_.slots) {
+    if (slot.board != index_ || slot.board_slot <= static_cast<int>(hello_.slots)) continue;
+    return Refuse(fmt::format("the config has slot {} at place {}, the board has {} places",
+                              SlotName(slot.board_slot), slot.board_slot, hello_.slots), now);
+  }
+  if (const Status status = hooks_.on_hello(hello_, new_session_, now); !status.ok()) return Refuse(status.message(), now);
+
+  const link::Configure configure = MakeConfigure();
+  std::array<uint8_t, link::kMaxPayload> bytes{};
+  const auto size = link::EncodeMessage(configure, bytes);
+  if (!size.ok()) return Refuse("the configuration does not fit a frame", now);
+  configure_crc_ = link::Crc32(std::span(bytes).first(*size));
+  if (hello_.config_crc == configure_crc_) return PushLeases(now);
+  const uint32_t generation = generation_;
+  const Status sent = Transmit(configure, fmt::format("board {}: configure", index_),
+                               [this, generation](const Outcome& outcome, Now at) {
+                                 if (generation == generation_) AfterConfigure(outcome, at);
+                               }, now);
+  if (!sent.ok()) Refuse(sent.message(), now);
+}
+
+void Board::Refuse(std::string reason, Now now) {
+  if (state_ == State::kNoLine) return;
+  state_ = State::kRefused;
+  reason_ = std::move(reason);
+  retry_at_ = now.boot + kRefusedRetry;
+  hooks_.on_down(now);
+}
+
+void Board::AfterConfigure(const Outcome& outcome, Now now) {
+  if (outcome.unknown) return;  // OnDown has told why
+  if (outcome.status.ok() && outcome.reply.value == configure_crc_) return PushLeases(now);
+  if (outcome.status.ok()) {
+    return Refuse(fmt::format("the board took another configuration (CRC {:08x}) than was sent ({:08x})",
+                              outcome.reply.value, configure_crc_), now);
+  }
+  std::string where = outcome.reply.value == 0 ? "" : "; see " + SlotName(static_cast<int>(outcome.reply.value));
+  Refuse(outcome.status.message() + where, now);
+}
+
+void Board::PushLeases(Now now) {
+  const uint32_t generation = generation_;
+  leases_left_ = 1;  // held until every one is sent
+  for (const auto& slot : config_.slots) {
+    if (slot.board != index_) continue;
+    ++leases_left_;
+    const link::SetLease lease = hooks_.lease_for(slot.board_slot, new_session_, now);
+    const Status sent = Give(lease, [this, generation](const Outcome&, Now at) {
+      if (generation == generation_) OneLeasePushed(at);
+    }, now);
+    if (!sent.ok()) return Refuse(sent.message(), now);
+  }
+  OneLeasePushed(now);
+}
+
+void Board::OneLeasePushed(Now now) {
+  if (--leases_left_ > 0 || state_ != State::kConfiguring) return;
+  state_ = State::kReady;
+  reason_.clear();
+  hooks_.on_ready(new_session_, now);
+}
+
+link::Configure Board::MakeConfigure() const {
+  link::Configure configure;
+  const size_t slots = std::min<size_t>(hello_.slots, link::kMaxSlots);
+  configure.current_limit_ma.resize(slots);
+  configure.safe_state.resize(slots);
+  configure.rail.resize(slots);
+  for (const auto& slot : config_.slots) {
+    if (slot.board != index_) continue;
+    configure.current_limit_ma[At(slot.board_slot)] = Unsigned(slot.current_limit.count);
+    configure.safe_state[At(slot.board_slot)] = static_cast<uint32_t>(slot.safe_state);
+    configure.rail[At(slot.board_slot)] = Unsigned(slot.rail);
+  }
+  for (const auto& rail : config_.rails.at(static_cast<size_t>(index_))) {
+    configure.rail_budget_ma.push_back(Unsigned(rail.budget.count));
+  }
+  configure.rack_budget_ma = BoardBudget();
+  configure.stagger_ms = Unsigned(config_.stagger_ms);
+  configure.min_off_ms = Unsigned(config_.min_off_ms);
+  configure.host_silent_ms = Unsigned(config_.host_silent_ms);
+  configure.host_silent_max_ms = Unsigned(config_.host_silent_max_ms);
+  configure.charge_on_ms = Unsigned(config_.charge_on_ms);
+  configure.charge_period_ms = Unsigned(config_.charge_period_ms);
+  return configure;
+}
+
+// The rack's budget split over boards as their rails' budgets are.
+uint32_t Board::BoardBudget() const {
+  int64_t own = 0;
+  int64_t all = 0;
+  for (size_t board = 0; board < config_.rails.size(); ++board) {
+    for (const auto& rail : config_.rails[board]) {
+      all += rail.budget.count;
+      if (static_cast<int>(board) == index_) own += rail.budget.count;
+    }
+  }
+  if (config_.rack_budget.count <= 0 || all == 0) return static_cast<uint32_t>(own);
+  return static_cast<uint32_t>(std::min(own, config_.rack_budget.count * own / all));
+}
+
+// ---- commands -----------------------------------------------------------------------------------------------------
+
+Status Board::Send(decltype(link::Command::call) call, std::string what, Done done, Now now) {
+  if (const Status status = CheckReady(); !status.ok()) return {status.code(), what + ": " + status.message()};
+  return Transmit(std::move(call), std::move(what), std::move(done), now);
+}
+
+Status Board::Give(const link::SetLease& lease, Done done, Now now) {
+  const int board_slot = static_cast<int>(lease.slot);
+  told_[At(board_slot)] = lease.epoch;
+  auto remember = [this, lease, board_slot, then = std::move(done)](const Outcome& outcome, Now at) {
+    auto& told = told_[At(board_slot)];
+    if (!outcome.status.ok() && told == lease.epoch) told = 0;
+    if (outcome.status.ok()) epochs_[At(board_slot)] = std::max(epochs_[At(board_slot)], lease.epoch);
+    if (then) then(outcome, at);
+  };
+  Status sent = Transmit(lease, SlotName(board_slot) + ": lease", std::move(remember), now);
+  if (!sent.ok()) told_[At(board_slot)] = 0;
+  return sent;
+}
+
+Status Board::Transmit(decltype(link::Command::call) call, std::string what, Done done, Now now) {
+  if (next_id_ == 0) ++next_id_;
+  link::Command command{next_id_++, std::move(call)};
+  Pending pending;
+  pending.board_slot = SlotOf(command.call);
+  pending.what = what;
+  pending.done = std::move(done);
+  pending_[command.id] = std::move(pending);
+  Status sent = line_ == nullptr ? Status(Code::kUnavailable, "no line") : line_->Send(command, now);
+  if (sent.ok()) return sent;
+  pending_.erase(command.id);
+  return {sent.code(), what + ": " + sent.message()};
+}
+
+void Board::Finish(std::map<uint32_t, Pending>::iterator it, Outcome outcome, Now now) {
+  Done done = std::move(it->second.done);
+  pending_.erase(it);
+  if (done) done(outcome, now);
+}
+
+void Board::OnReply(const link::Reply& reply, Now now) {
+  const auto it = pending_.find(reply.command_id);
+  if (it == pending_.end()) return;
+  Pending& pending = it->second;
+  if (pending.board_slot >= 1 && pending.board_slot <= static_cast<int>(link::kMaxSlots)) {
+    auto& epoch = epochs_[At(pending.board_slot)];
+    epoch = std::max(epoch, reply.epoch);
+  }
+  if (reply.verdict == link::Verdict::kAccepted) {
+    pending.reply = reply;
+    pending.overdue = now.boot + Milliseconds(reply.wait_ms) + kDoneGrace;
+    return;
+  }
+  Finish(it, {VerdictStatus(pending.what, reply), false, reply}, now);
+}
+
+void Board::OnDone(const link::CommandDone& done, Now now) {
+  if (done.slot >= 1 && done.slot <= link::kMaxSlots) {
+    Measured& measured = measured_[done.slot - 1];
+    measured.ever = true;
+    measured.at = now.boot;
+    measured.vbus_mv = done.vbus_mv;
+    measured.vbus_ma = done.vbus_ma;
+    measured.bits = link::Unpack(done.state);
+  }
+  const auto it = pending_.find(done.command_id);
+  if (it == pending_.end()) return;
+  Finish(it, {DoneStatus(it->second.what, done), false, it->second.reply.value_or(link::Reply{})}, now);
+}
+
+void Board::OnTripped(const link::Tripped& tripped) {
+  if (tripped.slot < 1 || tripped.slot > link::kMaxSlots) return;
+  Measured& measured = measured_[tripped.slot - 1];
+  measured.trip = TripText(tripped.reason, tripped.value, tripped.limit);
+  measured.bits.tripped = true;
+}
+
+void Board::OnEvent(const link::Event& event, Now now) {
+  if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) return OnDone(*done, now);
+  if (const auto* tripped = std::get_if<link::Tripped>(&event.kind)) OnTripped(*tripped);
+  hooks_.on_event(event, now);
+}
+
+void Board::OnTelemetry(const link::Telemetry& telemetry, Now now) {
+  telemetry_ = telemetry;
+  for (size_t i = 0; i < telemetry.state.size(); ++i) {
+    Measured& measured = measured_[i];
+    measured.ever = true;
+    measured.at = now.boot;
+    measured.vbus_mv = i < telemetry.vbus_mv.size() ? telemetry.vbus_mv[i] : 0;
+    measured.vbus_ma = i < telemetry.vbus_ma.size() ? telemetry.vbus_ma[i] : 0;
+    measured.tray_deci_c = i < telemetry.tray_deci_c.size() ? telemetry.tray_deci_c[i] : 0;
+    measured.bits = link::Unpack(telemetry.state[i]);
+    if (!measured.bits.tripped) measured.trip.clear();
+    if (measured.bits.tripped && measured.trip.empty()) {
+      measured.trip = TripText(static_cast<link::TripReason>(measured.bits.trip_reason), 0, 0);
+    }
+  }
+  hooks_.on_telemetry(now);
+}
+
+void Board::OnDown(const std::string& reason, Now now) {
+  ++generation_;
+  state_ = State::kNoLine;
+  reason_ = reason;
+  told_.fill(0);
+  std::map<uint32_t, Pending> lost;
+  lost.swap(pending_);
+  for (auto& [id, pending] : lost) {
+    if (pending.done) pending.done(Unknown(pending.what, reason), now);
+  }
+  hooks_.on_down(now);
+}
+
+void Board::OnTime(Now now) {
+  std::vector<uint32_t> overdue;
+  for (const auto& [id, pending] : pending_) {
+    if (pending.overdue && now.boot >= *pending.overdue) overdue.push_back(id);
+  }
+  for (const uint32_t id : overdue) {
+    const auto it = pending_.find(id);
+    if (it == pending_.end()) continue;
+    Finish(it, Unknown(it->second.what, "the board did not say how it ended"), now);
+  }
+  if (state_ == State::kRefused && now.boot >= retry_at_) Handshake(now);
+}
+
+}  // namespace faraday::controller

@@ -1,0 +1,54 @@
+// Where tenures, idempotency keys and the audit log live. A transaction is data: one Change, all of it or nothing.
+//
+// Implementations: sqlite/sqlite_store.h, and core/memory_store.h that fails on demand. One thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "controller/core/tenure.h"
+
+namespace faraday::controller {
+
+// An answered call that must act once. Scope (user, key).
+struct OnceRecord {
+  std::string user;
+  std::string key;
+  std::string request_hash;
+  std::string reply;  // opaque to the core
+  UtcTime created;
+};
+
+struct AuditLine {
+  UtcTime at;
+  std::string user;
+  std::string role;
+  std::string call;  // "acquire", "stop_slot", ...
+  int slot = 0;
+  std::string text;
+};
+
+struct Change {
+  std::vector<Tenure> tenures;  // replace those of the same slot
+  std::optional<OnceRecord> once;
+  std::vector<AuditLine> audit;
+};
+
+inline constexpr Milliseconds kOnceKept = std::chrono::hours(24);
+inline constexpr int kOncePerUser = 10'000;  // chosen: a lab that starts a job every 9 s all day stays below
+
+class LeaseStore {
+ public:
+  virtual ~LeaseStore() = default;
+
+  virtual Result<std::vector<Tenure>> Load() = 0;
+  // On disk when it returns OK; otherwise nothing of it is. Errors: kUnavailable (disk full, I/O: says which),
+  // kResourceExhausted when the user has kOncePerUser keys younger than kOnceKept.
+  virtual Status Commit(const Change& change) = 0;
+  // The record of (user, key) when it is younger than kOnceKept.
+  virtual Result<std::optional<OnceRecord>> FindOnce(const std::string& user, const std::string& key, UtcTime now) = 0;
+};
+
+}  // namespace faraday::controller
