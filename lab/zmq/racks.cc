@@ -1,0 +1,165 @@
+#include "lab/zmq/racks.h"
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "lab/protobuf/convert.h"
+#include "model/slot_id.h"
+#include "rpc/server.h"
+
+namespace faraday::lab {
+namespace {
+
+constexpr Milliseconds kPollTimeout{2000};
+constexpr Milliseconds kPollWaiting{500};
+constexpr Milliseconds kPollIdle{1000};
+// Events come in bursts; one question answers them all.
+constexpr Milliseconds kAfterEvent{30};
+// A grant needs the line's round trip (1.5 s at most) and a commit.
+constexpr Milliseconds kOrderTimeout{5000};
+
+v1::Caller LabCaller() {
+  v1::Caller caller;
+  caller.set_user("lab");
+  caller.set_role("lab");
+  return caller;
+}
+
+Status StatusOf(const Result<v1::Reply>& reply) { return reply.ok() ? rpc::GetStatus(*reply) : reply.status(); }
+
+v1::Request ToRequest(const AcquireOrder& order) {
+  v1::Request request;
+  request.set_idempotency_key(order.key);
+  request.set_trace_id(order.reservation);
+  auto* acquire = request.mutable_acquire();
+  acquire->set_slot(model::ToString(order.slot));
+  acquire->set_purpose(static_cast<v1::Purpose>(order.purpose));
+  acquire->set_duration_ms(order.duration_ms);
+  *acquire->mutable_on_behalf_of() = ToProto(order.on_behalf_of);
+  acquire->set_reservation(order.reservation);
+  acquire->set_note(order.note);
+  return request;
+}
+
+Result<LeaseFacts> LeaseOf(const Result<v1::Reply>& reply, BootTime asked) {
+  FARADAY_TRY(StatusOf(reply));
+  // The remaining time counts from the sending of the answer; from before the question is the safe side.
+  return FromProto(reply->acquire().lease(), Now{asked, UtcNow()});
+}
+
+}  // namespace
+
+Now ReadClocks() { return {BootClock::now(), UtcNow()}; }
+
+RackLink::RackLink(evloop::Loop& loop, zmq::context_t& context, RackAddress address,
+                   std::function<bool()> anyone_waits, OnFacts on_facts)
+    : loop_(loop), address_(std::move(address)), anyone_waits_(std::move(anyone_waits)), on_facts_(std::move(on_facts)),
+      polls_(loop, context, address_.controller, LabCaller()), orders_(loop, context, address_.controller, LabCaller()) {
+  if (!address_.events.empty()) {
+    events_ = std::make_unique<rpc::Subscriber>(loop_, context, address_.events, std::vector<std::string>{"slot/", "board/"},
+                                                [this](const v1::Event&) { PollSoon(); });
+  }
+  timer_ = loop_.AddTimer("poll " + address_.rack, BootClock::now(), [this] { Poll(); });
+}
+
+RackLink::~RackLink() { loop_.Remove(timer_); }
+
+void RackLink::PollSoon() {
+  if (asking_) {
+    ask_again_ = true;
+    return;
+  }
+  loop_.Remove(timer_);
+  timer_ = loop_.AddTimer("poll " + address_.rack, BootClock::now() + kAfterEvent, [this] { Poll(); });
+}
+
+void RackLink::Poll() {
+  timer_ = 0;
+  asking_ = true;
+  v1::Request request;
+  request.mutable_get_rack();
+  polls_.Call(std::move(request), kPollTimeout,
+              [this, asked = BootClock::now()](Result<v1::Reply> reply) { OnAnswer(asked, std::move(reply)); });
+}
+
+Status RackLink::CheckAnswer(const Result<v1::Reply>& reply) const {
+  FARADAY_TRY(StatusOf(reply));
+  const std::string& named = reply->get_rack().rack().rack();
+  if (named == address_.rack) return OkStatus();
+  return {Code::kFailedPrecondition, fmt::format("{} serves rack '{}', not '{}': mend the lab's list of racks",
+                                                 address_.controller, named, address_.rack)};
+}
+
+void RackLink::OnAnswer(BootTime asked, Result<v1::Reply> reply) {
+  asking_ = false;
+  const Status status = CheckAnswer(reply);
+  if (status.ok() != reachable_) {
+    log::Info("rack {} {}", address_.rack, status.ok() ? "answers" : "does not answer: " + status.message());
+  }
+  reachable_ = status.ok();
+  reason_ = status.message();
+  RackFacts facts;
+  if (reachable_) {
+    state_ = std::move(*reply->mutable_get_rack()->mutable_rack());
+    const Now now = ReadClocks();
+    seen_ = now.boot;
+    facts = FromProto(state_, asked, now);
+  }
+  facts.rack = address_.rack;
+  facts.reachable = reachable_;
+  facts.reason = reason_;
+  on_facts_(std::move(facts));
+  PollAgain();
+}
+
+void RackLink::PollAgain() {
+  const Milliseconds pause = ask_again_ ? kAfterEvent : anyone_waits_() ? kPollWaiting : kPollIdle;
+  ask_again_ = false;
+  loop_.Remove(timer_);
+  timer_ = loop_.AddTimer("poll " + address_.rack, BootClock::now() + pause, [this] { Poll(); });
+}
+
+void Racks::Start(const std::vector<RackAddress>& addresses, Listener listener) {
+  listener_ = std::move(listener);
+  for (const RackAddress& address : addresses) {
+    links_[address.rack] =
+        std::make_unique<RackLink>(loop_, context_, address, listener_.anyone_waits, listener_.on_facts);
+  }
+}
+
+const RackLink* Racks::Find(const std::string& rack) const {
+  const auto found = links_.find(rack);
+  return found == links_.end() ? nullptr : found->second.get();
+}
+
+void Racks::Acquire(const AcquireOrder& order) {
+  const auto link = links_.find(order.slot.rack);
+  if (link == links_.end()) {
+    return AnswerLater([this, order] {
+      listener_.on_acquired(order.slot, order.key, Status(Code::kNotFound, "no such rack: " + order.slot.rack));
+    });
+  }
+  link->second->orders().Call(
+      ToRequest(order), kOrderTimeout, [this, order, asked = BootClock::now()](const Result<v1::Reply>& reply) {
+        listener_.on_acquired(order.slot, order.key, LeaseOf(reply, asked));
+        links_.at(order.slot.rack)->PollSoon();
+      });
+}
+
+void Racks::Release(const std::string& lease, const std::string& reason) {
+  const auto id = model::ParseLeaseId(lease);
+  const auto link = id.ok() ? links_.find(id->slot.rack) : links_.end();
+  if (link == links_.end()) {
+    return AnswerLater([this, lease] { listener_.on_released(lease, Status(Code::kNotFound, "no such rack: " + lease)); });
+  }
+  v1::Request request;
+  request.mutable_release()->set_lease(lease);
+  request.mutable_release()->set_reason(reason);
+  link->second->orders().Call(std::move(request), kOrderTimeout,
+                              [this, lease, rack = link->first](const Result<v1::Reply>& reply) {
+                                listener_.on_released(lease, StatusOf(reply));
+                                links_.at(rack)->PollSoon();
+                              });
+}
+
+}  // namespace faraday::lab
