@@ -1,0 +1,128 @@
+#include "sim/phone/shell_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace faraday::sim {
+namespace {
+
+constexpr char kStdin = 0;
+constexpr char kStdout = 1;
+constexpr char kStderr = 2;
+constexpr char kExit = 3;
+constexpr char kCloseStdin = 4;
+constexpr size_t kFrameHeader = 5;
+
+std::string Frame(char id, std::string_view data) {
+  std::string out(1, id);
+  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(data.size() >> shift);
+  return out.append(data);
+}
+
+uint32_t FrameLength(std::string_view header) {
+  uint32_t value = 0;
+  for (size_t i = 1; i < kFrameHeader; ++i) {
+    value |= uint32_t{static_cast<unsigned char>(header[i])} << (8 * (i - 1));
+  }
+  return value;
+}
+
+bool TakeArgument(std::string_view argument, ShellRequest* request) {
+  if (argument == "v2") {
+    request->framed = true;
+  } else if (argument == "pty") {
+    request->pty = true;
+  } else if (argument.starts_with("TERM=")) {
+    request->term = argument.substr(5);
+  } else if (!argument.empty() && argument != "raw") {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<ShellRequest> ParseShellService(std::string_view name) {
+  ShellRequest request;
+  const size_t colon = name.find(':');
+  if (colon == std::string_view::npos || name.find('\0') != std::string_view::npos) return std::nullopt;
+  std::string_view head = name.substr(0, colon);
+  request.line = name.substr(colon + 1);
+  if (head == "exec") return request;
+  if (!head.starts_with("shell")) return std::nullopt;
+  head.remove_prefix(5);
+  if (!head.empty() && head.front() != ',') return std::nullopt;
+  while (!head.empty()) {
+    head.remove_prefix(1);
+    const size_t end = std::min(head.find(','), head.size());
+    if (!TakeArgument(head.substr(0, end), &request)) return std::nullopt;
+    head.remove_prefix(end);
+  }
+  return request;
+}
+
+std::unique_ptr<Service> ShellService::Open(evloop::Loop& loop, CommandBox& box, Stream& stream,
+                                            const ShellRequest& request) {
+  std::unique_ptr<ShellService> service(new ShellService(stream, request.framed));
+  auto command = Command::Start(loop, box, request.line, request.term, !request.framed || request.pty,
+                                [raw = service.get()] { raw->OnEvent(); });
+  if (!command.ok()) {
+    log::Warn("{}", command.status().message());
+    return nullptr;
+  }
+  service->command_ = std::move(*command);
+  return service;
+}
+
+void ShellService::OnEvent() {
+  if (command_->input_taken()) SayConsumed();
+  stream_.Wake();
+}
+
+void ShellService::SayConsumed() {
+  if (std::exchange(owes_, false)) stream_.Consumed();
+}
+
+void ShellService::Deliver(std::string_view bytes) {
+  owes_ = true;
+  if (framed_) {
+    TakeFrames(bytes);
+  } else {
+    command_->Write(bytes);
+  }
+  if (command_->input_taken()) SayConsumed();
+}
+
+// Frames may be cut anywhere between two writes of the host.
+void ShellService::TakeFrames(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (header_.size() < kFrameHeader) {
+      const size_t take = std::min(kFrameHeader - header_.size(), bytes.size());
+      header_ += bytes.substr(0, take);
+      bytes.remove_prefix(take);
+      if (header_.size() < kFrameHeader) return;
+      frame_left_ = FrameLength(header_);
+      if (header_[0] == kCloseStdin) command_->CloseInput();
+    }
+    const size_t take = std::min<size_t>(frame_left_, bytes.size());
+    if (header_[0] == kStdin) command_->Write(bytes.substr(0, take));
+    bytes.remove_prefix(take);
+    frame_left_ -= static_cast<uint32_t>(take);
+    if (frame_left_ == 0) header_.clear();
+  }
+}
+
+std::string ShellService::Pull(size_t max) {
+  if (ended_) return {};
+  const size_t room = framed_ ? max - kFrameHeader : max;
+  if (std::string out = command_->ReadOut(room); !out.empty()) return framed_ ? Frame(kStdout, out) : out;
+  if (std::string err = command_->ReadErr(room); !err.empty()) return framed_ ? Frame(kStderr, err) : err;
+  const auto code = command_->exit_code();
+  if (!code) return {};
+  ended_ = true;
+  return framed_ ? Frame(kExit, std::string(1, static_cast<char>(*code))) : std::string();
+}
+
+}  // namespace faraday::sim
