@@ -91,6 +91,7 @@ void LinkClient::OnEvent(const link::Event& event) {
   if (id != static_cast<uint16_t>(last_event_ + 1)) return;
   last_event_ = id;
   if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) done_.push_back(*done);
+  if (const auto* trip = std::get_if<link::Tripped>(&event.kind)) trips_.push_back(*trip);
 }
 
 Result<link::HelloReply> LinkClient::Hello(const std::string& rack) {
@@ -136,6 +137,24 @@ Result<link::CommandDone> LinkClient::WaitDone(uint32_t command_id) {
   const auto ends = [command_id](const link::CommandDone& done) { return done.command_id == command_id; };
   FARADAY_TRY(PumpUntil([&] { return std::ranges::any_of(done_, ends); }));
   return *std::ranges::find_if(done_, ends);
+}
+
+Result<link::Tripped> LinkClient::WaitTrip() {
+  FARADAY_TRY(PumpUntil([this] { return !trips_.empty(); }));
+  const link::Tripped trip = trips_.front();
+  trips_.pop_front();
+  return trip;
+}
+
+Status LinkClient::SendRaw(std::span<const uint8_t> bytes) {
+  return sim::qemu::SendAll(fd_, std::string(bytes.begin(), bytes.end()));
+}
+
+Status LinkClient::SendStop() {
+  std::array<uint8_t, link::kMaxWire> wire{};
+  FARADAY_TRY_ASSIGN(const size_t length,
+                     link::EncodeFrame({.channel = link::Channel::kStop}, link::kStopMagic, wire));
+  return SendRaw(std::span(wire).first(length));
 }
 
 Result<link::Telemetry> LinkClient::NextTelemetry() {

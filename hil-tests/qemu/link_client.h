@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -31,6 +32,12 @@ class LinkClient {
   }
   // The end of an accepted command.
   Result<link::CommandDone> WaitDone(uint32_t command_id);
+  // The next trip told by the board.
+  Result<link::Tripped> WaitTrip();
+  // The stop frame: no session, no term.
+  Status SendStop();
+  // Bytes as they are, for damaged and hostile frames.
+  Status SendRaw(std::span<const uint8_t> bytes);
   // The next telemetry from now on.
   Result<link::Telemetry> NextTelemetry();
 
@@ -58,6 +65,7 @@ class LinkClient {
   std::optional<link::Refusal> refusal_;
   std::optional<link::Telemetry> telemetry_;
   std::deque<link::CommandDone> done_;
+  std::deque<link::Tripped> trips_;
 };
 
 }  // namespace faraday::hil

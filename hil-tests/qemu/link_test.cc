@@ -1,6 +1,8 @@
 // The firmware image in QEMU, spoken to on its line: every register-level driver takes part.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "hil-tests/qemu/board_line.h"
 #include "link/slot_bits.h"
 
@@ -66,6 +68,50 @@ TEST_F(QemuLink, CommandWithoutTheEpochMovesNothing) {
   EXPECT_EQ(reply->verdict, link::Verdict::kFenced);
   EXPECT_EQ(reply->epoch, epoch_);
   EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
+}
+
+TEST_F(QemuLink, OverCurrentTurnsTheSlotOff) {
+  plant().SetLoad(kSlot, kLoadMa);
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = true}));
+  plant().SetLoad(kSlot, 2500);  // its limit is 2000 mA
+  const auto trip = line_->WaitTrip();
+  ASSERT_TRUE(trip.ok()) << ToString(trip.status());
+  EXPECT_EQ(trip->slot, kSlot);
+  EXPECT_EQ(trip->reason, link::TripReason::kOverCurrent);
+  EXPECT_EQ(trip->limit, 2000U);
+  EXPECT_TRUE(Eventually([this] { return !plant().Driven(kSlot, Output::kVbus); }));
+}
+
+TEST_F(QemuLink, StopFrameAssertsTheStopPin) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = true}));
+  ASSERT_FALSE(plant().stopped());
+  ASSERT_TRUE(line_->SendStop().ok());
+  EXPECT_TRUE(Eventually([this] { return plant().stopped(); }));
+  EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
+  EXPECT_TRUE(Eventually([this] {
+    const auto telemetry = line_->NextTelemetry();
+    return telemetry.ok() && (telemetry->faults & link::kFaultStopped) != 0 && telemetry->vbus_mv[kSlot - 1] < 800;
+  }));
+}
+
+TEST_F(QemuLink, NoiseOnTheLineIsCountedAndHarmless) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  std::array<uint8_t, 6000> noise{};  // longer than the receive ring and than any frame
+  for (size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<uint8_t>(i * 167 + i / 251);
+  ASSERT_TRUE(line_->SendRaw(noise).ok());
+  ASSERT_TRUE(line_->SendRaw(std::array<uint8_t, 1>{0}).ok());
+  const link::CommandDone on = Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = true}));
+  EXPECT_GE(on.vbus_mv, 4750U);
+  const auto telemetry = line_->NextTelemetry();
+  ASSERT_TRUE(telemetry.ok()) << ToString(telemetry.status());
+  EXPECT_GT(telemetry->frames_bad, 0U);
+  EXPECT_GT(telemetry->stack_high_water_bytes, 0U);
+  EXPECT_LT(telemetry->stack_high_water_bytes, 6144U) << "three quarters of the stack";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "sim/qemu/unix_socket.h"
@@ -22,13 +23,18 @@ uint32_t ByteFrom(std::string_view two_digits) {
   return byte;
 }
 
-// The packet inside `received`, once it is whole.
-std::string_view WholePacket(std::string_view received) {
+// Takes the first whole packet's content out of `received`.
+std::optional<std::string> TakePacket(std::string& received) {
   const size_t start = received.find('$');
-  const size_t end = received.find('#', start == std::string_view::npos ? 0 : start);
-  if (start == std::string_view::npos || end == std::string_view::npos || received.size() < end + 3) return {};
-  return received.substr(start, end + 3 - start);
+  const size_t end = received.find('#', start == std::string::npos ? 0 : start);
+  if (start == std::string::npos || end == std::string::npos || received.size() < end + 3) return std::nullopt;
+  std::string content = received.substr(start + 1, end - start - 1);
+  received.erase(0, end + 3);
+  return content;
 }
+
+// The stub tells by itself that the processor stopped, which is no answer.
+bool IsStopNotice(const std::string& content) { return content.starts_with('T'); }
 
 }  // namespace
 
@@ -52,8 +58,11 @@ GdbStub::~GdbStub() {
 Result<std::string> GdbStub::Exchange(std::string_view packet) {
   FARADAY_TRY(SendAll(fd_, GdbPacket(packet)));
   const BootTime deadline = BootClock::now() + timeout_;
-  std::string received;
-  while (WholePacket(received).empty()) {
+  while (true) {
+    while (auto content = TakePacket(received_)) {
+      FARADAY_TRY(SendAll(fd_, "+"));
+      if (!IsStopNotice(*content)) return std::move(*content);
+    }
     pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
     const auto left = deadline - BootClock::now();
     if (left.count() <= 0 || poll(&waiting, 1, static_cast<int>(left.count())) <= 0) {
@@ -62,11 +71,8 @@ Result<std::string> GdbStub::Exchange(std::string_view packet) {
     std::array<char, 2048> buffer{};
     const ssize_t count = recv(fd_, buffer.data(), buffer.size(), 0);
     if (count <= 0) return Status(Code::kUnavailable, "the GDB stub closed the line");
-    received.append(buffer.data(), static_cast<size_t>(count));
+    received_.append(buffer.data(), static_cast<size_t>(count));
   }
-  FARADAY_TRY(SendAll(fd_, "+"));
-  const std::string_view whole = WholePacket(received);
-  return std::string(whole.substr(1, whole.size() - 4));
 }
 
 Result<uint32_t> GdbStub::ProgramCounter() {

@@ -31,6 +31,7 @@ class GdbStub {
 
   int fd_;
   Milliseconds timeout_;
+  std::string received_;
 };
 
 // "$packet#sum", the sum as two hex digits (GDB manual, "Remote Protocol: Overview").

@@ -83,6 +83,13 @@ uint32_t Ast1030::NewSession() {
   return session == 0 ? 1 : session;
 }
 
-uint32_t Ast1030::StackHighWaterBytes() const { return ast1030::StackHighWaterBytes(); }
+uint32_t Ast1030::StackHighWaterBytes() {
+  const uint32_t now = Timer::Micros();
+  if (stack_high_water_ == 0 || now - stack_looked_us_ > 1'000'000) {
+    stack_looked_us_ = now;
+    stack_high_water_ = ast1030::StackHighWaterBytes();
+  }
+  return stack_high_water_;
+}
 
 }  // namespace faraday::firmware::ast1030

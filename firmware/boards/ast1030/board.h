@@ -38,7 +38,8 @@ class Ast1030 {
   Status NvmRead(uint32_t at, std::span<uint8_t> in) const { return Eeprom().Read(at, in); }
   Status NvmWrite(uint32_t at, std::span<const uint8_t> out) const { return Eeprom().Write(at, out); }
   I2cMaster Bus(size_t bus) const { return I2cMaster(bus); }
-  uint32_t StackHighWaterBytes() const;
+  // Looked at anew each second: it means reading the whole unused stack.
+  uint32_t StackHighWaterBytes();
   // The UART's interrupt handler calls it.
   void OnUartInterrupt() { uart_.OnInterrupt(); }
 
@@ -47,6 +48,8 @@ class Ast1030 {
 
   Uart uart_;
   Timer timer_;
+  uint32_t stack_looked_us_ = 0;
+  uint32_t stack_high_water_ = 0;
   link::BootReason boot_cause_ = link::BootReason::kUnknown;
 };
 
