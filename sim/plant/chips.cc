@@ -82,6 +82,7 @@ constexpr uint8_t kOperation = 0x01, kReadVin = 0x88, kReadVout = 0x8B, kReadIou
                   kMfrId = 0x99, kMfrModel = 0x9A, kPmonConfig = 0xD4;
 constexpr uint16_t kPmonDefault = 0x3F35;
 constexpr uint16_t kVrange100V = 1U << 5;
+constexpr uint16_t kVoutEnable = 1U << 1;  // cleared at reset: VOUT is not converted
 constexpr uint16_t kIrange30mV = 1U << 0;
 constexpr int kFullScale = 4095;
 
@@ -117,7 +118,7 @@ uint16_t Adm1272::Word(uint8_t command) const {
   const MonitorReading now = read_();
   switch (command) {
     case kReadVin: return VoltageCode(now.vin_mv);
-    case kReadVout: return VoltageCode(now.vout_mv);
+    case kReadVout: return (pmon_config_ & kVoutEnable) != 0 ? VoltageCode(now.vout_mv) : uint16_t{0};
     case kReadIout: return CurrentCode(now.iout_ma);
     default: return 0;
   }

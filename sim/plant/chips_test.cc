@@ -78,17 +78,23 @@ uint16_t ReadWord(I2cChip& chip, uint8_t command) {
   return static_cast<uint16_t>(bytes[0] | (bytes[1] << 8));
 }
 
-TEST(Adm1272, Voltage_IsInThe100VRangeAfterReset) {
+void WriteConfig(Adm1272& chip, uint8_t low) {
+  const uint8_t config[] = {0xD4, low, 0x00};
+  chip.OnWrite(config);
+}
+
+TEST(Adm1272, Voltage_VoutIsConvertedOnlyWhenEnabled) {
   Adm1272 chip(5000, [] { return MonitorReading{.vin_mv = 5150, .vout_mv = 5030, .iout_ma = 0}; });
+  EXPECT_EQ(ReadWord(chip, 0xD4), 0x3F35);
+  EXPECT_EQ(ReadWord(chip, 0x8B), 0);
+  WriteConfig(chip, 0x27);
   EXPECT_NEAR(ReadWord(chip, 0x8B) * 100'000 / 4062, 5030, 13);  // half a step of 24.6 mV
   EXPECT_NEAR(ReadWord(chip, 0x88) * 100'000 / 4062, 5150, 13);
 }
 
 TEST(Adm1272, Voltage_The60VRangeIsFiner) {
   Adm1272 chip(5000, [] { return MonitorReading{.vout_mv = 5030}; });
-  const uint8_t config[] = {0xD4, 0x15, 0x3F};
-  chip.OnWrite(config);
-  EXPECT_EQ(ReadWord(chip, 0xD4), 0x3F15);
+  WriteConfig(chip, 0x07);
   EXPECT_NEAR(ReadWord(chip, 0x8B) * 100'000 / 6770, 5030, 8);
 }
 

@@ -11,7 +11,7 @@ constexpr int kSwitchLimitMa = 3500;          // what the switch gives into a sh
 constexpr int kShortMilliohm = 200;           // chosen
 constexpr int kRiseUvPerMs = 1'000'000;       // 5 V in 5 ms (soft start); chosen
 constexpr int kBleedUvPerMs = 50'000;         // 5 V in 100 ms: below 0.8 V well within the 1 s allowed; chosen
-constexpr int kNoBleedUvPerMs = 170;          // 5 V in half a minute: leakage alone; chosen
+constexpr int kNoBleedUvPerMs = 1'250;        // 5 V in 4 s: the phone's own leakage alone; chosen
 constexpr int kBackFeedMv = 4200;             // chosen
 constexpr int kAttachMv = 4400;               // USB 2.0 7.2.2: a device works down to 4.40 V
 constexpr int kUsbHostMa = 500;               // USB 2.0: a configured high-power device
@@ -82,8 +82,8 @@ bool SlotPhysics::HasFault(SlotFault fault) const { return ((faults_ >> static_c
 bool SlotPhysics::Conducts() const { return outputs_.vbus || HasFault(SlotFault::kSwitchShorted); }
 
 int SlotPhysics::battery_percent() const {
-  // Rounded up, so that 0 means empty and nothing else.
-  return static_cast<int>((battery_ma_ms_ * 100 + battery_full_ma_ms_ - 1) / battery_full_ma_ms_);
+  const int percent = static_cast<int>(battery_ma_ms_ * 100 / battery_full_ma_ms_);
+  return percent == 0 && battery_ma_ms_ > 0 ? 1 : percent;  // 0 means empty and nothing else
 }
 
 SlotSide SlotPhysics::Side() const {

@@ -34,7 +34,7 @@ enum class SlotFault : uint8_t {
   kShort,            // 0.2 ohm (chosen) across VBUS at the connector
   kSwitchShorted,    // the VBUS switch conducts whatever its pin says
   kBackFeed,         // something on the phone's side holds VBUS up while the switch is off
-  kNoDischarge,      // the bleeder is gone: VBUS decays over half a minute
+  kNoDischarge,      // the bleeder is gone: VBUS decays over seconds
   kRelayStuck,       // the relay stays where it is
   kHotTray,          // the tray's air heats to 65 degC (chosen)
 };

@@ -26,6 +26,8 @@ class NativeBoardTest : public ::testing::Test {
   }
   int ReadVout(size_t slot) {
     const ChipAddress& at = board_.Slots()[slot].monitor;
+    const uint8_t config[] = {0xD4, 0x27, 0x00};  // VOUT on, 100 V range
+    EXPECT_TRUE(board_.Bus(at.bus).Write(at.address, config).ok());
     const uint8_t command = 0x8B;
     uint8_t word[2] = {};
     EXPECT_TRUE(board_.Bus(at.bus).WriteRead(at.address, std::span(&command, 1), word).ok());
