@@ -98,6 +98,15 @@ void QemuBench::BreakFirmware(uint16_t halfword) {
   ASSERT_TRUE(detached.ok()) << ToString(detached);
 }
 
+void QemuBench::MoveStack(uint32_t address) {
+  auto gdb = GdbStub::Connect(files_->gdb, kGenerous);
+  ASSERT_TRUE(gdb.ok()) << ToString(gdb.status());
+  const Status moved = gdb->SetStackPointer(address);
+  ASSERT_TRUE(moved.ok()) << ToString(moved);
+  const Status detached = gdb->Detach();
+  ASSERT_TRUE(detached.ok()) << ToString(detached);
+}
+
 void QemuBench::Pause() { poll(nullptr, 0, 10); }
 
 }  // namespace faraday::hil

@@ -33,6 +33,8 @@ class QemuBench : public testing::Test {
   void PressReset();
   // Writes `halfword` over the instruction that the firmware is about to run.
   void BreakFirmware(uint16_t halfword);
+  // Lets the firmware's stack end at `address`.
+  void MoveStack(uint32_t address);
   // Looks again until `condition` holds or the generous deadline is over.
   template <typename Condition>
   bool Eventually(Condition condition) {

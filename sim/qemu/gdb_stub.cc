@@ -85,6 +85,15 @@ Result<uint32_t> GdbStub::ProgramCounter() {
   return counter;
 }
 
+Status GdbStub::SetStackPointer(uint32_t value) {
+  // QEMU takes single registers only from a debugger that has asked which there are.
+  FARADAY_TRY_ASSIGN(const std::string registers, Exchange("qXfer:features:read:target.xml:0,40"));
+  const uint32_t swapped = __builtin_bswap32(value);  // target byte order: little endian
+  FARADAY_TRY_ASSIGN(const std::string answer, Exchange(fmt::format("Pd={:08x}", swapped)));
+  if (answer != "OK") return {Code::kFailedPrecondition, "stack pointer not written: " + answer};
+  return OkStatus();
+}
+
 Status GdbStub::WriteMemory(uint32_t address, std::span<const uint8_t> bytes) {
   std::string packet = fmt::format("M{:x},{:x}:", address, bytes.size());
   for (const uint8_t byte : bytes) packet += fmt::format("{:02x}", byte);

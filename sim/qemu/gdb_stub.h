@@ -1,5 +1,5 @@
 // The debugger's door of QEMU (GDB remote protocol), as far as a test needs it to break the running firmware: read the
-// program counter, write memory there, let go. One connection; blocking; not thread safe.
+// program counter, write memory and the stack pointer, let go. One connection; blocking; not thread safe.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@ class GdbStub {
   ~GdbStub();
 
   Result<uint32_t> ProgramCounter();
+  // r13, of the context that the processor stopped in.
+  Status SetStackPointer(uint32_t value);
   Status WriteMemory(uint32_t address, std::span<const uint8_t> bytes);
   // Lets the processor run on.
   Status Detach();
