@@ -102,6 +102,14 @@ const Attempt* Agent::FindAttempt(const std::string& attempt) const {
   return found == attempts_.end() ? nullptr : found->second.get();
 }
 
+std::set<std::string> Agent::SlotsInUse() const {
+  std::set<std::string> slots;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt->wants_session()) slots.insert(attempt->record().wish.slot);
+  }
+  return slots;
+}
+
 bool Agent::WantsSession(const SlotEntry& entry) {
   if (const Attempt* attempt = AttemptOn(entry.wish.slot)) return attempt->wants_session();
   if (entry.wish.needs_clearing) return false;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class Agent {
   void Tick(BootTime now, UtcTime utc);
 
   const Attempt* FindAttempt(const std::string& attempt) const;
+  // Slots whose adb session a running attempt needs.
+  std::set<std::string> SlotsInUse() const;
   size_t attempt_count() const { return attempts_.size(); }
   const std::map<std::string, uint32_t>& epochs_seen() const { return epochs_; }
 

@@ -87,6 +87,7 @@ void Attempt::TakeUp(BootTime now) {
   if (end.ok()) lease_end_ = *end;
   renew_at_ = now;
   if (record_.phase < Phase::kRun) return Enter(record_.outcome == Outcome::kNone ? Phase::kLease : Phase::kRelease);
+  if (record_.phase == Phase::kUpload) return Enter(Phase::kCollect);  // where the files lie is not kept
   if (record_.phase != Phase::kRun) return;
   busy_ = true;
   during_samples_ = 2;
@@ -341,7 +342,8 @@ void Attempt::JudgeFiles(const Collected& collected) {
     record_.reason = fmt::format("{} of {} tests failed (JUnit); the command itself ended with 0", bad, collected.junit.tests);
   }
   if (record_.outcome == Outcome::kPassed && collected.junit_bad) record_.outcome = Outcome::kFailed;
-  if (!collected.problem.empty()) record_.reason += (record_.reason.empty() ? "" : "; ") + collected.problem;
+  const bool said = record_.reason.find(collected.problem) != std::string::npos;
+  if (!said) record_.reason += (record_.reason.empty() ? "" : "; ") + collected.problem;
 }
 
 void Attempt::UploadFiles() {

@@ -1,0 +1,124 @@
+// faraday-agent: finds the phones whose cables run to this host and runs jobs on them. Parts list; decisions live in
+// agent/core.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/file.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "agent/adb/adb_phones.h"
+#include "agent/config/agent_config.h"
+#include "agent/core/agent.h"
+#include "agent/journal/file_journal.h"
+#include "agent/runner/folder.h"
+#include "agent/runner/process_runners.h"
+#include "agent/zmq/lab_link.h"
+#include "agent/zmq/racks.h"
+#include "agent/zmq/uploader.h"
+#include "base/log.h"
+#include "evloop/loop.h"
+
+namespace faraday::agent {
+namespace {
+
+constexpr Milliseconds kTick{50};  // chosen: the core's steps follow one another at this pace at most
+
+// One agent a state folder; the kernel drops the lock however the program ends.
+Status LockStateDir(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return {Code::kUnavailable, fmt::format("cannot make state_dir {}: {}", folder, error.message())};
+  const auto lock = folder::Lock(folder);
+  if (lock.ok()) return OkStatus();  // held until the process ends
+  if (lock.status().code() != Code::kAlreadyExists) return lock.status();
+  return {Code::kFailedPrecondition,
+          fmt::format("another faraday-agent runs on {}: end it, or give this one its own state_dir", folder)};
+}
+
+void FeedWatchdog(evloop::Loop& loop) {
+  uint64_t microseconds = 0;
+  if (sd_watchdog_enabled(0, &microseconds) <= 0) return;
+  loop.AddPeriodic("watchdog", Milliseconds(microseconds / 3000), [] { sd_notify(0, "WATCHDOG=1"); });
+}
+
+Result<int> Run(const AgentConfig& config) {
+  evloop::Loop loop;
+  loop.OnSignals({SIGTERM, SIGINT}, [&loop](int) { loop.Stop(0); });
+  FARADAY_TRY(LockStateDir(config.state_dir));
+  std::error_code ignored;
+  std::filesystem::remove(config.state_dir + "/ready", ignored);
+  if (sodium_init() < 0) return Status(Code::kInternal, "libsodium does not start");
+  const std::string attempts_dir = config.state_dir + "/attempts";
+  zmq::context_t context;
+
+  std::optional<Agent> agent;  // the parts below speak to it only once the loop runs
+  FileJournal journal(config.state_dir);
+  AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, const Facts& facts) {
+    agent->OnFacts(slot, facts, BootClock::now());
+  });
+  ProcessRunners runners(loop, config.runner, attempts_dir, [&](const std::string& attempt, const RunEnd& end) {
+    agent->OnRunEnded(attempt, end, BootClock::now());
+  });
+  LabLink lab(loop, context, config.lab, config.agent, config.host, [&](const std::vector<AttemptWish>& attempts) {
+    agent->OnLabSync(attempts, BootClock::now());
+  });
+  Uploader spool(loop, lab, attempts_dir);
+  Racks racks(loop, context, config.agent, config.host, [&](int controller, const std::vector<SlotWish>& slots) {
+    agent->OnRackSync(controller, slots, BootClock::now());
+  });
+  agent.emplace(config.host, Ports{racks, phones, runners, spool, lab, journal});
+  agent->TakeUp(journal.LoadAttempts(), journal.LoadEpochs(), BootClock::now());
+  for (const std::string& endpoint : config.controllers) racks.Add(endpoint);
+  loop.AddPeriodic("agent", kTick, [&] { agent->Tick(BootClock::now(), UtcNow()); });
+
+  FARADAY_TRY(folder::Replace(config.state_dir + "/ready", fmt::format("pid {}\n", ::getpid())));
+  log::Info("agent {} of host {}: {} controllers, lab {}", config.agent, config.host, config.controllers.size(),
+            config.lab.empty() ? "none" : config.lab);
+  FeedWatchdog(loop);
+  sd_notify(0, "READY=1");
+  const int code = loop.Run();
+  sd_notify(0, "STOPPING=1");
+  std::filesystem::remove(config.state_dir + "/ready", ignored);
+  phones.KillExcept(agent->SlotsInUse());
+  log::Info("ends; {} running commands go on under their runners and are taken up by the next agent", runners.running());
+  return code;
+}
+
+}  // namespace
+}  // namespace faraday::agent
+
+int main(int argc, char** argv) {
+  using namespace faraday;
+  log::Program() = "agent";
+  CLI::App app{"faraday-agent: finds the phones whose cables run to this host and runs jobs on them."};
+  std::string path;
+  bool check = false;
+  app.add_option("--config", path, "the agent's YAML: agent, host, controllers, lab, state_dir, adb, runner")->required();
+  app.add_flag("--check", check, "read the config, say every mistake, and end");
+  app.set_version_flag("--version", "faraday-agent " FARADAY_VERSION);
+  app.footer("Example:\n  faraday-agent --config /etc/faraday/agent.yaml\n\nSIGTERM leaves running commands alone: the next "
+             "agent takes them up.\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot serve (see stderr), 2 bad usage or "
+             "config.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  agent::AgentConfig config;
+  const auto mistakes = agent::ReadAgentConfig(path, &config);
+  if (!mistakes.empty()) fmt::print(stderr, "{}", rackconfig::Describe(mistakes));
+  if (!rackconfig::Usable(mistakes)) return 2;
+  if (check) return 0;
+  const auto code = agent::Run(config);
+  if (code.ok()) return *code;
+  log::Error("{}", code.status().message());
+  return 1;
+}
