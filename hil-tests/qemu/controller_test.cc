@@ -77,8 +77,8 @@ class QemuController : public QemuBench {
     Result<v1::Reply> reply = Status(Code::kUnknown, "not asked");
     Eventually([&] {
       reply = Call(request);
-      return reply.ok() || (reply.status().code() != Code::kUnavailable &&
-                            reply.status().code() != Code::kFailedPrecondition);
+      return reply.ok() ||
+             (reply.status().code() != Code::kUnavailable && reply.status().code() != Code::kFailedPrecondition);
     });
     EXPECT_TRUE(reply.ok()) << ToString(reply.status());
     return reply.ok() ? reply->acquire().lease() : v1::Lease{};
@@ -135,7 +135,8 @@ TEST_F(QemuController, SwitchesVbusOfOneSlotAndShowsWhatIsMeasured) {
   EXPECT_LE(on.vbus().measured_mv(), 5500U);
   EXPECT_TRUE(Eventually([this] {
     const v1::RackState rack = Rack();
-    return rack.slots_size() == 1 && rack.slots(0).vbus().measured_ma() > 430 && rack.slots(0).vbus().measured_ma() < 530;
+    return rack.slots_size() == 1 && rack.slots(0).vbus().measured_ma() > 430 &&
+           rack.slots(0).vbus().measured_ma() < 530;
   })) << Rack().ShortDebugString();
 
   const v1::SlotState off = Power(lease, v1::PowerCall::ACTION_OFF);

@@ -74,14 +74,19 @@ void LinkClient::OnFrame(const link::FrameView& frame) {
     if (auto message = link::DecodeMessage<Message>(frame.payload); message.ok()) place = std::move(*message);
   };
   switch (frame.header.channel) {
-    case link::Channel::kHello: return keep(hello_);
-    case link::Channel::kReply: return keep(reply_);
-    case link::Channel::kRefusal: return keep(refusal_);
-    case link::Channel::kTelemetry: return keep(telemetry_);
+    case link::Channel::kHello:
+      return keep(hello_);
+    case link::Channel::kReply:
+      return keep(reply_);
+    case link::Channel::kRefusal:
+      return keep(refusal_);
+    case link::Channel::kTelemetry:
+      return keep(telemetry_);
     case link::Channel::kEvent:
       if (const auto event = link::DecodeMessage<link::Event>(frame.payload); event.ok()) OnEvent(*event);
       return;
-    default: return;
+    default:
+      return;
   }
 }
 
@@ -97,7 +102,8 @@ void LinkClient::OnEvent(const link::Event& event) {
 Result<link::HelloReply> LinkClient::Hello(const std::string& rack) {
   session_ = 0;
   hello_.reset();
-  const link::Hello hello = {.rack = std::string_view(rack), .host_version = "qemu-test", .nonce = ++nonce_ * 0x01010101U};
+  const link::Hello hello = {
+      .rack = std::string_view(rack), .host_version = "qemu-test", .nonce = ++nonce_ * 0x01010101U};
   BootTime again{};
   const auto answered = [this, &hello] { return hello_.has_value() && hello_->nonce == hello.nonce; };
   FARADAY_TRY(PumpUntil([&] {
@@ -109,7 +115,8 @@ Result<link::HelloReply> LinkClient::Hello(const std::string& rack) {
     return false;
   }));
   if (!answered()) {
-    return Status(Code::kFailedPrecondition, fmt::format("Hello refused, reason {}", static_cast<int>(refusal_->reason)));
+    return Status(Code::kFailedPrecondition,
+                  fmt::format("Hello refused, reason {}", static_cast<int>(refusal_->reason)));
   }
   session_ = hello_->session;
   term_ = hello_->term;
@@ -124,9 +131,8 @@ Result<link::Reply> LinkClient::Exchange(const link::Command& command) {
   refusal_.reset();
   FARADAY_TRY(Send(link::Channel::kCommand, command, next_seq_));
   ++next_seq_;
-  FARADAY_TRY(PumpUntil([this, &command] {
-    return refusal_.has_value() || (reply_.has_value() && reply_->command_id == command.id);
-  }));
+  FARADAY_TRY(PumpUntil(
+      [this, &command] { return refusal_.has_value() || (reply_.has_value() && reply_->command_id == command.id); }));
   if (refusal_.has_value()) {
     return Status(Code::kFailedPrecondition, fmt::format("refused, reason {}", static_cast<int>(refusal_->reason)));
   }
@@ -152,8 +158,7 @@ Status LinkClient::SendRaw(std::span<const uint8_t> bytes) {
 
 Status LinkClient::SendStop() {
   std::array<uint8_t, link::kMaxWire> wire{};
-  FARADAY_TRY_ASSIGN(const size_t length,
-                     link::EncodeFrame({.channel = link::Channel::kStop}, link::kStopMagic, wire));
+  FARADAY_TRY_ASSIGN(const size_t length, link::EncodeFrame({.channel = link::Channel::kStop}, link::kStopMagic, wire));
   return SendRaw(std::span(wire).first(length));
 }
 

@@ -11,7 +11,7 @@ using firmware::Output;
 constexpr uint16_t kBranchToSelf = 0xE7FE;  // Thumb: b .
 constexpr uint16_t kUndefined = 0xDE00;     // Thumb: udf #0
 
-constexpr uint32_t kGuard = 0x40000;        // image.ld: the lowest 256 bytes of RAM
+constexpr uint32_t kGuard = 0x40000;  // image.ld: the lowest 256 bytes of RAM
 
 class QemuReset : public BoardLine {
  protected:

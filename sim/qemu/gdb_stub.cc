@@ -98,7 +98,8 @@ Status GdbStub::WriteMemory(uint32_t address, std::span<const uint8_t> bytes) {
   std::string packet = fmt::format("M{:x},{:x}:", address, bytes.size());
   for (const uint8_t byte : bytes) packet += fmt::format("{:02x}", byte);
   FARADAY_TRY_ASSIGN(const std::string answer, Exchange(packet));
-  if (answer != "OK") return {Code::kFailedPrecondition, fmt::format("memory at {:#x} not written: {}", address, answer)};
+  if (answer != "OK")
+    return {Code::kFailedPrecondition, fmt::format("memory at {:#x} not written: {}", address, answer)};
   return OkStatus();
 }
 

@@ -40,8 +40,8 @@ std::string OutputOf(const std::string& command) {
 Status RequireAll(const std::string& list, const std::vector<std::string>& needed, std::string_view what) {
   for (const std::string& name : needed) {
     if (list.find(name) == std::string::npos) {
-      return {Code::kUnimplemented, fmt::format("{} has no {} \"{}\"; install Debian 12's qemu-system-arm (7.2)",
-                                                kQemuProgram, what, name)};
+      return {Code::kUnimplemented,
+              fmt::format("{} has no {} \"{}\"; install Debian 12's qemu-system-arm (7.2)", kQemuProgram, what, name)};
     }
   }
   return OkStatus();
@@ -52,12 +52,15 @@ std::string Bus(uint8_t number) { return fmt::format("aspeed.i2c.bus.{}", number
 void AddSlotChips(std::vector<std::string>& arguments) {
   size_t slot = 1;
   for (const auto& wiring : kWiring) {
-    arguments.insert(arguments.end(),
-                     {"-device", fmt::format("adm1272,id=mon{},bus={},address={}", slot, Bus(wiring.monitor.bus),
-                                             wiring.monitor.address)});
-    arguments.insert(arguments.end(),
-                     {"-device", fmt::format("tmp105,id=tray{},bus={},address={}", slot, Bus(wiring.temperature.bus),
-                                             wiring.temperature.address)});
+    arguments.insert(
+        arguments.end(),
+        {"-device",
+         fmt::format("adm1272,id=mon{},bus={},address={}", slot, Bus(wiring.monitor.bus), wiring.monitor.address)});
+    arguments.insert(
+        arguments.end(),
+        {"-device",
+         fmt::format(
+             "tmp105,id=tray{},bus={},address={}", slot, Bus(wiring.temperature.bus), wiring.temperature.address)});
     ++slot;
   }
 }
@@ -68,8 +71,13 @@ void AddExpanders(std::vector<std::string>& arguments) {
   for (const auto& wiring : kWiring) {
     if (!seen.emplace(wiring.outputs.bus, wiring.outputs.address).second) continue;
     const std::string id = fmt::format("exp{}", seen.size() - 1);
-    arguments.insert(arguments.end(), {"-device", fmt::format("pca9552,id={},description={},bus={},address={}", id, id,
-                                                              Bus(wiring.outputs.bus), wiring.outputs.address)});
+    arguments.insert(arguments.end(),
+                     {"-device",
+                      fmt::format("pca9552,id={},description={},bus={},address={}",
+                                  id,
+                                  id,
+                                  Bus(wiring.outputs.bus),
+                                  wiring.outputs.address)});
   }
 }
 
@@ -108,9 +116,11 @@ Status CheckQemu() {
   }
   FARADAY_TRY(RequireAll(OutputOf(program + " -M help 2>/dev/null"), {"ast1030-evb"}, "machine"));
   FARADAY_TRY(RequireAll(OutputOf(program + " -M none -device help 2>/dev/null"),
-                         {"\"adm1272\"", "\"tmp105\"", "\"pca9552\"", "\"at24c-eeprom\""}, "device"));
+                         {"\"adm1272\"", "\"tmp105\"", "\"pca9552\"", "\"at24c-eeprom\""},
+                         "device"));
   return RequireAll(OutputOf(program + " -trace help 2>/dev/null"),
-                    {std::begin(kTraceEvents), std::end(kTraceEvents)}, "trace event");
+                    {std::begin(kTraceEvents), std::end(kTraceEvents)},
+                    "trace event");
 }
 
 MachineFiles::MachineFiles(const std::string& run_dir)
@@ -124,17 +134,26 @@ MachineFiles::MachineFiles(const std::string& run_dir)
 
 std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf) {
   const auto listener = [](const std::string& path) { return fmt::format("unix:{},server=on,wait=off", path); };
-  std::vector<std::string> arguments = {
-      "-M", "ast1030-evb", "-display", "none", "-nodefaults", "-S", "-kernel", elf,
-      "-serial", listener(files.uart), "-qmp", listener(files.plant_qmp), "-qmp", listener(files.control_qmp),
-      "-gdb", listener(files.gdb), "-msg", "timestamp=on", "-D", files.trace};
+  std::vector<std::string> arguments = {"-M",          "ast1030-evb",
+                                        "-display",    "none",
+                                        "-nodefaults", "-S",
+                                        "-kernel",     elf,
+                                        "-serial",     listener(files.uart),
+                                        "-qmp",        listener(files.plant_qmp),
+                                        "-qmp",        listener(files.control_qmp),
+                                        "-gdb",        listener(files.gdb),
+                                        "-msg",        "timestamp=on",
+                                        "-D",          files.trace};
   for (const char* event : kTraceEvents) arguments.insert(arguments.end(), {"-trace", event});
   AddSlotChips(arguments);
   AddExpanders(arguments);
   arguments.insert(arguments.end(),
-                   {"-drive", fmt::format("if=none,id=nvmfile,format=raw,file={}", files.eeprom), "-device",
+                   {"-drive",
+                    fmt::format("if=none,id=nvmfile,format=raw,file={}", files.eeprom),
+                    "-device",
                     fmt::format("at24c-eeprom,id=nvm,drive=nvmfile,rom-size=8192,bus={},address={}",
-                                Bus(firmware::ast1030::kEepromBus), firmware::ast1030::kEepromAddress)});
+                                Bus(firmware::ast1030::kEepromBus),
+                                firmware::ast1030::kEepromAddress)});
   return arguments;
 }
 

@@ -57,9 +57,7 @@ Result<QmpClient> QmpClient::Connect(const std::string& path, Milliseconds timeo
 }
 
 QmpClient::QmpClient(QmpClient&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      received_(std::move(other.received_)),
-      events_(std::move(other.events_)) {}
+    : fd_(std::exchange(other.fd_, -1)), received_(std::move(other.received_)), events_(std::move(other.events_)) {}
 
 QmpClient& QmpClient::operator=(QmpClient&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -73,7 +71,10 @@ QmpClient::~QmpClient() {
 }
 
 Status QmpClient::Send(std::string_view command, std::string_view arguments) {
-  const std::string line = fmt::format(R"({{"execute":"{}","arguments":{{{}}}}})" "\n", command, arguments);
+  const std::string line = fmt::format(R"({{"execute":"{}","arguments":{{{}}}}})"
+                                       "\n",
+                                       command,
+                                       arguments);
   return SendAll(fd_, line);
 }
 
@@ -109,8 +110,12 @@ Result<std::string> QmpClient::WaitForAnswer(std::string_view command, BootTime 
     Result<std::string> answer = Status(Code::kUnknown, "none yet");
     for (QmpMessage& message : messages) {
       switch (message.kind) {
-        case QmpMessage::Kind::kEvent: events_.push_back(std::move(message)); break;
-        case QmpMessage::Kind::kReturn: answer = std::move(message.text); break;
+        case QmpMessage::Kind::kEvent:
+          events_.push_back(std::move(message));
+          break;
+        case QmpMessage::Kind::kReturn:
+          answer = std::move(message.text);
+          break;
         case QmpMessage::Kind::kError:
           answer = Status(Code::kFailedPrecondition, fmt::format("QMP {}: {}", command, message.text));
           break;

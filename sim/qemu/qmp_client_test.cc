@@ -53,7 +53,8 @@ TEST_F(QmpClientTest, ExecuteSendsJsonAndGivesTheAnswer) {
 }
 
 TEST_F(QmpClientTest, EventsBeforeTheAnswerAreKept) {
-  Say("{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"RESET\", \"data\": {}}\r\n{\"return\": {}}\r\n");
+  Say("{\"timestamp\": {\"seconds\": 1, \"microseconds\": 2}, \"event\": \"RESET\", \"data\": {}}\r\n{\"return\": "
+      "{}}\r\n");
   ASSERT_TRUE(client_.Execute("cont", "", 5s).ok());
   const auto events = client_.TakeEvents();
   ASSERT_EQ(events.size(), 1U);

@@ -35,10 +35,14 @@ TEST(TraceLine, Reset) {
 }
 
 TEST(TraceLine, OtherAndBrokenLinesAreNoEvents) {
-  for (const char* line : {"", "qemu-system-arm: warning: something", "pca955x_gpio_change", "pca955x_gpio_change exp3",
+  for (const char* line : {"",
+                           "qemu-system-arm: warning: something",
+                           "pca955x_gpio_change",
+                           "pca955x_gpio_change exp3",
                            "pca955x_gpio_change exp3 GPIO id:x status: 0 -> 1",
                            "pca955x_gpio_change exp3 GPIO id:16 status: 0 -> 1",
-                           "pca955x_gpio_change exp3 GPIO id:1 status: 0 -> ", "aspeed_gpio_write offset: 0x",
+                           "pca955x_gpio_change exp3 GPIO id:1 status: 0 -> ",
+                           "aspeed_gpio_write offset: 0x",
                            "aspeed_gpio_write offset: 0x78 value zero"}) {
     EXPECT_FALSE(ParseTraceLine(line).has_value()) << line;
   }

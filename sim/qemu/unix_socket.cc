@@ -26,8 +26,10 @@ Result<int> ConnectUnix(const std::string& path, BootTime deadline) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return Status(Code::kInvalidArgument, fmt::format("unix socket path {} is {} bytes, at most {} fit", path,
-                                                      path.size(), sizeof(address.sun_path) - 1));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format(
+            "unix socket path {} is {} bytes, at most {} fit", path, path.size(), sizeof(address.sun_path) - 1));
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   while (true) {

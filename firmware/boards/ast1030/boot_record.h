@@ -19,10 +19,10 @@ struct FaultPlace {
 
 struct BootRecord {
   uint32_t magic;
-  uint32_t boots;   // since power-on, from 1
-  uint32_t reason;  // link::BootReason of the boot that a reset right now would cause
-  FaultPlace fault; // of the last fault since power-on, zeros when none
-  uint32_t crc;     // over the fields above
+  uint32_t boots;    // since power-on, from 1
+  uint32_t reason;   // link::BootReason of the boot that a reset right now would cause
+  FaultPlace fault;  // of the last fault since power-on, zeros when none
+  uint32_t crc;      // over the fields above
 };
 
 // Reads the record, counts the boot, arms it with kWatchdog. Returns why this boot happened. Once, at start.

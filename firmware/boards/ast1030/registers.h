@@ -9,9 +9,7 @@
 namespace faraday::firmware::ast1030 {
 
 inline uint32_t ReadRegister(uintptr_t address) { return *reinterpret_cast<volatile uint32_t*>(address); }
-inline void WriteRegister(uintptr_t address, uint32_t value) {
-  *reinterpret_cast<volatile uint32_t*>(address) = value;
-}
+inline void WriteRegister(uintptr_t address, uint32_t value) { *reinterpret_cast<volatile uint32_t*>(address) = value; }
 inline void SetBits(uintptr_t address, uint32_t bits) { WriteRegister(address, ReadRegister(address) | bits); }
 inline void ClearBits(uintptr_t address, uint32_t bits) { WriteRegister(address, ReadRegister(address) & ~bits); }
 

@@ -14,7 +14,7 @@ class Timer {
   void Start() {
     WriteRegister(kTimer + 0x04, 0xFFFFFFFF);  // reload value of timer 1
     WriteRegister(kTimer + 0x00, 0xFFFFFFFF);
-    SetBits(kTimer + 0x30, 0x3);               // enable, 1 MHz external clock, no interrupt
+    SetBits(kTimer + 0x30, 0x3);  // enable, 1 MHz external clock, no interrupt
     last_ = Micros();
   }
 

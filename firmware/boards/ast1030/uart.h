@@ -26,7 +26,7 @@ class Uart {
   void Transmit();
 
   ByteRing<4096> received_;  // three of the longest frames
-  ByteRing<512> to_send_;   // the core keeps whole frames, this only covers the time between two passes
+  ByteRing<512> to_send_;    // the core keeps whole frames, this only covers the time between two passes
   uint32_t overruns_ = 0;    // written by the interrupt handler
 };
 
