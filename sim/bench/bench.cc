@@ -92,14 +92,17 @@ Bench::~Bench() {
   for (evloop::Handle handle : event_timers_) loop_.Remove(handle);
   for (BoardRow& row : boards_) row.thread->Stop();
   std::error_code ignored;
+  if (!started_) return;
   fs::remove(run_dir_ / "ready", ignored);
+  fs::remove(run_dir_ / "endpoints", ignored);
 }
 
 Status Bench::Start() {
   std::error_code error;
   fs::create_directories(run_dir_, error);
-  fs::remove(run_dir_ / "ready", error);
   FARADAY_TRY(control_.Open((run_dir_ / "control").string()));  // also proves that no other simulator runs here
+  started_ = true;
+  fs::remove(run_dir_ / "ready", error);
   FARADAY_TRY(StartPhones());
   for (int board = 0; board < static_cast<int>(rack_.boards.size()); ++board) FARADAY_TRY(StartBoard(board));
   draw_timer_ = loop_.AddPeriodic("phone draws", kDrawPeriod, [this] { CarryDraws(); });

@@ -76,6 +76,7 @@ class Bench {
   std::vector<BoardRow> boards_;
   std::map<int, PhoneRow> phones_;  // by slot number
   ControlServer control_;
+  bool started_ = false;  // the run folder is ours
   evloop::Handle draw_timer_ = 0;
   std::vector<evloop::Handle> event_timers_;
 };

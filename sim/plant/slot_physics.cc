@@ -69,7 +69,9 @@ SlotPhysics::SlotPhysics(const Battery& battery) : tray_nano_c_(kAmbientNanoC) {
 void SlotPhysics::SetBattery(const Battery& battery) {
   battery_ = battery;
   battery_full_ma_ms_ = int64_t{battery.capacity_mah} * 3'600'000 * kPackPermille / 1000;
-  battery_ma_ms_ = battery_full_ma_ms_ * battery.percent / 100;
+  // Half a percent more, so that it reads as asked for a while; 0 and 100 are exact.
+  const int64_t permille = battery.percent == 0 ? 0 : std::min(battery.percent * 10 + 5, 1000);
+  battery_ma_ms_ = battery_full_ma_ms_ * permille / 1000;
 }
 
 void SlotPhysics::SetFault(SlotFault fault, bool on) {
