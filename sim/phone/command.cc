@@ -63,7 +63,7 @@ void Command::Watch(Pipe& pipe, short events) {
   pipe.watch = loop_.AddFd("phone command's pipe", pipe.fd.get(), events, [this, &pipe](short) {
     loop_.Remove(std::exchange(pipe.watch, 0));
     if (&pipe == &in_) FlushInput();
-    on_event_();
+    Tell();
   });
 }
 
@@ -108,12 +108,24 @@ void Command::FlushInput() {
   if (close_input_ || !in_.fd) ClosePipe(in_);
 }
 
+void Command::LetFinish() {
+  ClosePipe(out_);
+  ClosePipe(err_);
+  CloseInput();
+}
+
 void Command::HasEnded() {
   loop_.Remove(std::exchange(end_watch_, 0));
   code_ = box_.Reap(started_);
   input_.clear();
   ClosePipe(in_);
-  on_event_();
+  Tell();
+}
+
+// By a copy: the call may destroy this command, its callback included.
+void Command::Tell() {
+  const auto call = on_event_;
+  call();
 }
 
 std::optional<int> Command::exit_code() const {

@@ -35,6 +35,12 @@ class Command {
   bool input_taken() const { return input_.empty(); }
   // The command's standard input ends after what was written.
   void CloseInput();
+  // Nobody listens any more, but the command may still finish: input ends after what was given, output is thrown away.
+  void LetFinish();
+  // It has ended, read out or not.
+  bool has_ended() const { return code_.has_value(); }
+  // Calls something else from now on.
+  void OnEvent(std::function<void()> on_event) { on_event_ = std::move(on_event); }
   // Once it has ended and both outputs are read to their end; 128 + signal as shells count.
   std::optional<int> exit_code() const;
 
@@ -50,6 +56,7 @@ class Command {
   void ClosePipe(Pipe& pipe);
   void FlushInput();
   void HasEnded();
+  void Tell();
 
   evloop::Loop& loop_;
   CommandBox& box_;

@@ -194,6 +194,7 @@ void Phone::Reconnect() {
   const int host = WantedHost();
   if (door_ && host == door_host_) return;
   door_.reset();
+  services_->EndLeftovers();
   door_host_ = -1;
   loop_.Remove(std::exchange(retry_timer_, 0));
   if (host >= 0) OpenDoor(host);
@@ -204,6 +205,8 @@ void Phone::OpenDoor(int host) {
   if (door.ok()) {
     door_ = std::move(*door);
     door_host_ = host;
+    // A port that was chosen for us stays the phone's across reboots and reconnections.
+    options_.listen[static_cast<size_t>(host)] = door_->address();
     bind_failed_ = false;
     ShowFault();
     return;
@@ -213,6 +216,8 @@ void Phone::OpenDoor(int host) {
 }
 
 std::string Phone::listening() const { return door_ ? door_->address() : std::string(); }
+
+std::string_view Phone::walls() const { return WallsName(box_->walls()); }
 
 std::string Phone::Describe() const {
   return fmt::format("{} {} {} battery={}% fault={} listening={} links={}", options_.model.name,

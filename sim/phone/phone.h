@@ -45,7 +45,7 @@ std::string_view PhonePowerName(PhonePower power);
 struct PhoneOptions {
   PhoneModel model;
   PhoneIdentity identity;
-  // "127.0.0.1:5601" by host index; empty: no cable to that host. Port 0: any free one, see listening().
+  // "127.0.0.1:5601" by host index; empty: no cable to that host. Port 0: a free one, kept from then on.
   std::vector<std::string> listen;
   std::filesystem::path folder;  // private to this phone; made when absent, kept when the phone ends
   PhonePower start = PhonePower::kBooted;
@@ -80,6 +80,8 @@ class Phone {
 
   // The address that listens now, "127.0.0.1:40123"; empty: none (no data path, off, absent, or it cannot be bound).
   std::string listening() const;
+  // How its commands are kept apart from the host: "namespaces", "user namespace" or "bare" (see command_box.h).
+  std::string_view walls() const;
   // One line for people: "pixel-8 X1 booted battery=93% fault=ok listening=127.0.0.1:5601 links=1".
   std::string Describe() const;
   const PhoneOptions& options() const { return options_; }

@@ -50,7 +50,7 @@ std::unique_ptr<Service> PhoneServices::OpenSync(std::string_view, Stream& strea
 
 std::unique_ptr<Service> PhoneServices::OpenShell(std::string_view name, Stream& stream) {
   const auto request = ParseShellService(name);
-  return request ? ShellService::Open(loop_, box_, stream, *request) : nullptr;
+  return request ? ShellService::Open(loop_, box_, leftovers_, stream, *request) : nullptr;
 }
 
 std::unique_ptr<Service> PhoneServices::OpenReboot(std::string_view name, Stream& stream) {

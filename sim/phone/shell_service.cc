@@ -50,7 +50,8 @@ std::optional<ShellRequest> ParseShellService(std::string_view name) {
   if (colon == std::string_view::npos || name.find('\0') != std::string_view::npos) return std::nullopt;
   std::string_view head = name.substr(0, colon);
   request.line = name.substr(colon + 1);
-  if (head == "exec") return request;
+  request.finishes = head == "exec";
+  if (request.finishes) return request;
   if (!head.starts_with("shell")) return std::nullopt;
   head.remove_prefix(5);
   if (!head.empty() && head.front() != ',') return std::nullopt;
@@ -63,9 +64,33 @@ std::optional<ShellRequest> ParseShellService(std::string_view name) {
   return request;
 }
 
-std::unique_ptr<Service> ShellService::Open(evloop::Loop& loop, CommandBox& box, Stream& stream,
+void Leftovers::Take(std::unique_ptr<Command> command) {
+  const uint64_t id = next_++;
+  Leftover& leftover = commands_[id];
+  leftover.command = std::move(command);
+  leftover.deadline = loop_.AddTimer("phone exec", BootClock::now() + kFinishWithin, [this, id] { End(id); });
+  leftover.command->OnEvent([this, id] {
+    if (commands_[id].command->has_ended()) End(id);
+  });
+  leftover.command->LetFinish();
+}
+
+void Leftovers::End(uint64_t id) {
+  loop_.Remove(commands_[id].deadline);
+  commands_.erase(id);
+}
+
+void Leftovers::EndAll() {
+  while (!commands_.empty()) End(commands_.begin()->first);
+}
+
+ShellService::~ShellService() {
+  if (finishes_ && command_ && !command_->has_ended()) leftovers_.Take(std::move(command_));
+}
+
+std::unique_ptr<Service> ShellService::Open(evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream,
                                             const ShellRequest& request) {
-  std::unique_ptr<ShellService> service(new ShellService(stream, request.framed));
+  std::unique_ptr<ShellService> service(new ShellService(leftovers, stream, request));
   auto command = Command::Start(loop, box, request.line, request.term, !request.framed || request.pty,
                                 [raw = service.get()] { raw->OnEvent(); });
   if (!command.ok()) {
