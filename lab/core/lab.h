@@ -103,7 +103,7 @@ class Lab {
   };
   struct Order { uint64_t arrival; std::string key; };
   struct BackOff { BootTime until; std::string text; };
-  struct Learned { uint32_t epoch; BootTime when; };
+  struct Learned { LeaseFacts lease; BootTime when; };
   struct Watch { std::optional<BootTime> lease_ended; BootTime last_word; };
 
   // Durable, then in memory, then told. The record in memory is untouched when this fails.

@@ -148,7 +148,7 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
   if (Waiting* waiting = WaitingOf(lease.reservation); waiting != nullptr) {
     if (waiting->ordered) return false;  // the wish is being granted elsewhere
     log::Info("{} adopts lease {}", lease.reservation, lease.id);
-    learned_[slot.slot] = {lease.epoch, now.boot};
+    learned_[slot.slot] = {lease, now.boot};
     if (const Status granted = Grant(*waiting, lease, now); !granted.ok()) log::Error("not stored: {}", ToString(granted));
     return true;
   }

@@ -150,7 +150,7 @@ std::vector<Candidate> Lab::Candidates(Now now) const {
 Hold Lab::OwnHold(const model::SlotId& slot, const RackFacts& rack, Now now) const {
   if (orders_.contains(slot)) return {Hold::Kind::kOther, "being granted to an earlier wish", {}};
   if (const auto learned = learned_.find(slot); learned != learned_.end() && rack.asked <= learned->second.when) {
-    return {Hold::Kind::kOther, "just leased", {}};
+    return LeasedHold(learned->second.lease);
   }
   const auto back_off = back_off_.find(slot);
   if (back_off == back_off_.end() || back_off->second.until <= now.boot) return {};
@@ -206,7 +206,7 @@ void Lab::OnAcquired(const model::SlotId& slot, const std::string& key, Result<L
   const auto waiting = queue_.find(arrival);
   if (waiting != queue_.end()) waiting->second.ordered.reset();
   if (lease.ok()) {
-    learned_[slot] = {lease->epoch, now.boot};
+    learned_[slot] = {*lease, now.boot};
     if (waiting == queue_.end()) {
       ReleaseOnce(lease->id, "its wish was cancelled meanwhile", now);
     } else if (const Status granted = Grant(waiting->second, *lease, now); !granted.ok()) {

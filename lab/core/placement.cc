@@ -33,11 +33,6 @@ std::string HealthText(const SlotFacts& slot) {
 
 Hold Other(std::string text) { return {Hold::Kind::kOther, std::move(text), {}}; }
 
-Hold LeasedHold(const LeaseFacts& lease) {
-  if (lease.purpose == Purpose::kJob) return Other("running a job");
-  return {Hold::Kind::kLeased, "", lease.end_utc};
-}
-
 // The hold of this slot for this wish, the wish's own needs included.
 Hold HoldFor(const Wish& wish, const Candidate& candidate) {
   if (candidate.hold.kind != Hold::Kind::kNone) return candidate.hold;
@@ -102,6 +97,11 @@ std::string UnseenText(const std::vector<std::string>& unseen_racks) {
 std::string ClockText(UtcTime utc) {
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(utc.since_epoch).count();
   return fmt::format("{:02}:{:02} UTC", minutes / 60 % 24, minutes % 60);
+}
+
+Hold LeasedHold(const LeaseFacts& lease) {
+  if (lease.purpose == Purpose::kJob) return Other("running a job");
+  return {Hold::Kind::kLeased, "", lease.end_utc};
 }
 
 Hold HoldOf(const RackFacts& rack, const SlotFacts& slot) {

@@ -46,6 +46,9 @@ struct Verdict {
   std::string reason;  // kWait, kNever: plain words
 };
 
+// Of a slot that this lease holds.
+Hold LeasedHold(const LeaseFacts& lease);
+
 // What the facts alone say about a slot; `rack` is its rack.
 Hold HoldOf(const RackFacts& rack, const SlotFacts& slot);
 

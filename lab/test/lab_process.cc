@@ -1,0 +1,89 @@
+#include "lab/test/lab_process.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/check.h"
+
+extern char** environ;
+
+namespace faraday::lab {
+
+LabProcess::LabProcess(const std::vector<RackLine>& racks) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "faraday-lab-XXXXXX").string();
+  FARADAY_CHECK(::mkdtemp(pattern.data()) != nullptr);
+  folder_ = pattern;
+  std::ofstream config(folder_ + "/lab.yaml");
+  config << "listen: tcp://127.0.0.1:0\nevents: tcp://127.0.0.1:0\nstate_dir: state\nracks:\n";
+  for (const auto& line : racks) config << fmt::format("  - {{rack: {}, controller: \"{}\"}}\n", line.rack, line.controller);
+}
+
+LabProcess::~LabProcess() {
+  KillHard();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+void LabProcess::Start() {
+  const std::string endpoints = folder_ + "/state/endpoints";
+  std::error_code ignored;
+  std::filesystem::remove(endpoints, ignored);
+  const std::string config = folder_ + "/lab.yaml";
+  const std::string log = folder_ + "/lab.log";
+  std::array<const char*, 4> words = {FARADAY_LAB_PROGRAM, "--config", config.c_str(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const int failed =
+      ::posix_spawn(&pid_, FARADAY_LAB_PROGRAM, &actions, nullptr, const_cast<char* const*>(words.data()), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  FARADAY_CHECK(failed == 0);
+  FARADAY_CHECK(Eventually([&] { return std::filesystem::exists(endpoints); }));
+  std::ifstream in(endpoints);
+  std::string word;
+  in >> word >> endpoint_;
+}
+
+int LabProcess::Wait() {
+  int status = 0;
+  ::waitpid(std::exchange(pid_, -1), &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void LabProcess::KillHard() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  Wait();
+}
+
+int LabProcess::End() {
+  ::kill(pid_, SIGTERM);
+  return Wait();
+}
+
+Result<v1::Reply> LabProcess::Call(v1::Request request, const std::string& user, const std::string& role,
+                                   Milliseconds timeout) {
+  request.mutable_caller()->set_user(user);
+  request.mutable_caller()->set_role(role);
+  return rpc::CallOnce(context_, endpoint_, std::move(request), timeout);
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const BootTime end = BootClock::now() + Milliseconds(30'000);
+  while (BootClock::now() < end) {
+    if (condition()) return true;
+    ::usleep(20'000);
+  }
+  return condition();
+}
+
+}  // namespace faraday::lab

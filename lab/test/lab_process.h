@@ -1,0 +1,54 @@
+// The real faraday-lab program in a folder of its own, for tests: start, kill -9, start again, call it. Test's thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "base/clock.h"
+#include "faraday/v1/envelope.pb.h"
+#include "rpc/client.h"
+
+namespace faraday::lab {
+
+struct RackLine {
+  std::string rack;
+  std::string controller;
+};
+
+class LabProcess {
+ public:
+  // Writes the config; does not start.
+  explicit LabProcess(const std::vector<RackLine>& racks);
+  ~LabProcess();  // ends the program and removes the folder
+
+  // Starts and waits until it serves.
+  void Start();
+  void KillHard();
+  // SIGTERM; the exit code.
+  int End();
+  pid_t pid() const { return pid_; }
+  const std::string& folder() const { return folder_; }
+  const std::string& endpoint() const { return endpoint_; }
+
+  Result<v1::Reply> Call(v1::Request request, const std::string& user, const std::string& role,
+                         Milliseconds timeout = Milliseconds(10'000));
+  Result<v1::Reply> AsAna(v1::Request request) { return Call(std::move(request), "ana", "user"); }
+  Result<v1::Reply> AsAgent(v1::Request request) { return Call(std::move(request), "h01", "agent"); }
+
+ private:
+  int Wait();
+  std::string folder_;
+  std::string endpoint_;
+  pid_t pid_ = -1;
+  zmq::context_t context_;
+};
+
+// Asks `condition` again and again for at most 30 s (a generous deadline, not a measurement).
+bool Eventually(const std::function<bool()>& condition);
+
+}  // namespace faraday::lab

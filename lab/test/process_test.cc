@@ -1,0 +1,332 @@
+// The real program against fake controllers and a scripted agent: the ways of jobs and reservations, and bad luck.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "lab/test/fake_controller.h"
+#include "lab/test/lab_process.h"
+#include "link/frame.h"
+
+namespace faraday::lab {
+namespace {
+
+uint32_t CrcOf(const std::string& data) {
+  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
+}
+
+class LabProgram : public ::testing::Test {
+ protected:
+  void StartWith(std::vector<RackLine> racks) {
+    lab_ = std::make_unique<LabProcess>(racks);
+    lab_->Start();
+  }
+  void StartWithOneRack() { StartWith({{"r01", r01_.endpoint()}}); }
+
+  std::string Submit(const std::string& selector, const std::string& key = "") {
+    v1::Request request;
+    request.set_idempotency_key(key);
+    auto* spec = request.mutable_submit_job()->mutable_spec();
+    spec->add_command("true");
+    spec->set_selector(selector);
+    const auto reply = lab_->AsAna(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->job().job().id() : "";
+  }
+  v1::Job JobNow(const std::string& id) {
+    v1::Request request;
+    request.mutable_get_job()->set_id(id);
+    const auto reply = lab_->AsAna(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->job().job() : v1::Job();
+  }
+  bool Runs(const std::string& id) {
+    return Eventually([&] { return JobNow(id).state() == v1::JOB_STATE_RUNNING; });
+  }
+  bool Finishes(const std::string& id) {
+    return Eventually([&] { return JobNow(id).state() == v1::JOB_STATE_FINISHED; });
+  }
+  v1::SyncResult Sync(const std::string& have = "") {
+    v1::Request request;
+    request.mutable_sync()->set_agent("h01");
+    request.mutable_sync()->set_have(have);
+    const auto reply = lab_->AsAgent(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->sync() : v1::SyncResult();
+  }
+  Result<v1::Reply> Tell(const std::string& attempt, v1::AttemptState state, v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED) {
+    v1::Request request;
+    request.mutable_report_attempt()->set_agent("h01");
+    auto* told = request.mutable_report_attempt()->mutable_attempt();
+    told->set_id(attempt);
+    told->set_state(state);
+    told->set_outcome(outcome);
+    told->set_step("testing");
+    return lab_->AsAgent(request);
+  }
+  Result<v1::Reply> Put(const std::string& attempt, uint64_t offset, const std::string& data, bool complete = false,
+                        const std::string& name = "log") {
+    v1::Request request;
+    auto* put = request.mutable_put_chunk();
+    put->set_attempt(attempt);
+    put->set_name(name);
+    put->set_offset(offset);
+    put->set_data(data);
+    put->set_complete(complete);
+    put->set_crc32(CrcOf(data));
+    return lab_->AsAgent(request);
+  }
+  Result<v1::Reply> Read(const std::string& attempt, uint64_t offset, uint32_t wait_ms = 5000) {
+    v1::Request request;
+    auto* read = request.mutable_read_chunk();
+    read->set_attempt(attempt);
+    read->set_name("log");
+    read->set_offset(offset);
+    read->set_wait_ms(wait_ms);
+    return lab_->AsAna(request);
+  }
+  v1::Reservation Reserve(const std::string& selector, uint32_t wait_s = 0) {
+    v1::Request request;
+    request.mutable_reserve()->set_selector(selector);
+    request.mutable_reserve()->set_wait_s(wait_s);
+    const auto reply = lab_->AsAna(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->reservation().reservation() : v1::Reservation();
+  }
+  v1::Reservation ReservationNow(const std::string& id) {
+    v1::Request request;
+    request.mutable_get_reservation()->set_id(id);
+    const auto reply = lab_->AsAna(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->reservation().reservation() : v1::Reservation();
+  }
+  bool Granted(const std::string& id) {
+    return Eventually([&] { return ReservationNow(id).state() == v1::RESERVATION_STATE_GRANTED; });
+  }
+
+  FakeController r01_{"r01", 2};
+  std::unique_ptr<LabProcess> lab_;
+};
+
+TEST_F(LabProgram, Job_IsPlacedRunReportedAndItsLogFollowed) {
+  StartWithOneRack();
+  const std::string job = Submit("model=pixel-8");
+  ASSERT_TRUE(Runs(job));
+  const v1::SyncResult desired = Sync();
+  ASSERT_EQ(desired.attempts_size(), 1);
+  const auto& wanted = desired.attempts(0);
+  EXPECT_EQ(wanted.attempt(), job + ".1");
+  EXPECT_EQ(wanted.lease(), r01_.LeaseOf(wanted.slot()).id());
+  EXPECT_EQ(r01_.LeaseOf(wanted.slot()).holder(), "ana");
+  ASSERT_TRUE(Tell(wanted.attempt(), v1::ATTEMPT_STATE_RUNNING).ok());
+  ASSERT_TRUE(Put(wanted.attempt(), 0, "hello ").ok());
+  auto piece = Read(wanted.attempt(), 0);
+  ASSERT_TRUE(piece.ok()) << ToString(piece.status());
+  EXPECT_EQ(piece->read_chunk().data(), "hello ");
+  EXPECT_FALSE(piece->read_chunk().complete());
+  ASSERT_TRUE(Put(wanted.attempt(), 6, "world", true).ok());
+  piece = Read(wanted.attempt(), 6);
+  ASSERT_TRUE(piece.ok());
+  EXPECT_EQ(piece->read_chunk().data(), "world");
+  EXPECT_TRUE(piece->read_chunk().complete());
+  r01_.EndLease(wanted.slot());
+  const auto ended = Tell(wanted.attempt(), v1::ATTEMPT_STATE_ENDED, v1::OUTCOME_PASSED);
+  ASSERT_TRUE(ended.ok());
+  EXPECT_FALSE(ended->report_attempt().end_it());
+  EXPECT_EQ(JobNow(job).state(), v1::JOB_STATE_FINISHED);
+  EXPECT_EQ(JobNow(job).outcome(), v1::OUTCOME_PASSED);
+  EXPECT_EQ(Sync().attempts_size(), 0);
+}
+
+TEST_F(LabProgram, Reservation_IsGrantedWithLeaseAndControllerAndEndsWithTheLease) {
+  StartWithOneRack();
+  const std::string id = Reserve("slot=r01/02", 30).id();
+  ASSERT_TRUE(Granted(id));
+  const v1::Reservation granted = ReservationNow(id);
+  ASSERT_EQ(granted.leases_size(), 1);
+  EXPECT_EQ(granted.leases(0).slot(), "r01/02");
+  EXPECT_EQ(granted.leases(0).id(), r01_.LeaseOf("r01/02").id());
+  EXPECT_GT(granted.leases(0).left_ms(), 1'000'000u);
+  EXPECT_EQ(granted.controller(), r01_.endpoint());
+  r01_.EndLease("r01/02");
+  EXPECT_TRUE(Eventually([&] { return ReservationNow(id).state() == v1::RESERVATION_STATE_ENDED; }));
+}
+
+TEST_F(LabProgram, KilledDuringAJob_JobGoesOnAndNothingIsDoubled) {
+  StartWithOneRack();
+  const std::string job = Submit("");
+  const std::string kept = Reserve("", 30).id();
+  ASSERT_TRUE(Runs(job));
+  ASSERT_TRUE(Granted(kept));
+  ASSERT_TRUE(Tell(job + ".1", v1::ATTEMPT_STATE_RUNNING).ok());
+  ASSERT_TRUE(Put(job + ".1", 0, "before").ok());
+  const std::string version = Sync().version();
+
+  lab_->KillHard();
+  lab_->Start();
+
+  EXPECT_EQ(JobNow(job).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(JobNow(job).attempts_size(), 1);
+  EXPECT_EQ(Sync().version(), version);
+  const auto resumed = Put(job + ".1", 0, "before");
+  ASSERT_TRUE(resumed.ok());
+  EXPECT_EQ(resumed->put_chunk().next_offset(), 6u);
+  EXPECT_EQ(ReservationNow(kept).state(), v1::RESERVATION_STATE_GRANTED);
+  const std::string other = Submit("");
+  EXPECT_EQ(JobNow(other).state(), v1::JOB_STATE_QUEUED);
+  ASSERT_TRUE(Tell(job + ".1", v1::ATTEMPT_STATE_ENDED, v1::OUTCOME_PASSED).ok());
+  EXPECT_EQ(JobNow(job).outcome(), v1::OUTCOME_PASSED);
+  // The scripted agent never released the lease: the lab gives back what no record needs, and the next job gets it.
+  ASSERT_TRUE(Runs(other));
+  EXPECT_EQ(r01_.acquires(), 3);
+  EXPECT_EQ(r01_.leased(), 2);
+}
+
+TEST_F(LabProgram, KilledWhileWishesWait_OrderAndPlacesStay) {
+  StartWithOneRack();
+  ASSERT_TRUE(Granted(Reserve("slot=r01/01", 30).id()));
+  const std::string first = Reserve("slot=r01/01", 600).id();
+  const std::string second = Reserve("slot=r01/01", 600).id();
+  lab_->KillHard();
+  lab_->Start();
+  EXPECT_EQ(ReservationNow(first).queue_position(), 1u);
+  EXPECT_EQ(ReservationNow(second).queue_position(), 2u);
+  r01_.EndLease("r01/01");
+  ASSERT_TRUE(Granted(first));
+  EXPECT_EQ(ReservationNow(second).state(), v1::RESERVATION_STATE_WAITING);
+  EXPECT_NE(ReservationNow(second).reason().find("1 matches: 1 leased until"), std::string::npos)
+      << ReservationNow(second).reason();
+}
+
+TEST_F(LabProgram, SameKeyTwice_OneJob) {
+  StartWithOneRack();
+  const std::string job = Submit("", "key-1");
+  EXPECT_EQ(Submit("", "key-1"), job);
+  lab_->KillHard();
+  lab_->Start();
+  EXPECT_EQ(Submit("", "key-1"), job);
+  v1::Request other;
+  other.set_idempotency_key("key-1");
+  other.mutable_submit_job()->mutable_spec()->add_command("false");
+  EXPECT_EQ(lab_->AsAna(other).status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(LabProgram, BadRequests_AreClearErrors) {
+  StartWithOneRack();
+  v1::Request request;
+  request.mutable_reserve()->set_selector("model==(");
+  EXPECT_EQ(lab_->AsAna(request).status().code(), Code::kInvalidArgument);
+  request.Clear();
+  request.mutable_get_job()->set_id("job-99");
+  EXPECT_EQ(lab_->AsAna(request).status().code(), Code::kNotFound);
+  request.mutable_get_job()->set_id("../etc/passwd");
+  EXPECT_EQ(lab_->AsAna(request).status().code(), Code::kNotFound);
+  request.Clear();
+  request.mutable_submit_job()->mutable_spec()->set_selector("model=pixel-8");
+  EXPECT_EQ(lab_->AsAna(request).status().code(), Code::kInvalidArgument) << "no command";
+  request.mutable_submit_job()->mutable_spec()->add_command("true");
+  EXPECT_EQ(lab_->Call(request, "eve", "viewer").status().code(), Code::kPermissionDenied);
+  request.Clear();
+  request.mutable_locate()->set_rack("r07");
+  EXPECT_EQ(lab_->AsAna(request).status().code(), Code::kNotFound);
+  request.mutable_locate()->set_rack("r01-02-42");
+  EXPECT_EQ(lab_->AsAna(request)->locate().controller(), r01_.endpoint());
+  EXPECT_EQ(Put("job-1.1", 0, "x").status().code(), Code::kNotFound);
+}
+
+TEST_F(LabProgram, ImpossibleWish_FailsAtOnceAndNamesTheNearest) {
+  StartWithOneRack();
+  ASSERT_TRUE(Granted(Reserve("", 30).id()));
+  const v1::Reservation failed = Reserve("model=pixel-9", 600);
+  EXPECT_EQ(failed.state(), v1::RESERVATION_STATE_FAILED);
+  EXPECT_NE(failed.reason().find("nearest that exists is model=pixel-8 (2 slots)"), std::string::npos) << failed.reason();
+  const std::string job = Submit("os>=16");
+  EXPECT_EQ(JobNow(job).outcome(), v1::OUTCOME_NO_DEVICE);
+  EXPECT_NE(JobNow(job).reason().find("os=14"), std::string::npos) << JobNow(job).reason();
+}
+
+TEST_F(LabProgram, HungController_DelaysNoOtherRack) {
+  FakeController r02("r02", 1);
+  StartWith({{"r01", r01_.endpoint()}, {"r02", r02.endpoint()}});
+  ASSERT_TRUE(Granted(Reserve("rack=r02", 30).id()));
+  r01_.Hang(true);
+  r02.EndLease("r02/01");
+  const BootTime begin = BootClock::now();
+  ASSERT_TRUE(Granted(Reserve("rack=r02", 30).id()));
+  // Two seconds is the poll's timeout at the hung rack: had it been waited for, this would take longer.
+  EXPECT_LT((BootClock::now() - begin).count(), 1900);
+}
+
+TEST_F(LabProgram, CancelledJob_LeavesTheAgentsListAndEndsWhenItReports) {
+  StartWithOneRack();
+  const std::string job = Submit("");
+  ASSERT_TRUE(Runs(job));
+  ASSERT_TRUE(Tell(job + ".1", v1::ATTEMPT_STATE_RUNNING).ok());
+  v1::Request request;
+  request.mutable_cancel_job()->set_id(job);
+  request.mutable_cancel_job()->set_reason("wrong build");
+  ASSERT_TRUE(lab_->AsAna(request).ok());
+  EXPECT_EQ(lab_->Call(request, "bob", "user").status().code(), Code::kOk);
+  EXPECT_EQ(Sync().attempts_size(), 0);
+  EXPECT_EQ(JobNow(job).state(), v1::JOB_STATE_RUNNING);
+  EXPECT_TRUE(Tell(job + ".1", v1::ATTEMPT_STATE_RUNNING)->report_attempt().end_it());
+  ASSERT_TRUE(Tell(job + ".1", v1::ATTEMPT_STATE_ENDED, v1::OUTCOME_CANCELLED).ok());
+  EXPECT_EQ(JobNow(job).outcome(), v1::OUTCOME_CANCELLED);
+}
+
+TEST_F(LabProgram, HundredMegabytesOfLog_ArriveAndCanBeReadAnywhere) {
+  StartWithOneRack();
+  const std::string job = Submit("");
+  ASSERT_TRUE(Runs(job));
+  const std::string block(256 * 1024, 'x');
+  v1::Request request;
+  auto* put = request.mutable_put_chunk();
+  put->set_attempt(job + ".1");
+  put->set_name("log");
+  put->set_data(block);
+  put->set_crc32(CrcOf(block));
+  request.mutable_caller()->set_user("h01");
+  request.mutable_caller()->set_role("agent");
+  zmq::context_t context;
+  rpc::BlockingClient agent(context, lab_->endpoint(), request.caller());
+  constexpr uint64_t kSize = 100ULL << 20;
+  for (uint64_t offset = 0; offset < kSize; offset += block.size()) {
+    put->set_offset(offset);
+    const auto reply = agent.Call(request, Milliseconds(20'000));
+    ASSERT_TRUE(reply.ok()) << ToString(reply.status());
+    ASSERT_EQ(reply->put_chunk().next_offset(), offset + block.size());
+  }
+  const auto middle = Read(job + ".1", kSize / 2 - 5);
+  ASSERT_TRUE(middle.ok());
+  EXPECT_EQ(middle->read_chunk().data(), block);
+  EXPECT_EQ(middle->read_chunk().size(), kSize);
+}
+
+TEST_F(LabProgram, GarbageOnTheSocket_IsAnsweredAndTheLabGoesOn) {
+  StartWithOneRack();
+  zmq::context_t context;
+  zmq::socket_t dealer(context, zmq::socket_type::dealer);
+  dealer.set(zmq::sockopt::linger, 0);
+  dealer.set(zmq::sockopt::rcvtimeo, 20'000);
+  dealer.connect(lab_->endpoint());
+  dealer.send(zmq::buffer(std::string("\xff\xff\xff garbage")), zmq::send_flags::none);
+  zmq::message_t answer;
+  ASSERT_TRUE(dealer.recv(answer).has_value());
+  v1::Reply reply;
+  ASSERT_TRUE(reply.ParseFromArray(answer.data(), static_cast<int>(answer.size())));
+  EXPECT_EQ(reply.status().code(), static_cast<int>(Code::kInvalidArgument));
+  EXPECT_TRUE(Granted(Reserve("", 30).id()));
+}
+
+TEST_F(LabProgram, Sigterm_EndsCleanlyAndOneStateFolderHasOneLab) {
+  StartWithOneRack();
+  EXPECT_EQ(lab_->End(), 0);
+  std::ifstream log(lab_->folder() + "/lab.log");
+  std::stringstream text;
+  text << log.rdbuf();
+  EXPECT_NE(text.str().find("serves 1 racks"), std::string::npos);
+  EXPECT_EQ(text.str().find("Sanitizer"), std::string::npos) << text.str();
+}
+
+}  // namespace
+}  // namespace faraday::lab
