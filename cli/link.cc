@@ -1,0 +1,119 @@
+// `faraday link decode|ping`: a board's serial line in its human form.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "cli/link_capture.h"
+#include "cli/session.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+
+namespace faraday::cli {
+namespace {
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+File OpenInput(const std::string& path) {
+  if (path == "-") return File(stdin, [](std::FILE*) { return 0; });
+  return File(std::fopen(path.c_str(), "rb"), &std::fclose);
+}
+
+// Text in double quotes; what is printed here holds no control bytes.
+std::string Quoted(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+void PrintFrame(Session& session, const CapturedFrame& frame) {
+  const std::string text = Printable(frame.text);
+  if (session.json()) {
+    session.Out(fmt::format("{{\"at_ms\": {}, \"direction\": \"{}\", \"good\": {}, \"text\": {}}}\n", Quoted(Printable(frame.at_ms)),
+                            frame.direction == link::Direction::kToMcu ? "to_mcu" : "to_host", frame.good, Quoted(text)));
+  } else {
+    session.Out(frame.at_ms.empty() ? text + "\n" : fmt::format("{:>10} {}\n", Printable(frame.at_ms), text));
+  }
+}
+
+int Decode(Session& session, const Invocation& invocation) {
+  const std::string path = invocation.Get("file");
+  const File file = OpenInput(path);
+  if (!file) return session.Fail({Code::kNotFound, fmt::format("{}: {}", path, std::strerror(errno))});
+  CaptureReader reader([&](const CapturedFrame& frame) { PrintFrame(session, frame); });
+  char* line = nullptr;
+  size_t capacity = 0;
+  ssize_t length = 0;
+  while ((length = getline(&line, &capacity, file.get())) >= 0 && !session.interrupted()) {
+    reader.Line(std::string_view(line, static_cast<size_t>(length - (length > 0 && line[length - 1] == '\n' ? 1 : 0))));
+  }
+  std::free(line);
+  if (std::ferror(file.get()) != 0) return session.Fail({Code::kInternal, fmt::format("{}: cannot be read", path)});
+  if (reader.good() + reader.bad() == 0) session.Say(path + " holds no frames; write lines like: 120 -> 00 03 01 02 ... 00");
+  if (reader.bad() > 0) session.Say(fmt::format("{} decoded, {} damaged or no capture", Counted(reader.good(), "frame"), reader.bad()));
+  return reader.bad() > 0 || reader.good() == 0 ? kExitRefused : kExitOk;
+}
+
+Result<uint32_t> Number(const Invocation& invocation, const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) {
+  const std::string text = invocation.Get(name, fmt::format("{}", fallback));
+  uint32_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value >= min && value <= max) return value;
+  return Status(Code::kInvalidArgument, fmt::format("--{}: '{}' is out of range, allowed {} to {}", name, text, min, max));
+}
+
+int Ping(Session& session, const Invocation& invocation) {
+  const std::string rack = invocation.Get("rack");
+  const auto board = Number(invocation, "board", 0, 0, 31);
+  if (!board.ok()) return session.Fail(board.status());
+  const auto count = Number(invocation, "count", 1, 1, 10'000);
+  if (!count.ok()) return session.Fail(count.status());
+  const auto controller = session.ControllerOf(rack);
+  if (!controller.ok()) return session.Fail(controller.status());
+  for (uint32_t i = 0; i < *count && !session.interrupted(); ++i) {
+    v1::Request request;
+    request.mutable_ping()->set_board(*board);
+    request.mutable_ping()->set_through_mcu(true);
+    const auto reply = session.Call(*controller, std::move(request));
+    if (!reply.ok()) return session.Fail(reply.status());
+    if (session.json()) {
+      session.Json(reply->ping(), true);
+    } else {
+      session.Out(fmt::format("board {} of {}: MCU answered in {} us\n", *board, rack.empty() ? "the rack" : rack,
+                              reply->ping().mcu_round_trip_us()));
+    }
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+std::vector<Verb> LinkVerbs() {
+  using Kind = Argument::Kind;
+  return {
+      {.path = {"link", "decode"},
+       .summary = "Print a capture of a board's line in words",
+       .arguments = {{Kind::kPositional, "file", "FILE|-", "lines '<ms> -> <hex>', '<ms> <- <hex>', or bare hex; -: stdin", true}},
+       .examples = "  faraday-controller --config rack.yaml --capture line.txt      makes one\n"
+                   "  faraday link decode line.txt\n"
+                   "  faraday link decode - <libs/link/vectors/commands.txt\n"
+                   "\n"
+                   "-> goes to the board, <- comes from it. A damaged frame is named, and the exit code is then 1.",
+       .run = Decode},
+      {.path = {"link", "ping"},
+       .summary = "Ask a board's firmware for a sign of life, through its line",
+       .arguments = {{Kind::kOption, "--rack", "RACK", "r01; not needed with --controller"},
+                     {Kind::kOption, "--board", "N", "index of the board, default 0"},
+                     {Kind::kOption, "--count", "N", "how often, default 1"}},
+       .examples = "  faraday link ping --rack r01\n  faraday link ping --rack r64 --board 1 --count 10",
+       .run = Ping},
+  };
+}
+
+}  // namespace faraday::cli
