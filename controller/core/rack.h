@@ -31,6 +31,7 @@ class Rack {
   Grants& grants() { return grants_; }
   Switching& switching() { return switching_; }
   AgentCalls& agent_calls() { return agent_calls_; }
+  const AgentCalls& agent_calls() const { return agent_calls_; }
   const SlotViews& views() const { return views_; }
   // One round trip on the board's line.
   void Ping(int board, Answer<bool> answer, Now now);
