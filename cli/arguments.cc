@@ -96,6 +96,38 @@ std::string CommandName(const CLI::App* app) {
   }
 }
 
+const Verb* NamedVerb(const std::vector<Verb>& verbs, const std::string& command) {
+  for (const Verb& verb : verbs) {
+    std::string name = "faraday";
+    for (const std::string& word : verb.path) name += " " + word;
+    if (name == command) return &verb;
+  }
+  return nullptr;
+}
+
+std::string HelpText(const CLI::App& top, const std::vector<Verb>& verbs) {
+  std::string text = top.help();
+  const Verb* verb = NamedVerb(verbs, CommandName(&top));
+  const size_t end_of_usage = text.find('\n', text.find("Usage: "));
+  if (verb != nullptr && verb->takes_command && end_of_usage != std::string::npos) text.insert(end_of_usage, " -- CMD...");
+  return text;
+}
+
+// "power needs one of: on, off, cycle".
+std::string WhichVerb(const std::string& command, const std::vector<Verb>& verbs) {
+  const std::string group = command == "faraday" ? "" : command.substr(8);
+  std::string words;
+  std::string last;
+  for (const Verb& verb : verbs) {
+    const bool here = group.empty() || (verb.path.size() > 1 && verb.path[0] == group);
+    const std::string& word = group.empty() ? verb.path[0] : verb.path.back();
+    if (!here || word == last) continue;
+    words += (words.empty() ? "" : ", ") + word;
+    last = word;
+  }
+  return (group.empty() ? "do what? one of: " : group + " what? one of: ") + words;
+}
+
 std::vector<std::string> TopWords(const std::vector<Verb>& verbs) {
   std::vector<std::string> words;
   for (const Verb& verb : verbs) words.push_back(verb.path[0]);
@@ -106,6 +138,7 @@ std::string UsageText(const CLI::App& top, const CLI::Error& error, const std::v
                       const std::string& first_word) {
   const std::string command = CommandName(&top);
   std::string what = error.what();
+  if (what == "A subcommand is required") what = WhichVerb(command, verbs);
   if (command == "faraday" && !first_word.empty() && first_word[0] != '-') {
     what = "'" + first_word + "' is no verb" + rackconfig::DidYouMean(first_word, TopWords(verbs));
   }
@@ -173,6 +206,8 @@ ParsedLine ParseLine(const std::vector<Verb>& verbs, const std::vector<Group>& g
     top.fallthrough();
     top.require_subcommand(1);
     top.footer(kTopFooter);
+    top.get_formatter()->label("SUBCOMMAND", "VERB");
+    top.get_formatter()->label("Subcommands", "Verbs");
     top.set_version_flag("--version", kVersion);
     AddGlobals(&top, &line.options);
     const std::vector<Bound> bound = AddVerbs(&top, verbs, groups, &line.invocation);
@@ -182,7 +217,7 @@ ParsedLine ParseLine(const std::vector<Verb>& verbs, const std::vector<Group>& g
       TakeVerb(bound, &line);
       CheckRest(&line, had_mark);
     } catch (const CLI::CallForHelp&) {
-      line.text = top.help();
+      line.text = HelpText(top, verbs);
     } catch (const CLI::CallForAllHelp&) {
       line.text = top.help("", CLI::AppFormatMode::All);
     } catch (const CLI::CallForVersion&) {

@@ -67,6 +67,7 @@ class Run {
       } else {
         FARADAY_TRY(status);
       }
+      if (BootClock::now() > give_up_) return Overdue();
     }
     TellProgress();
     return log_.Drain(BootClock::now() + seconds(60));
@@ -110,6 +111,12 @@ class Run {
     change_ = reply.job().change();
     last_look_ = BootClock::now();
     return OkStatus();
+  }
+
+  // The lab answers, but the job does not end.
+  Status Overdue() const {
+    return {cancelled_ ? Code::kCancelled : Code::kUnavailable,
+            fmt::format("{} has not ended in time and is left to itself; see faraday job show {}", job_.id(), job_.id())};
   }
 
   void TellProgress() {

@@ -1,0 +1,648 @@
+// The whole program in this process, against a lab and a controller made of rpc::Server on loopback port 0.
+#include "cli/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "cli/job_text.h"
+#include "evloop/loop.h"
+#include "rpc/publisher.h"
+#include "rpc/server.h"
+
+namespace faraday::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+namespace fs = std::filesystem;
+
+// A server in a thread of its own. Handlers run in that thread; what they share with the test is guarded by the test.
+class FakeServer {
+ public:
+  explicit FakeServer(rpc::HandlerTable table, bool publishes = false, const std::string& endpoint = "tcp://127.0.0.1:0") {
+    std::promise<std::string> bound;
+    thread_ = std::thread([this, table = std::move(table), publishes, endpoint, &bound] {
+      evloop::Loop loop;
+      auto server = rpc::Server::Bind(loop, context_, endpoint, table);
+      ASSERT_TRUE(server.ok()) << server.status().message();
+      std::unique_ptr<rpc::Publisher> publisher;
+      if (publishes) {
+        auto made = rpc::Publisher::Bind(loop, context_, "tcp://127.0.0.1:0");
+        ASSERT_TRUE(made.ok());
+        publisher = std::move(*made);
+        publisher_ = publisher.get();
+      }
+      loop_ = &loop;
+      bound.set_value((*server)->endpoint());
+      loop.Run();
+      publisher_ = nullptr;
+    });
+    endpoint_ = bound.get_future().get();
+  }
+  ~FakeServer() {
+    loop_->Post([this] { loop_->Stop(); });
+    thread_.join();
+  }
+  const std::string& endpoint() const { return endpoint_; }
+  // In the server's thread only.
+  rpc::Publisher* publisher() { return publisher_; }
+  evloop::Loop& loop() { return *loop_; }
+
+ private:
+  zmq::context_t context_;
+  std::thread thread_;
+  evloop::Loop* loop_ = nullptr;
+  rpc::Publisher* publisher_ = nullptr;
+  std::string endpoint_;
+};
+
+rpc::Handler Answers(v1::Reply reply) {
+  return [reply](const rpc::CallPtr& call) { call->Answer(reply); };
+}
+rpc::Handler Refuses(Code code, const std::string& message) {
+  return [=](const rpc::CallPtr& call) { call->Fail(Status(code, message)); };
+}
+
+struct Outcome {
+  int exit = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string Whole(std::FILE* file) {
+  std::string text;
+  std::rewind(file);
+  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  return text;
+}
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  ProgramTest() {
+    std::string form = (fs::temp_directory_path() / "faraday-cli-XXXXXX").string();
+    EXPECT_NE(mkdtemp(form.data()), nullptr);
+    folder_ = form;
+    environment_ = {{"FARADAY_USER", "ana"}, {"HOME", folder_}, {"COLUMNS", "120"}};
+  }
+  ~ProgramTest() override {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+
+  Outcome Faraday(std::vector<std::string> args, std::function<int()> interrupts = [] { return 0; }) {
+    std::FILE* out = std::tmpfile();
+    std::FILE* err = std::tmpfile();
+    Surroundings surroundings;
+    surroundings.out = out;
+    surroundings.err = err;
+    surroundings.interrupts = std::move(interrupts);
+    surroundings.environment = [this](const std::string& name) -> std::optional<std::string> {
+      const auto found = environment_.find(name);
+      return found == environment_.end() ? std::nullopt : std::optional<std::string>(found->second);
+    };
+    Outcome outcome;
+    outcome.exit = RunProgram(std::move(args), std::move(surroundings));
+    outcome.out = Whole(out);
+    outcome.err = Whole(err);
+    std::fclose(out);
+    std::fclose(err);
+    return outcome;
+  }
+
+  std::string folder_;
+  std::map<std::string, std::string> environment_;
+};
+
+v1::SlotState SlotOf(const std::string& name, const std::string& holder) {
+  v1::SlotState slot;
+  slot.set_slot(name);
+  slot.set_health(v1::HEALTH_GOOD);
+  slot.set_allocation(holder == "care" ? v1::ALLOCATION_FREE : v1::ALLOCATION_LEASED);
+  slot.mutable_lease()->set_id("r01-07-42");
+  slot.mutable_lease()->set_slot(name);
+  slot.mutable_lease()->set_holder(holder);
+  slot.mutable_lease()->set_purpose(holder == "care" ? v1::PURPOSE_CARE : v1::PURPOSE_PERSON);
+  slot.mutable_lease()->set_epoch(42);
+  slot.mutable_vbus()->set_measured_on(v1::TRI_STATE_YES);
+  slot.mutable_vbus()->set_measured_mv(5021);
+  return slot;
+}
+
+v1::Reply RackReply(const v1::SlotState& slot) {
+  v1::Reply reply;
+  reply.mutable_get_rack()->mutable_rack()->set_rack("r01");
+  *reply.mutable_get_rack()->mutable_rack()->add_slots() = slot;
+  return reply;
+}
+
+v1::Reply LocateReply(const std::string& controller) {
+  v1::Reply reply;
+  reply.mutable_locate()->set_rack("r01");
+  reply.mutable_locate()->set_controller(controller);
+  return reply;
+}
+
+// ---- usage ----
+
+struct BadLine {
+  const char* name;
+  std::vector<std::string> args;
+  const char* says;
+};
+class UsageTest : public ProgramTest, public ::testing::WithParamInterface<BadLine> {};
+
+TEST_P(UsageTest, ExitsWith2AndSaysWhatToDo) {
+  const Outcome outcome = Faraday(GetParam().args);
+  EXPECT_EQ(outcome.exit, 2) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("faraday: "), HasSubstr(GetParam().says)));
+  EXPECT_EQ(outcome.out, "");
+}
+
+const BadLine kBadLines[] = {
+    {"nothing", {}, "do what? one of: status, reserve, renew, release, power, shield, usb, slot, run, job, events, link\nSee: faraday --help"},
+    {"misspelt_verb", {"reserv", "-l", "a"}, "'reserv' is no verb (did you mean \"reserve\"?)"},
+    {"unknown_option", {"status", "--colour"}, "See: faraday status --help"},
+    {"group_without_verb", {"power"}, "power what? one of: on, off, cycle\nSee: faraday power --help"},
+    {"no_slot", {"power", "on"}, "slot is required"},
+    {"no_selector", {"reserve"}, "--selector is required"},
+    {"bad_selector", {"reserve", "-l", "model=="}, "column"},
+    {"bad_time", {"reserve", "-l", "a", "--for", "5x"}, "--for: '5x' is no time: write 500ms, 2s, 30m or 8h"},
+    {"time_out_of_range", {"power", "cycle", "r01/07", "--off-for", "1h"}, "--off-for: 1h is out of range, allowed 500ms to 10m"},
+    {"no_slot_name", {"power", "on", "seven"}, "'seven' is not a slot; write rack/number, for example r01/07"},
+    {"no_lease_name", {"release", "xyz"}, "'xyz' is not a lease"},
+    {"force_without_reason", {"release", "r01-07-42", "--force"}, "say why with --reason"},
+    {"no_command", {"run", "-l", "a"}, "no command to run: put it after --"},
+    {"empty_command", {"run", "-l", "a", "--"}, "nothing follows the --"},
+    {"command_for_status", {"status", "--", "x"}, "this verb takes no command after --"},
+    {"junit_outside", {"run", "-l", "a", "--junit", "../x", "--", "true"}, "--junit: '../x' must be a path inside"},
+    {"bad_env", {"run", "-l", "a", "--env", "1=2", "--", "true"}, "--env: '1=2' is no NAME=VALUE"},
+    {"no_endpoint", {"--lab", "lab", "job", "list"}, "'lab' is no endpoint; write tcp://127.0.0.1:7710"},
+    {"neither_rack_nor_slot", {"status", "R_1"}, "'R_1' is neither a rack (r01) nor a slot (r01/07)"},
+    {"limit", {"job", "list", "--limit", "0"}, "--limit: '0' is out of range, allowed 1 to 1000"},
+};
+INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](const auto& param) { return param.param.name; });
+
+TEST_F(ProgramTest, EveryVerbTeachesByExample) {
+  for (const char* line : {"status", "reserve", "renew", "release", "power on", "power off", "power cycle", "shield isolate", "shield couple",
+                           "usb open", "usb charge", "usb connect", "slot stop", "slot clear", "run", "job submit", "job list", "job show",
+                           "job logs", "job cancel", "events", "link decode", "link ping"}) {
+    std::istringstream words{std::string(line)};
+    std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
+    args.push_back("--help");
+    const Outcome outcome = Faraday(args);
+    EXPECT_EQ(outcome.exit, 0) << line;
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("Examples:"), HasSubstr(std::string("faraday ")), HasSubstr("--json"))) << line;
+  }
+  EXPECT_THAT(Faraday({"--version"}).out, HasSubstr("faraday 0."));
+}
+
+TEST_F(ProgramTest, MistakesInTheConfigFileAreAllTold) {
+  fs::create_directories(folder_ + "/.config/faraday");
+  std::ofstream(folder_ + "/.config/faraday/config.yaml") << "labb: x\nlab: 7710\n";
+  const Outcome outcome = Faraday({"status"});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("config.yaml:1: unknown key \"labb\" (did you mean \"lab\"?)"),
+                                 HasSubstr("config.yaml:2: lab: \"7710\" is no endpoint")));
+}
+
+TEST_F(ProgramTest, NobodyThereIsSaidAtOnceWithExit3) {
+  environment_["FARADAY_LAB"] = "ipc://" + folder_ + "/nobody";
+  for (const auto& args : std::vector<std::vector<std::string>>{
+           {"status"}, {"reserve", "-l", "a"}, {"run", "-l", "a", "--out", folder_ + "/o", "--", "true"}, {"job", "list"}, {"events"}}) {
+    const Outcome outcome = Faraday(args);
+    EXPECT_EQ(outcome.exit, 3) << args[0];
+    EXPECT_THAT(outcome.err, HasSubstr("nothing answers at ipc://")) << args[0];
+  }
+}
+
+TEST(ExitCodes, OfOutcomesAndStatuses) {
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_PASSED), 0);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_FAILED), 1);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_INFRASTRUCTURE), 3);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_NO_DEVICE), 4);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_CANCELLED), 5);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_LEASE_LOST), 5);
+  EXPECT_EQ(ExitOfOutcome(v1::OUTCOME_UNSPECIFIED), 3);
+  EXPECT_EQ(ExitOf(Status(Code::kPermissionDenied, "")), 1);
+  EXPECT_EQ(ExitOf(Status(Code::kInvalidArgument, "")), 2);
+  EXPECT_EQ(ExitOf(Status(Code::kUnavailable, "")), 3);
+  EXPECT_EQ(ExitOf(Status(Code::kDeadlineExceeded, "")), 3);
+}
+
+// ---- against servers ----
+
+TEST_F(ProgramTest, StatusOfARackGoesToItsController) {
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))}});
+  FakeServer lab({{v1::Request::kLocate, Answers(LocateReply(controller.endpoint()))}});
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  const Outcome text = Faraday({"status", "r01"});
+  EXPECT_EQ(text.exit, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("rack r01"), HasSubstr("r01/07")));
+  const Outcome json = Faraday({"status", "r01", "--json"});
+  EXPECT_THAT(json.out, AllOf(HasSubstr("\"measured_mv\": 5021"), HasSubstr("\"never_seen\": false")));
+}
+
+TEST_F(ProgramTest, StatusOfAllRacksShowsTheLabsCopyOfOneThatHangs) {
+  v1::Reply racks;
+  auto& rack = *racks.mutable_list_racks()->add_racks();
+  rack.set_rack("r01");
+  rack.set_reachable(false);
+  rack.set_reason("no answer since 12 s");
+  rack.set_age_ms(12'000);
+  *rack.mutable_state() = RackReply(SlotOf("r01/07", "ana")).get_rack().rack();
+  FakeServer lab({{v1::Request::kListRacks, Answers(racks)}});
+  const Outcome outcome = Faraday({"--lab", lab.endpoint(), "status"});
+  EXPECT_EQ(outcome.exit, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("rack r01 does not answer: no answer since 12 s"), HasSubstr("as of 12s ago"), HasSubstr("r01/07")));
+}
+
+TEST_F(ProgramTest, PowerSendsTheEpochAndPrintsWhatIsMeasured) {
+  std::mutex mutex;
+  v1::Request seen;
+  v1::Reply switched;
+  *switched.mutable_slot()->mutable_slot() = SlotOf("r01/07", "ana");
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
+                         {v1::Request::kPower, [&](const rpc::CallPtr& call) {
+                            const std::lock_guard lock(mutex);
+                            seen = call->request();
+                            call->Answer(switched);
+                          }}});
+  const Outcome outcome = Faraday({"power", "cycle", "r01/7", "--off-for", "1s", "--controller", controller.endpoint()});
+  EXPECT_EQ(outcome.exit, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("r01/07: VBUS on, 5021 mV"));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(seen.power().slot(), "r01/07");
+  EXPECT_EQ(seen.power().epoch(), 42U);
+  EXPECT_EQ(seen.power().off_ms(), 1000U);
+  EXPECT_EQ(seen.caller().user(), "ana");
+  EXPECT_EQ(seen.caller().role(), "user");
+  EXPECT_EQ(seen.idempotency_key().size(), 32U) << "a cycle acts once";
+}
+
+TEST_F(ProgramTest, ATechWithAReasonActsWithoutALease) {
+  std::atomic<uint32_t> epoch{99};
+  v1::Reply switched;
+  *switched.mutable_slot()->mutable_slot() = SlotOf("r01/07", "ana");
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
+                         {v1::Request::kPower, [&](const rpc::CallPtr& call) {
+                            epoch = call->request().power().epoch();
+                            call->Answer(switched);
+                          }}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_EQ(Faraday({"--user", "tom", "--role", "tech", "power", "off", "r01/07", "--reason", "hot"}).exit, 0);
+  EXPECT_EQ(epoch, 0U);
+  EXPECT_EQ(Faraday({"--user", "tom", "power", "off", "r01/07", "--reason", "hot"}).exit, 0);
+  EXPECT_EQ(epoch, 42U);
+}
+
+TEST_F(ProgramTest, ARefusalIsPlainWordsAndExit1) {
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
+                         {v1::Request::kShield, Refuses(Code::kPermissionDenied, "r01/07 is leased by ana until 14:20\x1b[2J")}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  const Outcome outcome = Faraday({"--user", "bob", "shield", "couple", "r01/07"});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_EQ(outcome.err, "faraday: r01/07 is leased by ana until 14:20?[2J\n");
+}
+
+TEST_F(ProgramTest, RenewAndReleaseTakeALeaseOrItsSlot) {
+  std::mutex mutex;
+  std::vector<std::string> leases;
+  const auto note = [&](const std::string& lease) {
+    const std::lock_guard lock(mutex);
+    leases.push_back(lease);
+  };
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
+                         {v1::Request::kRenew, [&](const rpc::CallPtr& call) {
+                            note("renew " + call->request().renew().lease());
+                            v1::Reply reply;
+                            *reply.mutable_renew()->mutable_lease() = SlotOf("r01/07", "ana").lease();
+                            call->Answer(reply);
+                          }},
+                         {v1::Request::kRelease, [&](const rpc::CallPtr& call) {
+                            note("release " + call->request().release().lease());
+                            call->Answer(v1::Reply());
+                          }}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_EQ(Faraday({"renew", "r01-07-42", "--for", "1h"}).exit, 0);
+  const Outcome outcome = Faraday({"release", "r01/07"});
+  EXPECT_EQ(outcome.out, "released r01-07-42\n");
+  const std::lock_guard lock(mutex);
+  EXPECT_THAT(leases, ::testing::ElementsAre("renew r01-07-42", "release r01-07-42"));
+}
+
+v1::Reply ReservationReply(v1::ReservationState state, const std::string& reason) {
+  v1::Reply reply;
+  auto& reservation = *reply.mutable_reservation()->mutable_reservation();
+  reservation.set_id("res-3");
+  reservation.set_state(state);
+  reservation.set_reason(reason);
+  if (state == v1::RESERVATION_STATE_GRANTED) *reservation.add_leases() = SlotOf("r01/07", "ana").lease();
+  return reply;
+}
+
+TEST_F(ProgramTest, ReserveWaitsByLongPollAndShowsWhatToDoNext) {
+  std::atomic<int> polls{0};
+  FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_WAITING, "2 match: both leased until 14:20"))},
+                  {v1::Request::kGetReservation, [&](const rpc::CallPtr& call) {
+                     const bool granted = ++polls > 2;
+                     call->Answer(ReservationReply(granted ? v1::RESERVATION_STATE_GRANTED : v1::RESERVATION_STATE_WAITING, "1 matches"));
+                   }}});
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  const Outcome outcome = Faraday({"reserve", "-l", "model=pixel-8", "--wait", "10m"});
+  EXPECT_EQ(outcome.exit, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("lease r01-07-42 on slot r01/07, epoch 42"), HasSubstr("faraday power on r01/07"),
+                                 HasSubstr("faraday release r01-07-42")));
+  EXPECT_THAT(outcome.err, HasSubstr("res-3 is waiting: 2 match: both leased until 14:20"));
+}
+
+TEST_F(ProgramTest, ReserveThatFailsSaysWhy) {
+  FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_FAILED, "no slot has model=pixel-9"))}});
+  const Outcome outcome = Faraday({"reserve", "-l", "model=pixel-9", "--lab", lab.endpoint()});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_EQ(outcome.err, "faraday: no phone: no slot has model=pixel-9\n");
+}
+
+TEST_F(ProgramTest, CtrlCWhileWaitingTakesTheWishBack) {
+  std::atomic<int> interrupts{0};
+  std::atomic<bool> cancelled{false};
+  FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_WAITING, ""))},
+                  {v1::Request::kGetReservation, [&](const rpc::CallPtr& call) {
+                     interrupts = 1;
+                     call->Answer(ReservationReply(v1::RESERVATION_STATE_WAITING, ""));
+                   }},
+                  {v1::Request::kCancelReservation, [&](const rpc::CallPtr& call) {
+                     cancelled = true;
+                     call->Answer(ReservationReply(v1::RESERVATION_STATE_CANCELLED, ""));
+                   }}});
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  const Outcome outcome = Faraday({"reserve", "-l", "", "--wait", "1h"}, [&] { return interrupts.load(); });
+  EXPECT_EQ(outcome.exit, 5);
+  EXPECT_TRUE(cancelled);
+  EXPECT_THAT(outcome.err, HasSubstr("cancelled res-3"));
+}
+
+TEST_F(ProgramTest, ReserveWithoutALabTakesTheFirstFreeMatch) {
+  v1::Reply rack = RackReply(SlotOf("r01/07", "bob"));
+  *rack.mutable_get_rack()->mutable_rack()->add_slots() = SlotOf("r01/08", "care");
+  rack.mutable_get_rack()->mutable_rack()->mutable_slots(0)->mutable_device()->set_model("pixel-8");
+  rack.mutable_get_rack()->mutable_rack()->mutable_slots(1)->mutable_device()->set_model("pixel-8");
+  FakeServer controller({{v1::Request::kGetRack, Answers(rack)}, {v1::Request::kAcquire, [&](const rpc::CallPtr& call) {
+                            v1::Reply reply;
+                            reply.mutable_acquire()->mutable_lease()->set_id("r01-08-5");
+                            reply.mutable_acquire()->mutable_lease()->set_slot(call->request().acquire().slot());
+                            call->Answer(reply);
+                          }}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_THAT(Faraday({"reserve", "-l", "model=pixel-8"}).out, HasSubstr("lease r01-08-5 on slot r01/08"));
+  const Outcome none = Faraday({"reserve", "-l", "model=pixel-9"});
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_THAT(none.err, HasSubstr("no slot of this rack matches"));
+  EXPECT_THAT(Faraday({"reserve", "-l", "slot=r01/07"}).err, HasSubstr("no phone is free: r01/07 is leased by bob"));
+}
+
+// ---- run ----
+
+// A lab with one job that goes through its states as it is looked at.
+class FakeLab {
+ public:
+  FakeLab() {
+    job_.set_id("job-12");
+    job_.set_user("ana");
+    job_.set_state(v1::JOB_STATE_QUEUED);
+    job_.set_queue_position(2);
+    job_.set_reason("1 matches: leased until 14:20");
+  }
+  rpc::HandlerTable Table() {
+    return {{v1::Request::kSubmitJob, [this](const rpc::CallPtr& call) { Submit(call); }},
+            {v1::Request::kGetJob, [this](const rpc::CallPtr& call) { Get(call); }},
+            {v1::Request::kReadChunk, [this](const rpc::CallPtr& call) { Read(call); }},
+            {v1::Request::kCancelJob, [this](const rpc::CallPtr& call) { Cancel(call); }}};
+  }
+  v1::Outcome outcome = v1::OUTCOME_PASSED;
+  bool never_ends = false;
+  std::string artifact_bytes = "shot";
+  std::atomic<bool> running{false};
+  std::atomic<bool> cancelled{false};
+  std::atomic<int> submits{0};
+
+ private:
+  void Answer(const rpc::CallPtr& call) {
+    v1::Reply reply;
+    *reply.mutable_job()->mutable_job() = job_;
+    reply.mutable_job()->set_change(change_);
+    call->Answer(reply);
+  }
+  void Submit(const rpc::CallPtr& call) {
+    ++submits;
+    *job_.mutable_spec() = call->request().submit_job().spec();
+    Answer(call);
+  }
+  void Get(const rpc::CallPtr& call) {
+    ++change_;
+    if (job_.state() == v1::JOB_STATE_QUEUED) {
+      job_.set_state(v1::JOB_STATE_RUNNING);
+      auto& attempt = *job_.add_attempts();
+      attempt.set_id("job-12.1");
+      attempt.set_slot("r01/03");
+      attempt.set_state(v1::ATTEMPT_STATE_PREPARING);
+      attempt.set_step("waiting for boot");
+    } else if (job_.attempts(0).state() == v1::ATTEMPT_STATE_PREPARING) {
+      job_.mutable_attempts(0)->set_state(v1::ATTEMPT_STATE_RUNNING);
+      running = true;
+    } else if (cancelled || (log_read_ && !never_ends)) {
+      End(cancelled ? v1::OUTCOME_CANCELLED : outcome);
+    }
+    Answer(call);
+  }
+  void End(v1::Outcome how) {
+    job_.set_state(v1::JOB_STATE_FINISHED);
+    job_.set_outcome(how);
+    auto& attempt = *job_.mutable_attempts(0);
+    attempt.set_state(v1::ATTEMPT_STATE_ENDED);
+    attempt.set_log_size(12);
+    if (attempt.artifacts_size() > 0) return;
+    auto& artifact = *attempt.add_artifacts();
+    artifact.set_name("artifacts/shots/1.png");
+    artifact.set_size(4);
+    attempt.add_artifacts()->set_name("../../escape");
+    for (const char* when : {"before", "during", "after"}) {
+      auto& sample = *attempt.add_power();
+      sample.set_when(when);
+      sample.set_vbus_mv(5010);
+      sample.set_vbus_ma(400);
+    }
+  }
+  void Read(const rpc::CallPtr& call) {
+    const auto& ask = call->request().read_chunk();
+    const std::string whole = ask.name() == "log" ? "hello\nworld\n" : artifact_bytes;
+    if (ask.offset() > whole.size()) return call->Fail(Status(Code::kOutOfRange, "beyond"));
+    // Five bytes at a time: the reader must go on by itself.
+    v1::Reply reply;
+    auto& result = *reply.mutable_read_chunk();
+    result.set_offset(ask.offset());
+    result.set_data(whole.substr(ask.offset(), 5));
+    result.set_size(whole.size());
+    const bool at_end = ask.offset() + result.data().size() >= whole.size();
+    result.set_complete(at_end && (ask.name() != "log" || !never_ends || cancelled));
+    if (at_end && ask.name() == "log") log_read_ = true;
+    call->Answer(reply);
+  }
+  void Cancel(const rpc::CallPtr& call) {
+    cancelled = true;
+    Answer(call);
+  }
+
+  v1::Job job_;
+  uint64_t change_ = 1;
+  bool log_read_ = false;
+};
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST_F(ProgramTest, RunStreamsTheLogBringsFilesAndExitsWithTheOutcome) {
+  FakeLab fake;
+  FakeServer lab(fake.Table());
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  const Outcome outcome = Faraday({"run", "-l", "os>=14", "--out", folder_ + "/out", "--", "sh", "-c", "echo hello -- world"});
+  // One of its artefacts would have left the folder: what passed is not what CI asked for.
+  EXPECT_EQ(outcome.exit, 3) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("artefact '../../escape' is not kept"));
+  EXPECT_EQ(outcome.out, "hello\nworld\n");
+  EXPECT_EQ(ReadText(folder_ + "/out/log.txt"), "hello\nworld\n");
+  EXPECT_EQ(ReadText(folder_ + "/out/artifacts/shots/1.png"), "shot");
+  EXPECT_FALSE(fs::exists(folder_ + "/escape"));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("job-12 is queued at position 2: 1 matches: leased until 14:20"),
+                                 HasSubstr("job-12.1 on r01/03 is preparing: waiting for boot"), HasSubstr("job-12 passed"),
+                                 HasSubstr("before 5010 mV 400 mA, during 5010 mV 400 mA, after 5010 mV 400 mA")));
+}
+
+TEST_F(ProgramTest, RunOfAFailedTestExitsWith1AndOfNoDeviceWith4) {
+  for (const auto& [how, exit] : std::map<v1::Outcome, int>{{v1::OUTCOME_FAILED, 1}, {v1::OUTCOME_NO_DEVICE, 4}, {v1::OUTCOME_LEASE_LOST, 5}}) {
+    FakeLab fake;
+    fake.outcome = how;
+    FakeServer lab(fake.Table());
+    EXPECT_EQ(Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"}).exit, exit);
+  }
+}
+
+TEST_F(ProgramTest, RunNoticesAnArtefactThatArrivesShort) {
+  FakeLab fake;
+  fake.artifact_bytes = "sh";
+  FakeServer lab(fake.Table());
+  const Outcome outcome = Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("has 2 bytes, the agent counted 4"));
+  EXPECT_FALSE(fs::exists(folder_ + "/o/artifacts/shots/1.png"));
+}
+
+TEST_F(ProgramTest, CtrlCCancelsTheJobAndExitsWith5) {
+  FakeLab fake;
+  fake.never_ends = true;
+  FakeServer lab(fake.Table());
+  const Outcome outcome = Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "sleep", "99"},
+                                  [&] { return fake.running ? 1 : 0; });
+  EXPECT_EQ(outcome.exit, 5) << outcome.err;
+  EXPECT_TRUE(fake.cancelled);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("cancelling job-12"), HasSubstr("job-12 cancelled")));
+}
+
+TEST_F(ProgramTest, RunGoesOnWhenTheLabRestarts) {
+  const std::string endpoint = "ipc://" + folder_ + "/lab";
+  FakeLab fake;
+  fake.never_ends = true;
+  auto lab = std::make_unique<FakeServer>(fake.Table(), false, endpoint);
+  auto running = std::async(std::launch::async, [&] {
+    return Faraday({"run", "-l", "a", "--lab", endpoint, "--out", folder_ + "/o", "--", "true"});
+  });
+  while (!fake.running) std::this_thread::yield();
+  lab.reset();
+  fake.never_ends = false;
+  lab = std::make_unique<FakeServer>(fake.Table(), false, endpoint);
+  const Outcome outcome = running.get();
+  EXPECT_THAT(outcome.err, HasSubstr("job-12 passed"));
+  EXPECT_EQ(outcome.out, "hello\nworld\n") << "nothing twice, nothing lost";
+  EXPECT_EQ(fake.submits, 1);
+}
+
+TEST_F(ProgramTest, RunWithJsonGivesTheJobOnStdout) {
+  FakeLab fake;
+  FakeServer lab(fake.Table());
+  const Outcome outcome = Faraday({"run", "-l", "a", "--json", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
+  EXPECT_EQ(outcome.out.front(), '{');
+  EXPECT_THAT(outcome.out, HasSubstr("\"outcome\": \"OUTCOME_PASSED\""));
+  EXPECT_THAT(outcome.err, HasSubstr("hello\nworld\n"));
+}
+
+// ---- events ----
+
+TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
+  std::unique_ptr<FakeServer> controller;
+  controller = std::make_unique<FakeServer>(
+      rpc::HandlerTable{{v1::Request::kSnapshot, [&](const rpc::CallPtr& call) {
+                           v1::Reply reply;
+                           *reply.mutable_snapshot() = controller->publisher()->Snapshot();
+                           reply.mutable_snapshot()->set_events_endpoint(controller->publisher()->endpoint());
+                           call->Answer(reply);
+                         }},
+                        {v1::Request::kGetRack, [&](const rpc::CallPtr& call) {
+                           call->Answer(RackReply(SlotOf("r01/07", "ana")));
+                           v1::Event event;
+                           event.set_kind("lease.ended");
+                           event.set_text("ana gave it back");
+                           controller->publisher()->Publish("slot/r01/07/", event);
+                         }}},
+      true);
+  environment_["FARADAY_CONTROLLER"] = controller->endpoint();
+  std::atomic<bool> done{false};
+  const Outcome outcome = Faraday({"events", "--json", "--for", "4s"}, [&] { return done ? 1 : 0; });
+  EXPECT_EQ(outcome.exit, 0) << outcome.err;
+  const size_t snapshot = outcome.out.find("\"kind\":\"snapshot\"");
+  const size_t change = outcome.out.find("\"kind\":\"lease.ended\"");
+  ASSERT_NE(snapshot, std::string::npos) << outcome.out;
+  ASSERT_NE(change, std::string::npos) << outcome.out;
+  EXPECT_LT(snapshot, change);
+  EXPECT_EQ(outcome.out.find("lease.ended", change + 25), std::string::npos);
+}
+
+// ---- link ----
+
+TEST_F(ProgramTest, LinkDecodePrintsACaptureAndNamesDamage) {
+  std::ofstream(folder_ + "/line.txt") << "120 -> 00 03 01 02 01 02 01 04 ed 5e 01 01 01 02 01 01 01 0b 08 65 12 02 08 07 18 18 ee db 00\n"
+                                       << "125 <- 00 03 01 02 01 00\n";
+  const Outcome outcome = Faraday({"link", "decode", folder_ + "/line.txt"});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("120 -> command #1"), HasSubstr("<- damaged")));
+  EXPECT_THAT(Faraday({"link", "decode", folder_ + "/line.txt", "--json"}).out, HasSubstr("{\"at_ms\": \"120\", \"direction\": \"to_mcu\", \"good\": true"));
+  EXPECT_EQ(Faraday({"link", "decode", folder_ + "/none.txt"}).exit, 1);
+}
+
+TEST_F(ProgramTest, LinkPingGoesThroughTheBoard) {
+  std::atomic<bool> through{false};
+  FakeServer controller({{v1::Request::kPing, [&](const rpc::CallPtr& call) {
+                            through = call->request().ping().through_mcu();
+                            v1::Reply reply;
+                            reply.mutable_ping()->set_mcu_round_trip_us(812);
+                            call->Answer(reply);
+                          }}});
+  const Outcome outcome = Faraday({"link", "ping", "--controller", controller.endpoint()});
+  EXPECT_EQ(outcome.exit, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "board 0 of the rack: MCU answered in 812 us\n");
+  EXPECT_TRUE(through);
+}
+
+}  // namespace
+}  // namespace faraday::cli
