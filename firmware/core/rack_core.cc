@@ -78,27 +78,33 @@ void RackCore::GrantOn(size_t rail) {
     const VbusSwitch& vbus = slots_[i].vbus();
     if (!vbus.waiting() || config_.slots[i].rail != rail || vbus.since_ms() < config_.min_off_ms) continue;
     if (chosen < facts_.slots && slots_[chosen].vbus().ticket() < vbus.ticket()) continue;
-    if (WithinBudget(i)) chosen = i;
+    if (WithinBudget(i, Count::kCautious)) chosen = i;
   }
   if (chosen == facts_.slots) return;
   slots_[chosen].Grant();
   rail_wait_ms_[rail] = config_.stagger_ms;
 }
 
-RackCore::Load RackCore::LoadBeside(size_t slot, bool cautious) const {
+uint32_t RackCore::CountMa(const Slot& slot, const SlotConfig& config, Count count) const {
+  if (slot.vbus().waiting()) return count == Count::kPromised ? config.limit_ma : 0;
+  if (!slot.vbus().out()) return 0;
+  return count == Count::kMeasured ? slot.ma() : slot.LoadMa(config_);
+}
+
+RackCore::Load RackCore::LoadBeside(size_t slot, Count count) const {
   Load load;
   for (size_t i = 0; i < facts_.slots; ++i) {
-    if (i == slot || !slots_[i].vbus().out()) continue;
-    const uint32_t ma = cautious ? slots_[i].LoadMa(config_) : slots_[i].ma();
+    if (i == slot) continue;
+    const uint32_t ma = CountMa(slots_[i], config_.slots[i], count);
     load.rack_ma += ma;
     if (config_.slots[i].rail == config_.slots[slot].rail) load.rail_ma += ma;
   }
   return load;
 }
 
-bool RackCore::WithinBudget(size_t slot) const {
+bool RackCore::WithinBudget(size_t slot, Count count) const {
   const SlotConfig& own = config_.slots[slot];
-  const Load load = LoadBeside(slot, true);
+  const Load load = LoadBeside(slot, count);
   return load.rail_ma + own.limit_ma <= config_.rail_budget_ma[own.rail] &&
          load.rack_ma + own.limit_ma <= config_.rack_budget_ma;
 }
@@ -106,7 +112,7 @@ bool RackCore::WithinBudget(size_t slot) const {
 // Refused only when what is measured now leaves no room; else it may wait for others to settle.
 Verdict RackCore::CheckBudget(size_t slot, Reply& reply) const {
   const SlotConfig& own = config_.slots[slot];
-  const Load load = LoadBeside(slot, false);
+  const Load load = LoadBeside(slot, Count::kMeasured);
   const bool rail_full = load.rail_ma + own.limit_ma > config_.rail_budget_ma[own.rail];
   if (!rail_full && load.rack_ma + own.limit_ma <= config_.rack_budget_ma) return Verdict::kOk;
   reply.value = (rail_full ? load.rail_ma : load.rack_ma) + own.limit_ma;
@@ -261,7 +267,7 @@ Verdict RackCore::Promise(size_t slot, Verdict verdict, Reply& reply) {
   const bool turns_on = slots_[slot].vbus().waiting() || !std::holds_alternative<link::SetVbus>(server_.command().call);
   if (turns_on) {
     const uint32_t before = WaitingBefore(slot);
-    const uint32_t settle_ms = WithinBudget(slot) ? 0 : (before + 1) * kLoadSettleMs;
+    const uint32_t settle_ms = WithinBudget(slot, Count::kPromised) ? 0 : (before + 1) * kLoadSettleMs;
     wait_ms += rail_wait_ms_[config_.slots[slot].rail] + before * config_.stagger_ms + settle_ms;
     reply.queue_position = before;
   }

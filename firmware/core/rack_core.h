@@ -93,14 +93,20 @@ class RackCore {
   void GrantTurnOns(uint32_t dt);
   void GrantOn(size_t rail);
   uint32_t WaitingBefore(size_t slot) const;
-  bool WithinBudget(size_t slot) const;
+  // How a slot counts in a sum of currents.
+  enum class Count : uint8_t {
+    kMeasured,   // what it draws now
+    kCautious,   // its limit until its current is known
+    kPromised,   // as cautious, and slots that wait for their turn count too
+  };
+  bool WithinBudget(size_t slot, Count count) const;
   link::Verdict CheckBudget(size_t slot, link::Reply& reply) const;
   struct Load {
     uint32_t rail_ma = 0;
     uint32_t rack_ma = 0;
   };
-  // What is drawn, with the slots' limits where the current is not known yet (`cautious`) or as measured.
-  Load LoadBeside(size_t slot, bool cautious) const;
+  Load LoadBeside(size_t slot, Count count) const;
+  uint32_t CountMa(const Slot& slot, const SlotConfig& config, Count count) const;
   uint32_t SlotState(size_t slot) const;
   uint32_t Faults() const;
 

@@ -208,9 +208,8 @@ class TestHost {
   }
   void TakeEvent(const link::Event& event) {
     ++event_frames;
-    if (!events.empty() && event.id <= events.back().id) return;
-    events.push_back(event);
-    if (acknowledge) ack = static_cast<uint16_t>(event.id);
+    if (events.empty() || event.id > events.back().id) events.push_back(event);
+    if (acknowledge) ack = static_cast<uint16_t>(events.back().id);
   }
 
   link::FrameDecoder decoder;

@@ -1,0 +1,338 @@
+// Trips, conditions, stop, rack inputs; and that nothing energises without a current epoch, whatever comes.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "firmware/core/test_host.h"
+
+namespace faraday::firmware {
+namespace {
+
+using link::DataPath;
+using link::DoneCode;
+using link::TripReason;
+using link::Verdict;
+
+struct ProtectionTest : testing::Test {
+  ProtectionTest() { host.Ready(); }
+  void TurnOn(uint32_t slot) {
+    host.Do(link::SetVbus{.slot = slot, .epoch = 1, .on = true});
+    ASSERT_EQ(host.Await()->code, DoneCode::kOk);
+    host.Run(50);
+  }
+  std::optional<link::Tripped> LastTrip() const {
+    const auto trips = host.Events<link::Tripped>();
+    if (trips.empty()) return {};
+    return trips.back();
+  }
+  FakeNvm nvm;
+  TestHost host{nvm};
+};
+
+TEST_F(ProtectionTest, OverCurrent_TurnsOffAtOnceAndKeepsTheReason) {
+  TurnOn(1);
+  host.core->OnCurrent(0, 2001);
+  EXPECT_FALSE(host.VbusOn(1));
+  host.Run(200);
+  EXPECT_EQ(LastTrip(), (link::Tripped{.slot = 1, .reason = TripReason::kOverCurrent, .value = 2001, .limit = 2000}));
+  EXPECT_TRUE(host.Bits(1).tripped);
+  EXPECT_EQ(host.Bits(1).trip_reason, static_cast<uint8_t>(TripReason::kOverCurrent));
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kTripped);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kOk);
+  EXPECT_FALSE(host.VbusOn(1)) << "clearing switches nothing";
+  host.Run(600);
+  TurnOn(1);
+}
+
+TEST_F(ProtectionTest, AtTheLimit_IsNoTrip) {
+  TurnOn(1);
+  host.core->OnCurrent(0, 2000);
+  EXPECT_TRUE(host.VbusOn(1));
+}
+
+TEST_F(ProtectionTest, Inrush_IsForgivenBelowTheCeilingOnly) {
+  host.parts[0].ma = 2900;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  host.Run(10);
+  EXPECT_TRUE(host.VbusOn(1));
+  host.Run(20);
+  EXPECT_FALSE(host.VbusOn(1));
+  host.parts[1].ma = 3100;
+  host.Do(link::SetVbus{.slot = 2, .epoch = 1, .on = true});
+  host.Run(105);
+  EXPECT_FALSE(host.VbusOn(2));
+  EXPECT_EQ(LastTrip()->limit, 3000U);
+}
+
+TEST_F(ProtectionTest, TripEndsTheUnfinishedCommand) {
+  host.parts[0].mv_on = 4000;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  host.Run(200);
+  host.core->OnCurrent(0, 2500);
+  EXPECT_EQ(host.Await()->code, DoneCode::kTripped);
+}
+
+TEST_F(ProtectionTest, TripDiscardsAWaitingOn) {
+  TurnOn(1);
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  host.Await();
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  host.parts[0].deci_c = 510;
+  EXPECT_EQ(host.Await()->code, DoneCode::kTripped);
+  host.parts[0].deci_c = 300;
+  host.Run(5);
+  host.Do(link::ClearTrip{.slot = 1});
+  host.Run(2000);
+  EXPECT_FALSE(host.VbusOn(1));
+}
+
+TEST_F(ProtectionTest, HotTray_TripsAndStaysUntilCooler) {
+  TurnOn(1);
+  host.parts[0].deci_c = 500;
+  host.Run(2);
+  EXPECT_FALSE(host.VbusOn(1));
+  EXPECT_EQ(LastTrip(), (link::Tripped{.slot = 1, .reason = TripReason::kOverTemperature, .value = 500, .limit = 500}));
+  host.parts[0].deci_c = 460;
+  host.Run(2);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kTripped);
+  host.parts[0].deci_c = 440;
+  host.Run(2);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kOk);
+}
+
+TEST_F(ProtectionTest, CurrentWhileOff_IsAShortedSwitch) {
+  host.parts[0].shorted = true;
+  host.parts[0].ma = 51;
+  host.Run(1200);
+  EXPECT_EQ(LastTrip(), (link::Tripped{.slot = 1, .reason = TripReason::kSwitchShorted, .value = 51, .limit = 50}));
+  host.Run(200);
+  EXPECT_TRUE(host.Bits(1).switch_shorted);
+}
+
+TEST_F(ProtectionTest, OddSampleWhileOff_IsNoFault) {
+  host.Run(1200);
+  host.core->OnCurrent(0, 500);
+  host.core->OnCurrent(0, 500);
+  host.core->OnCurrent(0, 0);
+  host.core->OnCurrent(0, 500);
+  EXPECT_FALSE(LastTrip());
+}
+
+TEST_F(ProtectionTest, MonitorGoneWhileOn_TurnsOffWithinASecond) {
+  TurnOn(1);
+  host.parts[0].dead_monitor = true;
+  host.Run(900);
+  EXPECT_TRUE(host.VbusOn(1));
+  host.Run(200);
+  EXPECT_FALSE(host.VbusOn(1));
+  EXPECT_EQ(LastTrip()->reason, TripReason::kStaleSensor);
+  host.Run(200);
+  EXPECT_TRUE(host.Bits(1).part_missing);
+  EXPECT_FALSE(host.Bits(1).monitor_fresh);
+  EXPECT_FALSE(host.Bits(1).vbus_measured_off) << "unknown, not no";
+}
+
+TEST_F(ProtectionTest, VoltageWithoutCurrentWhileOff_IsBackFeed) {
+  host.Run(1100);
+  host.parts[1].feeds_back = true;
+  host.Run(200);
+  EXPECT_TRUE(host.Bits(2).back_feed);
+  host.parts[1].feeds_back = false;
+  host.Run(200);
+  EXPECT_FALSE(host.Bits(2).back_feed);
+}
+
+TEST_F(ProtectionTest, SlowDecay_IsNoDischarge) {
+  TurnOn(1);
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  host.on_pass = [&] { host.core->OnVoltage(0, 2000); };
+  host.Run(1500);
+  EXPECT_TRUE(host.Bits(1).no_discharge);
+  EXPECT_FALSE(host.Bits(1).back_feed);
+}
+
+TEST_F(ProtectionTest, StopFrame_ActsInsideGarbageAndWithoutASession) {
+  TurnOn(1);
+  std::array<uint8_t, link::kMaxWire> wire{};
+  const auto length = link::EncodeFrame({.channel = link::Channel::kStop}, link::kStopMagic, wire);
+  std::vector<uint8_t> bytes = {0x13, 0x37, 0x00, 0x55};
+  bytes.insert(bytes.end(), wire.begin(), wire.begin() + static_cast<ptrdiff_t>(*length));
+  bytes.push_back(0x99);
+  host.core->OnBytes(bytes);
+  EXPECT_TRUE(host.core->StopAsserted());
+  EXPECT_EQ(host.Outputs(1), 0);
+  host.Run(200);
+  EXPECT_EQ(LastTrip(), (link::Tripped{.slot = 0, .reason = TripReason::kStop}));
+  EXPECT_EQ(host.telemetry.faults & link::kFaultStopped, link::kFaultStopped);
+}
+
+TEST_F(ProtectionTest, StopFrameBeforeAnyHello_ActsToo) {
+  FakeNvm blank;
+  TestHost fresh(blank);
+  fresh.StopFrame();
+  EXPECT_TRUE(fresh.core->StopAsserted());
+}
+
+TEST_F(ProtectionTest, StopWithoutItsMagic_IsNone) {
+  const std::array<uint8_t, 4> half = {'S', 'T', 'O', 'P'};
+  host.Send({.channel = link::Channel::kStop}, half);
+  host.Send({.channel = link::Channel::kStop}, {});
+  EXPECT_FALSE(host.core->StopAsserted());
+}
+
+TEST_F(ProtectionTest, StopIsLatchedUntilClearedForAll) {
+  TurnOn(1);
+  host.Do(link::StopSlot{.slot = 0});
+  EXPECT_TRUE(host.core->StopAsserted());
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kTripped);
+  host.Do(link::SetLease{.slot = 2, .epoch = 2, .to_safe_state = true});
+  host.Run(2000);
+  EXPECT_FALSE(host.AnyOn());
+  host.Do(link::ClearTrip{.slot = 1});
+  EXPECT_TRUE(host.core->StopAsserted());
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 0}).verdict, Verdict::kOk);
+  EXPECT_FALSE(host.core->StopAsserted());
+  host.Run(10);
+  EXPECT_FALSE(host.VbusOn(1));
+  TurnOn(1);
+}
+
+TEST_F(ProtectionTest, RackInputs_AreDebouncedEvents) {
+  host.core->OnRackInputs(0b10);
+  host.Run(20);
+  host.core->OnRackInputs(0);
+  host.Run(100);
+  EXPECT_TRUE(host.Events<link::InputChanged>().empty());
+  host.core->OnRackInputs(0b10);
+  host.Run(200);
+  ASSERT_EQ(host.Events<link::InputChanged>().size(), 1U);
+  EXPECT_EQ(host.Events<link::InputChanged>()[0], (link::InputChanged{.input = 1, .active = true}));
+  EXPECT_EQ(host.telemetry.inputs, 0b10U);
+}
+
+TEST_F(ProtectionTest, ClockWrapsAfter49Days) {
+  FakeNvm fresh;
+  TestHost late(fresh);
+  late.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = link::BootReason::kPowerOn, .slots = 32}, fresh);
+  late.now_ms = 0xFFFF'FC00;
+  late.core->Boot(std::vector<uint32_t>(32, TestHost::kAll), late.now_ms);
+  late.Ready();
+  late.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  ASSERT_TRUE(late.Await());
+  late.Keepalive();
+  late.Run(2000);
+  EXPECT_TRUE(late.VbusOn(1));
+  EXPECT_TRUE(late.Events<link::HostSilent>().empty());
+}
+
+// ---- whatever comes ----
+
+struct Chaos {
+  explicit Chaos(uint32_t seed) : random(seed) {}
+  uint32_t Any(uint32_t below) { return static_cast<uint32_t>(random() % below); }
+  uint32_t Slot() { return 1 + Any(8); }
+
+  std::mt19937 random;
+};
+
+// Damaged frames, stale frames, nonsense commands and passing time, but no lease since boot: nothing may ever be on.
+TEST(Property, NothingEnergisesWithoutACurrentEpoch) {
+  for (uint32_t seed = 1; seed <= 30; ++seed) {
+    Chaos chaos(seed);
+    FakeNvm nvm;
+    TestHost host(nvm);
+    host.Hello(1);
+    host.Do(TestHost::Config());
+    for (int step = 0; step < 150; ++step) {
+      const uint32_t slot = chaos.Slot(), epoch = chaos.Any(3);
+      switch (chaos.Any(9)) {
+        case 0: host.Do(link::SetVbus{.slot = slot, .epoch = epoch, .on = true}); break;
+        case 1: host.Do(link::CycleVbus{.slot = slot, .epoch = epoch, .off_ms = 500}); break;
+        case 2: host.Do(link::SetData{.slot = slot, .epoch = epoch, .path = DataPath::kHost}); break;
+        case 3: host.Do(link::SetShield{.slot = slot, .epoch = epoch, .couple = true}); break;
+        case 4: host.Do(link::ClearTrip{.slot = chaos.Any(9)}); break;
+        case 5: host.Hello(chaos.Any(1000) + 2); break;
+        case 6: host.StopFrame(); break;
+        case 7: {
+          std::vector<uint8_t> noise(chaos.Any(200));
+          for (auto& byte : noise) byte = static_cast<uint8_t>(chaos.Any(chaos.Any(2) == 0 ? 256 : 3));
+          host.core->OnBytes(noise);
+          break;
+        }
+        default: host.Run(chaos.Any(50)); break;
+      }
+      for (size_t i = 1; i <= TestHost::kSlots; ++i) ASSERT_EQ(host.Outputs(i), 0) << "seed " << seed << " step " << step;
+    }
+  }
+}
+
+// With leases coming and going: a slot that is on was turned on with its epoch of then, or by the charge duty of care.
+TEST(Property, OnlyHoldersAndTheChargeDutyTurnOn) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    Chaos chaos(seed);
+    FakeNvm nvm;
+    TestHost host(nvm);
+    host.Ready();
+    std::array<uint32_t, 9> epochs{};
+    std::array<bool, 9> allowed{};  // somebody entitled asked for on, or the slot went to its safe state
+    epochs.fill(1);
+    const auto check = [&] {
+      for (size_t slot = 1; slot <= 8; ++slot) ASSERT_TRUE(!host.VbusOn(slot) || allowed[slot]) << seed << " slot " << slot;
+    };
+    for (int step = 0; step < 200; ++step) {
+      const uint32_t slot = chaos.Slot();
+      const uint32_t epoch = epochs[slot] + chaos.Any(3) - 1;
+      switch (chaos.Any(7)) {
+        case 0:
+        case 1: {
+          const auto reply = host.Do(link::SetVbus{.slot = slot, .epoch = epoch, .on = true});
+          if (reply.verdict == Verdict::kAccepted) {
+            EXPECT_EQ(epoch, epochs[slot]);
+            allowed[slot] = true;
+          }
+          break;
+        }
+        case 2: {
+          const auto reply = host.Do(link::SetVbus{.slot = slot, .epoch = epoch, .on = false});
+          if (reply.verdict == Verdict::kAccepted) allowed[slot] = false;
+          break;
+        }
+        case 3: {
+          const bool safe = chaos.Any(2) == 0;
+          host.Do(link::SetLease{.slot = slot, .epoch = ++epochs[slot], .duration_ms = 60'000, .to_safe_state = safe});
+          allowed[slot] = safe || host.VbusOn(slot);
+          break;
+        }
+        case 4:
+          host.Do(link::StopSlot{.slot = slot});
+          allowed[slot] = false;
+          break;
+        case 5: host.Keepalive(); break;
+        default: host.Run(chaos.Any(80)); break;
+      }
+      check();
+    }
+  }
+}
+
+// Random bytes and random whole frames never stop the firmware: it still answers a ping.
+TEST(Property, HostileLineNeverStopsTheFirmware) {
+  Chaos chaos(9);
+  FakeNvm nvm;
+  TestHost host(nvm);
+  host.Ready();
+  for (int i = 0; i < 3000; ++i) {
+    std::vector<uint8_t> payload(chaos.Any(40));
+    for (auto& byte : payload) byte = static_cast<uint8_t>(chaos.Any(256));
+    link::FrameHeader header = host.Header(static_cast<link::Channel>(chaos.Any(12)));
+    header.seq = static_cast<uint16_t>(chaos.Any(4) == 0 ? host.seq : chaos.Any(65536));
+    if (header.channel == link::Channel::kCommand && header.seq == host.seq) ++host.seq;
+    if (header.channel == link::Channel::kHello) continue;
+    host.Send(header, payload);
+    if (i % 100 == 0) host.Run(1);
+  }
+  EXPECT_EQ(host.Do(link::Ping{.nonce = 5}).value, 5U);
+}
+
+}  // namespace
+}  // namespace faraday::firmware
