@@ -182,16 +182,24 @@ TEST_F(AgentProcess, TakenBackByTheLab_EndsTheCommandAsCancelled) {
   EXPECT_EQ(lab_->ended[0].outcome(), v1::OUTCOME_CANCELLED);
 }
 
-TEST_F(AgentProcess, LeaseNotRenewed_EndsTheCommandAtItsOwnZero) {
+TEST_F(AgentProcess, LeaseGoneAtTheController_EndsTheCommand) {
   rack_->Grant(5, 60'000);
   lab_->Assign(Job("job-4.1", "touch started; sleep 600"));
   ASSERT_TRUE(Wait([&] { return Running("job-4.1"); }));
-  // From here the controller says nothing good; another holder would have epoch 6.
-  rack_->renews = false;
-  rack_->EndLease();
+  rack_->EndLease();  // as after a forced release; the next holder would have epoch 6
   ASSERT_TRUE(Wait([&] { return !lab_->ended.empty() && rack_->clearing == 0; }));
   EXPECT_EQ(lab_->ended[0].outcome(), v1::OUTCOME_LEASE_LOST);
   EXPECT_EQ(std::ranges::count(rack_->calls, "usb open"), 0) << "an epoch that is over touches nothing";
+}
+
+TEST_F(AgentProcess, LeaseNotRenewed_EndsTheCommandAtItsOwnZero) {
+  rack_->Grant(5, 10'000);
+  lab_->Assign(Job("job-7.1", "touch started; trap '' TERM; while :; do sleep 1; done"));
+  ASSERT_TRUE(Wait([&] { return Running("job-7.1"); }));
+  rack_->renews = false;  // the controller never says that the lease is gone, it only does not renew
+  ASSERT_TRUE(Wait([&] { return !lab_->ended.empty(); }));
+  EXPECT_EQ(lab_->ended[0].outcome(), v1::OUTCOME_LEASE_LOST);
+  EXPECT_THAT(lab_->ended[0].reason(), HasSubstr("ran out"));
 }
 
 TEST_F(AgentProcess, LabAway_JobGoesOnAndIsReportedLater) {
