@@ -259,6 +259,16 @@ TEST_F(AdbTest, ShellKeepsStatusInputAndBothOutputsApart) {
   EXPECT_EQ(Shell(phone, "logcat").code, 127);
 }
 
+TEST_F(AdbTest, GivesATerminalWhenAsked) {
+  MakePhone("X1");
+  const std::string phone = Connect("X1");
+  EXPECT_EQ(Adb({"-s", phone, "shell", "-t", "-t", "[ -t 0 ] && [ -t 2 ] && echo a terminal; exit 6"}).out,
+            "a terminal\r\n");
+  EXPECT_EQ(Adb({"-s", phone, "shell", "-t", "-t", "exit 6"}).code, 6);
+  EXPECT_THAT(Adb({"-s", phone, "shell", "-t", "-t", "cat"}, "typed\n").out, HasSubstr("typed"));
+  EXPECT_NE(Shell(phone, "[ -t 0 ]").code, 0);
+}
+
 TEST_F(AdbTest, PropertiesAndBatteryAreThePhonesOwn) {
   MakePhone("X1", "pixel-7a");
   const std::string phone = Connect("X1");

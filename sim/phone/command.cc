@@ -1,6 +1,8 @@
 #include "sim/phone/command.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,22 +29,47 @@ Result<PipeEnds> MakePipe() {
 }
 
 // Only our end: the command's own end must block as programs expect.
-void SetNonBlocking(const OwnedFd& fd) { ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK); }
+void SetNonBlocking(const OwnedFd& fd) {
+  if (fd) ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+}
+
+std::shared_ptr<OwnedFd> Share(OwnedFd fd) { return std::make_shared<OwnedFd>(std::move(fd)); }
 
 }  // namespace
 
-Result<std::unique_ptr<Command>> Command::Start(evloop::Loop& loop, CommandBox& box, const std::string& line,
-                                                const std::string& term, bool merge,
-                                                std::function<void()> on_event) {
+Result<CommandStreams> Command::MakePipes(bool merge) {
   FARADAY_TRY_ASSIGN(PipeEnds in, MakePipe());
   FARADAY_TRY_ASSIGN(PipeEnds out, MakePipe());
+  in_.fd = std::move(in.write);
+  out_.fd = std::move(out.read);
+  CommandStreams theirs{Share(std::move(in.read)), Share(std::move(out.write)), nullptr};
+  theirs.err = theirs.out;
+  if (merge) return theirs;
   FARADAY_TRY_ASSIGN(PipeEnds err, MakePipe());
+  err_.fd = std::move(err.read);
+  theirs.err = Share(std::move(err.write));
+  return theirs;
+}
+
+Result<CommandStreams> Command::MakeTerminal() {
+  OwnedFd ours(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  char name[64] = {};
+  if (!ours || ::grantpt(ours.get()) != 0 || ::unlockpt(ours.get()) != 0 ||
+      ::ptsname_r(ours.get(), name, sizeof(name)) != 0) {
+    return Status{Code::kResourceExhausted, std::string("phone: cannot make a terminal: ") + std::strerror(errno)};
+  }
+  const auto theirs = Share(OwnedFd(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+  in_.fd.Reset(::fcntl(ours.get(), F_DUPFD_CLOEXEC, 0));
+  out_.fd = std::move(ours);
+  terminal_ = true;
+  return CommandStreams{theirs, theirs, theirs};
+}
+
+Result<std::unique_ptr<Command>> Command::Start(evloop::Loop& loop, CommandBox& box, const CommandLine& line,
+                                                std::function<void()> on_event) {
   std::unique_ptr<Command> command(new Command(loop, box, std::move(on_event)));
-  const int err_fd = merge ? out.write.get() : err.write.get();
-  FARADAY_TRY_ASSIGN(command->started_, box.Start(line, term, in.read.get(), out.write.get(), err_fd));
-  command->in_.fd = std::move(in.write);
-  command->out_.fd = std::move(out.read);
-  command->err_.fd = std::move(err.read);
+  FARADAY_TRY_ASSIGN(const CommandStreams theirs, line.terminal ? command->MakeTerminal() : command->MakePipes(line.merge));
+  FARADAY_TRY_ASSIGN(command->started_, box.Start(line, theirs));
   for (const Pipe* pipe : {&command->in_, &command->out_, &command->err_}) SetNonBlocking(pipe->fd);
   command->end_watch_ = loop.AddFd("phone command", command->started_.pidfd.get(), POLLIN,
                                    [raw = command.get()](short) { raw->HasEnded(); });
@@ -92,7 +119,14 @@ void Command::Write(std::string_view bytes) {
   FlushInput();
 }
 
+void Command::SetWindow(uint16_t rows, uint16_t columns) {
+  const winsize size{rows, columns, 0, 0};
+  if (terminal_ && in_.fd) ::ioctl(in_.fd.get(), TIOCSWINSZ, &size);
+}
+
 void Command::CloseInput() {
+  // A terminal has no end of its own; the character that means one is what a person would type.
+  if (terminal_ && !close_input_) input_ += '\x04';
   close_input_ = true;
   FlushInput();
 }

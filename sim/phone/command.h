@@ -2,6 +2,7 @@
 // for, so a slow host slows the command down instead of filling memory.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,9 +19,8 @@ namespace faraday::sim {
 class Command {
  public:
   // `on_event`: there may be more to read, room for more input, or the end. It may destroy the Command.
-  // With `merge`, standard error goes where standard output goes.
-  static Result<std::unique_ptr<Command>> Start(evloop::Loop& loop, CommandBox& box, const std::string& line,
-                                                const std::string& term, bool merge, std::function<void()> on_event);
+  static Result<std::unique_ptr<Command>> Start(evloop::Loop& loop, CommandBox& box, const CommandLine& line,
+                                                std::function<void()> on_event);
   // Ends the command's tree if it still runs.
   ~Command();
   Command(const Command&) = delete;
@@ -33,6 +33,8 @@ class Command {
   void Write(std::string_view bytes);
   // All input given so far is in the pipe.
   bool input_taken() const { return input_.empty(); }
+  // The size of its terminal; nothing without one.
+  void SetWindow(uint16_t rows, uint16_t columns);
   // The command's standard input ends after what was written.
   void CloseInput();
   // Nobody listens any more, but the command may still finish: input ends after what was given, output is thrown away.
@@ -55,6 +57,8 @@ class Command {
   void Watch(Pipe& pipe, short events);
   void ClosePipe(Pipe& pipe);
   void FlushInput();
+  Result<CommandStreams> MakePipes(bool merge);
+  Result<CommandStreams> MakeTerminal();
   void HasEnded();
   void Tell();
 
@@ -66,6 +70,7 @@ class Command {
   Pipe err_;
   std::string input_;
   bool close_input_ = false;
+  bool terminal_ = false;
   Started started_;
   evloop::Handle end_watch_ = 0;
   std::optional<int> code_;

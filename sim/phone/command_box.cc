@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -45,6 +46,7 @@ struct CommandPlan {
   bool drop = false;  // the process is root: become uid, gid
   uid_t uid = 0;
   gid_t gid = 0;
+  bool terminal = false;  // `in` becomes the controlling terminal
   int in = -1, out = -1, err = -1;
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
@@ -197,6 +199,7 @@ void PlaceDescriptors(const CommandPlan& plan) {
 [[noreturn]] void Exec(const CommandPlan& plan) {
   ::setsid();
   PlaceDescriptors(plan);
+  if (plan.terminal && ::ioctl(0, TIOCSCTTY, 0) != 0) Die(2, "take its terminal");
   ::execve("/bin/sh", plan.argv.data(), plan.envp.data());
   Die(2, "run /bin/sh");
 }
@@ -234,7 +237,7 @@ CommandBox::CommandBox(evloop::Loop& loop, const PhoneFiles& files) : loop_(loop
   static std::optional<Walls> found;
   if (!found) {
     found = Walls::kBare;
-    const Walls wanted = geteuid() == 0 ? Walls::kNamespaces : Walls::kUserNamespace;
+    const Walls wanted = files_.drops() ? Walls::kNamespaces : Walls::kUserNamespace;
     if (Works(wanted)) found = wanted;
     if (*found == Walls::kBare) {
       log::Warn("phones: this machine forbids mount namespaces, so shell commands run without walls: /sdcard and /data "
@@ -252,7 +255,7 @@ CommandBox::~CommandBox() {
   }
 }
 
-CommandPlan CommandBox::MakePlan(const std::string& line, const std::string& term, Walls walls) const {
+CommandPlan CommandBox::MakePlan(const CommandLine& line, Walls walls) const {
   CommandPlan plan;
   plan.walls = walls;
   plan.root = files_.root();
@@ -266,25 +269,28 @@ CommandPlan CommandBox::MakePlan(const std::string& line, const std::string& ter
   plan.areas = {root + "/sdcard", root + "/data/local/tmp"};
   plan.dev = root + "/dev";
   plan.proc = root + "/proc";
-  for (const char* name : {"null", "zero", "full", "random", "urandom"}) {
-    plan.devices.push_back({std::string("/dev/") + name, plan.dev + "/" + name});
+  for (const char* name : {"null", "zero", "full", "random", "urandom", "tty"}) {
+    const std::string node = std::string("/dev/") + name;
+    std::error_code error;
+    if (fs::exists(node, error)) plan.devices.push_back({node, plan.dev + "/" + name});
   }
   plan.links = {{"/proc/self/fd", plan.dev + "/fd"}, {"/proc/self/fd/0", plan.dev + "/stdin"},
                 {"/proc/self/fd/1", plan.dev + "/stdout"}, {"/proc/self/fd/2", plan.dev + "/stderr"}};
   plan.properties = plan.dev + "/__properties__";
-  plan.uid_map = std::to_string(geteuid()) + " " + std::to_string(geteuid()) + " 1";
-  plan.gid_map = std::to_string(getegid()) + " " + std::to_string(getegid()) + " 1";
-  plan.drop = geteuid() == 0;
+  plan.uid_map = std::to_string(files_.command_uid()) + " " + std::to_string(geteuid()) + " 1";
+  plan.gid_map = std::to_string(files_.command_gid()) + " " + std::to_string(getegid()) + " 1";
+  plan.drop = files_.drops();
   plan.uid = files_.uid();
   plan.gid = files_.gid();
   const std::string base = walls == Walls::kBare ? root : "";
   plan.arguments = {"sh"};
-  if (!line.empty()) plan.arguments = {"sh", "-c", line};
+  if (!line.text.empty()) plan.arguments = {"sh", "-c", line.text};
+  plan.terminal = line.terminal;
   plan.environment = {
       "PATH=" + base + "/system/bin:/bin:/usr/bin", "HOME=" + base + "/data/local/tmp",
       "TMPDIR=" + base + "/data/local/tmp", "ANDROID_ROOT=" + base + "/system", "ANDROID_DATA=" + base + "/data",
       "EXTERNAL_STORAGE=" + base + "/sdcard", "PHONE_STATE=" + (base.empty() ? "/dev/__properties__" : plan.state),
-      "USER=shell", "LOGNAME=shell", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=" + (term.empty() ? "dumb" : term)};
+      "USER=shell", "LOGNAME=shell", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=" + (line.term.empty() ? "dumb" : line.term), "PS1=shell:$PWD $ "};
   return plan;
 }
 
@@ -300,7 +306,7 @@ Started CommandBox::Spawn(const CommandPlan& plan, Walls walls) const {
 }
 
 bool CommandBox::Works(Walls walls) const {
-  CommandPlan plan = MakePlan(": >/data/local/tmp/.walls && rm /data/local/tmp/.walls && : </usr", "", walls);
+  CommandPlan plan = MakePlan({.text = ": >/data/local/tmp/.walls && rm /data/local/tmp/.walls && [ -d /usr/bin ]"}, walls);
   const OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   plan.in = plan.out = plan.err = null.get();
   FillVectors(plan);
@@ -308,11 +314,11 @@ bool CommandBox::Works(Walls walls) const {
   return started.pid > 0 && WaitFor(started.pid) == 0;
 }
 
-Result<Started> CommandBox::Start(const std::string& line, const std::string& term, int in, int out, int err) {
-  CommandPlan plan = MakePlan(line, term, walls_);
-  plan.in = in;
-  plan.out = out;
-  plan.err = err;
+Result<Started> CommandBox::Start(const CommandLine& line, const CommandStreams& streams) {
+  CommandPlan plan = MakePlan(line, walls_);
+  plan.in = streams.in->get();
+  plan.out = streams.out->get();
+  plan.err = streams.err->get();
   FillVectors(plan);
   Started started = Spawn(plan, walls_);
   if (started.pid < 0) {

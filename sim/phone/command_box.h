@@ -29,6 +29,20 @@ struct CommandPlan;
 enum class Walls { kNamespaces, kUserNamespace, kBare };
 std::string_view WallsName(Walls walls);
 
+struct CommandLine {
+  std::string text{};     // empty: an interactive shell
+  std::string term{};     // $TERM
+  bool terminal = false;  // a pseudo terminal for all three streams
+  bool merge = false;     // standard error goes where standard output goes
+};
+
+// The command's own ends of its streams; one descriptor may stand in several places.
+struct CommandStreams {
+  std::shared_ptr<OwnedFd> in;
+  std::shared_ptr<OwnedFd> out;
+  std::shared_ptr<OwnedFd> err;
+};
+
 // What a started command is known by. `pidfd` becomes readable when it has ended.
 struct Started {
   pid_t pid = -1;
@@ -47,9 +61,9 @@ class CommandBox {
 
   Walls walls() const { return walls_; }
 
-  // Runs `/bin/sh -c line` (or a plain `/bin/sh` for an empty line) with the three descriptors, cwd "/".
+  // Runs `/bin/sh -c text` (or a plain `/bin/sh` for no text) on the streams, cwd "/".
   // Returns: kResourceExhausted when no process can be made.
-  Result<Started> Start(const std::string& line, const std::string& term, int in, int out, int err);
+  Result<Started> Start(const CommandLine& line, const CommandStreams& streams);
   // Ends the command's whole tree and reaps it in the background.
   void End(Started started);
   // The exit status of a command whose pidfd is readable; 128 + signal as shells count.
@@ -57,7 +71,7 @@ class CommandBox {
 
  private:
   Started Spawn(const CommandPlan& plan, Walls walls) const;
-  CommandPlan MakePlan(const std::string& line, const std::string& term, Walls walls) const;
+  CommandPlan MakePlan(const CommandLine& line, Walls walls) const;
   bool Works(Walls walls) const;
   void Kill(const Started& started) const;
 

@@ -51,13 +51,13 @@ constexpr Area kAreas[] = {
 constexpr const char* kFolders[] = {"sdcard", "data", "data/local", "data/local/tmp", "storage", "storage/emulated",
                                     "system", "system/bin", "etc", "etc/alternatives", "usr", "dev", "proc"};
 
-// Touches files as the phone's user while it lives; nothing when the process is not root.
+// Touches files as the phone's user while it lives; nothing when the process is that user itself.
 class ActAs {
  public:
-  ActAs(uid_t uid, gid_t gid) {
-    if (geteuid() != 0) return;
-    setfsgid(gid);
-    setfsuid(uid);
+  explicit ActAs(const PhoneFiles& files) {
+    if (!files.drops()) return;
+    setfsgid(files.gid());
+    setfsuid(files.uid());
     active_ = true;
   }
   ~ActAs() {
@@ -113,6 +113,15 @@ std::pair<const char*, std::vector<std::string>> AreaOf(const std::vector<std::s
   return {nullptr, {}};
 }
 
+// Whether this user namespace knows the id; its map has lines "inside outside count".
+bool HasId(const char* map, uint64_t id) {
+  std::ifstream lines(map);
+  for (uint64_t inside = 0, outside = 0, count = 0; lines >> inside >> outside >> count;) {
+    if (id >= inside && id - inside < count) return true;
+  }
+  return false;
+}
+
 Status CannotMake(const fs::path& path, const std::string& why) {
   return {Code::kFailedPrecondition, "phone folder: cannot make " + path.string() + ": " + why +
                                          "; give the phone a folder that the simulator may write"};
@@ -163,7 +172,11 @@ Status MirrorProgramFolders(const fs::path& root) {
 
 }  // namespace
 
-PhoneFiles::PhoneFiles(fs::path folder, uid_t uid, gid_t gid) : folder_(std::move(folder)), uid_(uid), gid_(gid) {}
+PhoneFiles::PhoneFiles(fs::path folder, uid_t uid, gid_t gid)
+    : folder_(std::move(folder)),
+      uid_(uid),
+      gid_(gid),
+      drops_(geteuid() == 0 && HasId("/proc/self/uid_map", uid) && HasId("/proc/self/gid_map", gid)) {}
 
 Result<std::unique_ptr<PhoneFiles>> PhoneFiles::Create(const fs::path& folder, uid_t uid, gid_t gid) {
   std::error_code error;
@@ -174,6 +187,9 @@ Result<std::unique_ptr<PhoneFiles>> PhoneFiles::Create(const fs::path& folder, u
   return files;
 }
 
+uid_t PhoneFiles::command_uid() const { return geteuid() == 0 ? uid_ : geteuid(); }
+gid_t PhoneFiles::command_gid() const { return geteuid() == 0 ? gid_ : getegid(); }
+
 Status PhoneFiles::Build() {
   for (const char* name : kFolders) FARADAY_TRY(MakeFolder(root() / name));
   FARADAY_TRY(MakeFolder(state()));
@@ -182,13 +198,13 @@ Status PhoneFiles::Build() {
   FARADAY_TRY(MakeLink(root() / "system/bin/sh", "/bin/sh"));
   FARADAY_TRY(WriteWhole(root() / "system/bin/getprop", kGetprop, 0755));
   FARADAY_TRY(WriteWhole(root() / "system/bin/dumpsys", kDumpsys, 0755));
-  const std::string user = std::to_string(geteuid() == 0 ? uid_ : geteuid());
-  const std::string group = std::to_string(geteuid() == 0 ? gid_ : getegid());
+  const std::string user = std::to_string(command_uid());
+  const std::string group = std::to_string(command_gid());
   FARADAY_TRY(WriteWhole(root() / "etc/passwd", "shell:x:" + user + ":" + group + "::/data/local/tmp:/bin/sh\n", 0644));
   FARADAY_TRY(WriteWhole(root() / "etc/group", "shell:x:" + group + ":\n", 0644));
   for (const Area& area : kAreas) {
     const fs::path path = root() / area.folder;
-    if (geteuid() == 0 && ::chown(path.c_str(), uid_, gid_) != 0) return CannotMake(path, std::strerror(errno));
+    if (drops_ && ::chown(path.c_str(), uid_, gid_) != 0) return CannotMake(path, std::strerror(errno));
   }
   root_fd_.Reset(::open(root().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root_fd_) return CannotMake(root(), std::strerror(errno));
@@ -205,13 +221,13 @@ OwnedFd PhoneFiles::OpenInRoot(const std::string& path, int flags) const {
 }
 
 int PhoneFiles::Stat(const std::string& path, bool follow, struct stat* out) const {
-  const ActAs user(uid_, gid_);
+  const ActAs user(*this);
   const OwnedFd fd = OpenInRoot(path, O_PATH | (follow ? 0 : O_NOFOLLOW));
   return fd && ::fstat(fd.get(), out) == 0 ? 0 : errno;
 }
 
 int PhoneFiles::List(const std::string& path, std::vector<Entry>* out) const {
-  const ActAs user(uid_, gid_);
+  const ActAs user(*this);
   OwnedFd fd = OpenInRoot(path, O_RDONLY | O_DIRECTORY);
   if (!fd) return errno;
   const int raw = ::dup(fd.get());
@@ -232,7 +248,7 @@ int PhoneFiles::List(const std::string& path, std::vector<Entry>* out) const {
 }
 
 PhoneFiles::Opened PhoneFiles::OpenForRead(const std::string& path) const {
-  const ActAs user(uid_, gid_);
+  const ActAs user(*this);
   // O_NONBLOCK: a command may have made a FIFO of that name, which must not hold up the whole bench.
   OwnedFd fd = OpenInRoot(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (!fd) return {OwnedFd(), errno};
@@ -259,7 +275,7 @@ PhoneFiles::Place PhoneFiles::PlaceFor(const std::string& path) const {
 }
 
 PhoneFiles::Opened PhoneFiles::CreateFile(const std::string& path, mode_t mode) const {
-  const ActAs user(uid_, gid_);
+  const ActAs user(*this);
   const Place place = PlaceFor(path);
   if (place.error != 0) return {OwnedFd(), place.error};
   ::unlinkat(place.parent.get(), place.name.c_str(), 0);
@@ -270,7 +286,7 @@ PhoneFiles::Opened PhoneFiles::CreateFile(const std::string& path, mode_t mode) 
 }
 
 int PhoneFiles::CreateLink(const std::string& path, const std::string& target) const {
-  const ActAs user(uid_, gid_);
+  const ActAs user(*this);
   const Place place = PlaceFor(path);
   if (place.error != 0) return place.error;
   ::unlinkat(place.parent.get(), place.name.c_str(), 0);

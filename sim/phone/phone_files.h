@@ -26,13 +26,18 @@ namespace faraday::sim {
 class PhoneFiles {
  public:
   // Makes what is missing under `folder`; keeps what is there in the writable areas. `uid`/`gid` own those areas when
-  // the process is root. Returns: kFailedPrecondition naming the path and the cause.
+  // the process is root and has such a user. Returns: kFailedPrecondition naming the path and the cause.
   static Result<std::unique_ptr<PhoneFiles>> Create(const std::filesystem::path& folder, uid_t uid, gid_t gid);
 
   std::filesystem::path root() const { return folder_ / "root"; }
   std::filesystem::path state() const { return folder_ / "state"; }
+  // The process is root and acts for the phone as uid(), gid(). False for a "root" of a user namespace that lacks them.
+  bool drops() const { return drops_; }
   uid_t uid() const { return uid_; }
   gid_t gid() const { return gid_; }
+  // Whom commands find themselves to be: never root.
+  uid_t command_uid() const;
+  gid_t command_gid() const;
 
   // Replaces state/<name> at once. Returns: kUnavailable with the cause (disk full ...).
   Status WriteState(const std::string& name, std::string_view content);
@@ -71,6 +76,7 @@ class PhoneFiles {
   std::filesystem::path folder_;
   uid_t uid_;
   gid_t gid_;
+  bool drops_;
   OwnedFd root_fd_;
 };
 

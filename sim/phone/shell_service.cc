@@ -1,6 +1,7 @@
 #include "sim/phone/shell_service.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "base/log.h"
@@ -13,7 +14,9 @@ constexpr char kStdout = 1;
 constexpr char kStderr = 2;
 constexpr char kExit = 3;
 constexpr char kCloseStdin = 4;
+constexpr char kWindowSize = 5;
 constexpr size_t kFrameHeader = 5;
+constexpr size_t kMaxWindowText = 64;  // "24x80,0x0" and then some
 
 std::string Frame(char id, std::string_view data) {
   std::string out(1, id);
@@ -91,8 +94,8 @@ ShellService::~ShellService() {
 std::unique_ptr<Service> ShellService::Open(evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream,
                                             const ShellRequest& request) {
   std::unique_ptr<ShellService> service(new ShellService(leftovers, stream, request));
-  auto command = Command::Start(loop, box, request.line, request.term, !request.framed || request.pty,
-                                [raw = service.get()] { raw->OnEvent(); });
+  const CommandLine line{.text = request.line, .term = request.term, .terminal = request.pty, .merge = !request.framed};
+  auto command = Command::Start(loop, box, line, [raw = service.get()] { raw->OnEvent(); });
   if (!command.ok()) {
     log::Warn("{}", command.status().message());
     return nullptr;
@@ -133,10 +136,23 @@ void ShellService::TakeFrames(std::string_view bytes) {
     }
     const size_t take = std::min<size_t>(frame_left_, bytes.size());
     if (header_[0] == kStdin) command_->Write(bytes.substr(0, take));
+    if (header_[0] == kWindowSize && window_.size() + take <= kMaxWindowText) window_ += bytes.substr(0, take);
     bytes.remove_prefix(take);
     frame_left_ -= static_cast<uint32_t>(take);
-    if (frame_left_ == 0) header_.clear();
+    if (frame_left_ > 0) continue;
+    if (header_[0] == kWindowSize) TakeWindow();
+    header_.clear();
   }
+}
+
+// "ROWSxCOLUMNS,XxY"; anything else is no size and changes nothing.
+void ShellService::TakeWindow() {
+  unsigned rows = 0;
+  unsigned columns = 0;
+  if (std::sscanf(window_.c_str(), "%5ux%5u", &rows, &columns) == 2) {
+    command_->SetWindow(static_cast<uint16_t>(rows), static_cast<uint16_t>(columns));
+  }
+  window_.clear();
 }
 
 std::string ShellService::Pull(size_t max) {

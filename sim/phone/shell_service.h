@@ -3,7 +3,7 @@
 //   "shell,v2,TERM=xterm,raw:CMD"  framed: id byte + little-endian u32 length + data; 0 stdin, 1 stdout, 2 stderr,
 //                                  3 exit status (1 byte), 4 close stdin, 5 window size
 //   "shell:CMD", "exec:CMD"        raw bytes both ways, standard error merged, no exit status
-// No CMD is an interactive shell. There is no pseudo terminal: window sizes are read and not used.
+// No CMD is an interactive shell; the argument "pty" gives it a pseudo terminal.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +74,7 @@ class ShellService : public Service {
       : leftovers_(leftovers), stream_(stream), framed_(request.framed), finishes_(request.finishes) {}
   void OnEvent();
   void TakeFrames(std::string_view bytes);
+  void TakeWindow();
   void SayConsumed();
 
   Leftovers& leftovers_;
@@ -84,6 +85,7 @@ class ShellService : public Service {
   bool ended_ = false;
   std::string header_;      // of the frame that is being received, up to 5 bytes
   uint32_t frame_left_ = 0;
+  std::string window_;      // the text of a window size
   std::unique_ptr<Command> command_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -18,6 +19,7 @@ constexpr uint32_t Id(const char (&name)[5]) {
 
 constexpr uint32_t kMaxPath = 1024;         // adb's limit for a path, mode included
 constexpr uint32_t kMaxChunk = 64 * 1024;   // adb's SYNC_DATA_MAX
+constexpr size_t kPullAtOnce = 256 * 1024;  // chosen: a turn of the loop stays short
 constexpr size_t kBacklogBytes = 1 << 20;   // chosen: answers kept for a slow host before its next request is taken
 
 void Put32(std::string& out, uint64_t value) {
@@ -76,6 +78,7 @@ void SyncService::Deliver(std::string_view bytes) {
 }
 
 std::string SyncService::Pull(size_t max) {
+  max = std::min(max, kPullAtOnce);
   while (output_.size() < max && download_) ReadMore();
   std::string out = output_.substr(0, max);
   output_.erase(0, max);
