@@ -60,7 +60,7 @@ concept Board = requires(T board, std::span<uint8_t> in, std::span<const uint8_t
   // Bytes of the line; neither blocks, both return how many were moved.
   { board.UartRead(in) } -> std::same_as<size_t>;
   { board.UartWrite(out) } -> std::same_as<size_t>;
-  // Digital inputs: relay senses, then rack inputs; index as in the wiring. 64 bits.
+  // Digital inputs: bits 0 to 31 relay senses (index as in the wiring), 32 to 63 rack inputs.
   { board.ReadInputs() } -> std::same_as<uint64_t>;
   // The one pin that resets every expander and cuts the relay coils. true: everything in the reset state.
   { board.SetStopPin(level) };
