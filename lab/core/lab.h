@@ -99,7 +99,7 @@ class Lab {
     Kind kind;
     uint64_t number;
     BootTime deadline;
-    std::optional<model::SlotId> ordered;  // an Acquire is under way there
+    std::optional<model::SlotId> ordered;  // an Acquire is under way there, or was granted and not yet stored
   };
   struct Order { uint64_t arrival; std::string key; };
   struct BackOff { BootTime until; std::string text; };
@@ -123,7 +123,7 @@ class Lab {
   void Step(Now now);
   void PlaceAll(Now now);
   void SendOrder(Waiting& waiting, const model::SlotId& slot);
-  void Refuse(Waiting& waiting, const std::string& reason, bool never, Now now);
+  void EndWhenOverdue(const Waiting& waiting, Now now);
   void FailWish(const Waiting& waiting, const std::string& reason, Now now);
   std::vector<Candidate> Candidates(Now now) const;
   Hold OwnHold(const model::SlotId& slot, const RackFacts& rack, Now now) const;
@@ -143,6 +143,7 @@ class Lab {
   void CheckAttempts(const RackFacts& rack, Now now);
   void CheckStrays(const RackFacts& rack, Now now);
   bool Wanted(const SlotFacts& slot, Now now);
+  void ForgetLostGrants(const RackFacts& rack);
   void ReleaseOnce(const std::string& lease, const std::string& reason, Now now);
   void EndSilentAttempts(Now now);
   void RefreshLease(const Reservation& reservation, const LeaseFacts& seen);

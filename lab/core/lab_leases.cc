@@ -140,13 +140,23 @@ void Lab::CheckStrays(const RackFacts& rack, Now now) {
     if (slot.allocation != Allocation::kLeased || lease.purpose == Purpose::kCare || !ours) continue;
     if (!Wanted(slot, now)) ReleaseOnce(lease.id, "no record of the lab needs it", now);
   }
+  ForgetLostGrants(rack);
+}
+
+// A grant that could not be stored was taken up again above if it still stands; else its wish is free to be placed.
+void Lab::ForgetLostGrants(const RackFacts& rack) {
+  for (auto& [arrival, waiting] : queue_) {
+    if (!waiting.ordered || waiting.ordered->rack != rack.rack || orders_.contains(*waiting.ordered)) continue;
+    const SlotFacts* slot = FindSlot(rack, model::ToString(*waiting.ordered));
+    if (slot == nullptr || WaitingOf(slot->lease.reservation) != &waiting) waiting.ordered.reset();
+  }
 }
 
 bool Lab::Wanted(const SlotFacts& slot, Now now) {
   const LeaseFacts& lease = slot.lease;
   if (orders_.contains(slot.slot)) return true;  // the order's own answer decides
   if (Waiting* waiting = WaitingOf(lease.reservation); waiting != nullptr) {
-    if (waiting->ordered) return false;  // the wish is being granted elsewhere
+    if (waiting->ordered && *waiting->ordered != slot.slot) return false;  // it is being granted elsewhere
     log::Info("{} adopts lease {}", lease.reservation, lease.id);
     learned_[slot.slot] = {lease, now.boot};
     if (const Status granted = Grant(*waiting, lease, now); !granted.ok()) log::Error("not stored: {}", ToString(granted));
@@ -161,7 +171,9 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
 }
 
 void Lab::ReleaseOnce(const std::string& lease, const std::string& reason, Now now) {
-  if (!releasing_.emplace(lease, now.boot + kReleaseRetry).second) return;
+  BootTime& next_try = releasing_[lease];
+  if (next_try > now.boot) return;
+  next_try = now.boot + kReleaseRetry;
   log::Info("giving back lease {}: {}", lease, reason);
   desk_.Release(lease, reason);
 }

@@ -76,8 +76,8 @@ void Lab::PlaceAll(Now now) {
     Waiting& waiting = queue_.at(arrivals[i]);
     switch (verdicts[i].kind) {
       case Verdict::Kind::kPlace: SendOrder(waiting, verdicts[i].slot); break;
-      case Verdict::Kind::kNever: Refuse(waiting, verdicts[i].reason, true, now); break;
-      case Verdict::Kind::kWait: Refuse(waiting, verdicts[i].reason, false, now); break;
+      case Verdict::Kind::kNever: FailWish(waiting, verdicts[i].reason, now); break;
+      case Verdict::Kind::kWait: EndWhenOverdue(waiting, now); break;
     }
   }
 }
@@ -105,12 +105,11 @@ void Lab::SendOrder(Waiting& waiting, const model::SlotId& slot) {
   desk_.Acquire(order);
 }
 
-// A wish that cannot be placed now: ended when it never can be or its time is over.
-void Lab::Refuse(Waiting& waiting, const std::string& reason, bool never, Now now) {
-  if (never) return FailWish(waiting, reason, now);
+void Lab::EndWhenOverdue(const Waiting& waiting, Now now) {
   if (waiting.deadline > now.boot) return;
   const uint32_t wait_s = waiting.kind == Kind::kJob ? jobs_.at(waiting.number).spec.queue_timeout_s
                                                      : reservations_.at(waiting.number).wait_s;
+  const std::string reason = WaitingReason(waiting, now);
   FailWish(waiting, wait_s == 0 ? "nothing is free now: " + reason : fmt::format("not within {} s: {}", wait_s, reason), now);
 }
 
@@ -211,6 +210,7 @@ void Lab::OnAcquired(const model::SlotId& slot, const std::string& key, Result<L
       ReleaseOnce(lease->id, "its wish was cancelled meanwhile", now);
     } else if (const Status granted = Grant(waiting->second, *lease, now); !granted.ok()) {
       log::Error("{} granted but not stored, will be taken up again: {}", lease->id, ToString(granted));
+      waiting->second.ordered = slot;
     }
     return Step(now);
   }

@@ -43,6 +43,11 @@ Hold HoldFor(const Wish& wish, const Candidate& candidate) {
   return {};
 }
 
+bool IsFreeFor(const Wish& wish, const Candidate& candidate) {
+  return candidate.hold.kind == Hold::Kind::kNone && (!wish.needs_phone || candidate.has_phone) &&
+         (!wish.needs_host || !candidate.facts->hosts.empty());
+}
+
 bool Better(const Candidate& a, const Candidate& b) {
   const auto rank = [](const Candidate& c) {
     return std::make_tuple(c.facts->device.never_seen, c.last_used, std::cref(c.slot));
@@ -88,8 +93,34 @@ std::string WaitReason(const Wish& wish, const std::vector<const Candidate*>& ma
   return text;
 }
 
+std::string LaterText(size_t later) {
+  return fmt::format("0 match now; {} may once an agent has reported its phone", later);
+}
+
 std::string UnseenText(const std::vector<std::string>& unseen_racks) {
   return fmt::format("nothing known matches; rack {} has not answered yet", fmt::join(unseen_racks, ", "));
+}
+
+Verdict Decide(const Wish& wish, const std::vector<Candidate>& candidates,
+               const std::vector<std::string>& unseen_racks, bool explain_wait) {
+  const Candidate* best = nullptr;
+  std::vector<const Candidate*> matching;
+  size_t later = 0;
+  for (const Candidate& candidate : candidates) {
+    if (!wish.selector.Matches(candidate.attributes)) {
+      later += MayMatchLater(wish.selector, candidate) ? 1 : 0;
+      continue;
+    }
+    matching.push_back(&candidate);
+    if (!IsFreeFor(wish, candidate)) continue;
+    if (best == nullptr || Better(candidate, *best)) best = &candidate;
+  }
+  if (best != nullptr) return {Verdict::Kind::kPlace, best->slot, ""};
+  const bool never = matching.empty() && unseen_racks.empty() && later == 0;
+  if (never) return {Verdict::Kind::kNever, {}, ExplainMismatch(wish.selector, candidates)};
+  if (!explain_wait) return {};
+  if (!matching.empty()) return {Verdict::Kind::kWait, {}, WaitReason(wish, matching)};
+  return {Verdict::Kind::kWait, {}, unseen_racks.empty() ? LaterText(later) : UnseenText(unseen_racks)};
 }
 
 }  // namespace
@@ -120,25 +151,7 @@ Hold HoldOf(const RackFacts& rack, const SlotFacts& slot) {
 
 Verdict Judge(const Wish& wish, const std::vector<Candidate>& candidates,
               const std::vector<std::string>& unseen_racks) {
-  const Candidate* best = nullptr;
-  std::vector<const Candidate*> matching;
-  size_t later = 0;
-  for (const Candidate& candidate : candidates) {
-    if (!wish.selector.Matches(candidate.attributes)) {
-      later += MayMatchLater(wish.selector, candidate) ? 1 : 0;
-      continue;
-    }
-    matching.push_back(&candidate);
-    if (HoldFor(wish, candidate).kind != Hold::Kind::kNone) continue;
-    if (best == nullptr || Better(candidate, *best)) best = &candidate;
-  }
-  if (best != nullptr) return {Verdict::Kind::kPlace, best->slot, ""};
-  if (!matching.empty()) return {Verdict::Kind::kWait, {}, WaitReason(wish, matching)};
-  if (!unseen_racks.empty()) return {Verdict::Kind::kWait, {}, UnseenText(unseen_racks)};
-  if (later > 0) {
-    return {Verdict::Kind::kWait, {}, fmt::format("0 match now; {} may once an agent has reported its phone", later)};
-  }
-  return {Verdict::Kind::kNever, {}, ExplainMismatch(wish.selector, candidates)};
+  return Decide(wish, candidates, unseen_racks, true);
 }
 
 std::vector<Verdict> Place(const std::vector<const Wish*>& wishes,
@@ -149,7 +162,7 @@ std::vector<Verdict> Place(const std::vector<const Wish*>& wishes,
   for (const Wish* wish : wishes) {
     FARADAY_CHECK(wish->arrival >= last_arrival);
     last_arrival = wish->arrival;
-    verdicts.push_back(Judge(*wish, candidates, unseen_racks));
+    verdicts.push_back(Decide(*wish, candidates, unseen_racks, false));
     if (verdicts.back().kind != Verdict::Kind::kPlace) continue;
     const auto taken = std::ranges::find(candidates, verdicts.back().slot, &Candidate::slot);
     taken->hold = Other("being granted to an earlier wish");

@@ -43,7 +43,7 @@ struct Verdict {
   enum class Kind { kPlace, kWait, kNever };
   Kind kind = Kind::kWait;
   model::SlotId slot;  // kPlace
-  std::string reason;  // kWait, kNever: plain words
+  std::string reason;  // kNever, and kWait when asked for: plain words
 };
 
 // Of a slot that this lease holds.
@@ -56,7 +56,7 @@ Hold HoldOf(const RackFacts& rack, const SlotFacts& slot);
 Verdict Judge(const Wish& wish, const std::vector<Candidate>& candidates, const std::vector<std::string>& unseen_racks);
 
 // Chooses for every wish in turn (REQUIRES: sorted by arrival); a slot given to one is held for the later ones.
-// Returns verdicts in the order of `wishes`.
+// Returns verdicts in the order of `wishes`; why one waits is not worked out here, Judge() says it when asked.
 std::vector<Verdict> Place(const std::vector<const Wish*>& wishes,
                            std::vector<Candidate> candidates,
                            const std::vector<std::string>& unseen_racks);

@@ -256,22 +256,28 @@ Result<Piece> Spool::Read(const std::string& attempt, const std::string& name, u
   FARADAY_TRY(CheckFileName(name));
   Piece piece;
   FARADAY_TRY_ASSIGN(piece.complete, FindComplete(attempt, name, &piece.size, &piece.sha256));
-  const std::string path = PathOf(attempt, name);
+  FARADAY_TRY(ReadBytes(PathOf(attempt, name), offset, max_bytes, &piece));
+  return piece;
+}
+
+Status Spool::ReadBytes(const std::string& path, uint64_t offset, uint32_t max_bytes, Piece* piece) const {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return Status(Code::kNotFound, fmt::format("{} has no file '{}' at the lab", attempt, name));
   struct stat info {};
-  const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-  piece.size = regular ? static_cast<uint64_t>(info.st_size) : 0;
-  const size_t most = max_bytes == 0 ? kMaxChunkBytes : std::min<size_t>(max_bytes, kMaxChunkBytes);
-  piece.data.resize(offset >= piece.size ? 0 : std::min<uint64_t>(most, piece.size - offset));
-  const ssize_t got = ::pread(fd, piece.data.data(), piece.data.size(), static_cast<off_t>(offset));
+  if (fd < 0 || ::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (fd >= 0) ::close(fd);
+    return {Code::kNotFound, fmt::format("the lab has no file {}", path.substr(folder_.size() + 1))};
+  }
+  piece->size = static_cast<uint64_t>(info.st_size);
+  const uint64_t most = max_bytes == 0 ? kMaxChunkBytes : std::min<uint64_t>(max_bytes, kMaxChunkBytes);
+  piece->data.resize(offset >= piece->size ? 0 : std::min(most, piece->size - offset));
+  const ssize_t got = ::pread(fd, piece->data.data(), piece->data.size(), static_cast<off_t>(offset));
   const Status failed = got < 0 ? DiskError(path) : OkStatus();
   ::close(fd);
   FARADAY_TRY(failed);
-  piece.data.resize(static_cast<size_t>(got));
-  if (regular && offset <= piece.size) return piece;
-  return Status(regular ? Code::kOutOfRange : Code::kNotFound,
-                fmt::format("offset {} is beyond the {} bytes of {} {}", offset, piece.size, attempt, name));
+  piece->data.resize(static_cast<size_t>(got));
+  if (offset <= piece->size) return OkStatus();
+  return {Code::kOutOfRange, fmt::format("offset {} is beyond the {} bytes of {}", offset, piece->size,
+                                         path.substr(folder_.size() + 1))};
 }
 
 }  // namespace faraday::lab

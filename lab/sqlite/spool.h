@@ -72,6 +72,7 @@ class Spool {
       : database_(database), folder_(std::move(folder)), max_attempt_bytes_(max_attempt_bytes) {}
   std::string PathOf(const std::string& attempt, const std::string& name) const;
   Result<bool> FindComplete(const std::string& attempt, const std::string& name, uint64_t* size, std::string* sha256);
+  Status ReadBytes(const std::string& path, uint64_t offset, uint32_t max_bytes, Piece* piece) const;
   Result<OpenFile*> OpenForAppend(const std::string& attempt, const std::string& name);
   Status Create(const std::string& path) const;
   Status HashWhatIsThere(OpenFile* file) const;
