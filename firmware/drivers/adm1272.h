@@ -12,7 +12,7 @@ namespace faraday::firmware {
 
 class Adm1272Scale {
  public:
-  constexpr explicit Adm1272Scale(MonitorScale scale) : current_m_(663 * scale.shunt_microohm / 1000) {}
+  constexpr explicit Adm1272Scale(MonitorScale scale) : current_m_((663 * scale.shunt_microohm + 500) / 1000) {}
 
   // Rounded to the nearest; raw is 12 bits.
   static constexpr uint32_t Millivolts(uint32_t raw) { return (raw * 100'000 + kVoltageM / 2) / kVoltageM; }

@@ -1,0 +1,141 @@
+// A board in memory for driver tests: just enough of each chip's registers, and buses that can be told to fail.
+#pragma once
+
+#include <array>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "firmware/drivers/board.h"
+
+namespace faraday::firmware {
+
+// Registers of one chip, by number; words keep the order of bytes on the bus.
+struct FakeChip {
+  std::array<uint8_t, 256> bytes{};
+  std::map<uint8_t, std::array<uint8_t, 2>> words;  // PMBus and TMP105: two bytes a register
+};
+
+class FakeBus {
+ public:
+  Status Write(uint8_t address, std::span<const uint8_t> out) {
+    FakeChip* chip = nullptr;
+    FARADAY_TRY(Reach(address, chip));
+    if (chip->words.contains(out[0])) std::copy_n(out.begin() + 1, 2, chip->words[out[0]].begin());
+    else for (size_t i = 1; i < out.size(); ++i) chip->bytes[(out[0] & 0x0FU) + i - 1] = out[i];
+    return OkStatus();
+  }
+  Status WriteRead(uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
+    FakeChip* chip = nullptr;
+    FARADAY_TRY(Reach(address, chip));
+    for (size_t i = 0; i < in.size(); ++i) {
+      in[i] = chip->words.contains(out[0]) ? chip->words[out[0]][i] : chip->bytes[(out[0] & 0x0FU) + i];
+    }
+    return OkStatus();
+  }
+
+  std::map<uint8_t, FakeChip> chips;
+  std::set<uint8_t> silent;  // addresses that do not acknowledge
+  bool stuck = false;
+  int transfers = 0;
+
+ private:
+  Status Reach(uint8_t address, FakeChip*& chip) {
+    ++transfers;
+    if (stuck) return {Code::kDeadlineExceeded, "bus is stuck"};
+    const auto found = chips.find(address);
+    if (found == chips.end() || silent.contains(address)) return {Code::kUnavailable, "no acknowledgement"};
+    chip = &found->second;
+    return OkStatus();
+  }
+};
+
+class FakeBoard {
+ public:
+  static constexpr size_t kSlots = 4;
+  static constexpr uint8_t kExpanders = 0, kMonitors = 1, kSensors = 2;  // bus numbers
+
+  FakeBoard() {
+    using namespace link::capability;  // NOLINT: only names of bits
+    for (uint8_t i = 0; i < kSlots; ++i) {
+      wiring.push_back({.outputs = {kExpanders, static_cast<uint8_t>(0x60 + i / 2), static_cast<uint8_t>(i % 2 * 8)},
+                        .monitor = {kMonitors, static_cast<uint8_t>(0x10 + i)},
+                        .temperature = {kSensors, static_cast<uint8_t>(0x48 + i)},
+                        .relay_sense_input = i,
+                        .capabilities = kVbus | kDataEnable | kDataSelect | kChargeMode | kRfRelay | kMonitor |
+                                        kTemperature | kRelaySense});
+      buses[kExpanders].chips[static_cast<uint8_t>(0x60 + i / 2)].bytes.fill(0x55);  // all released
+      buses[kSensors].chips[static_cast<uint8_t>(0x48 + i)].words[0x00] = {25, 0};
+      SetMillivolts(i, 0);
+      SetMilliamps(i, 0);
+      buses[kMonitors].chips[static_cast<uint8_t>(0x10 + i)].words[0xD4] = {0x35, 0x3F};
+    }
+    nvm.fill(0xFF);
+  }
+
+  // ---- the Board concept ----
+  const char* Name() const { return "fake"; }
+  std::span<const SlotWiring> Slots() const { return wiring; }
+  MonitorScale Scale() const { return {5000}; }
+  uint32_t NowMs() { return now_ms; }
+  size_t UartRead(std::span<uint8_t> in) {
+    const size_t n = std::min(in.size(), to_mcu.size());
+    std::copy_n(to_mcu.begin(), n, in.begin());
+    to_mcu.erase(to_mcu.begin(), to_mcu.begin() + static_cast<ptrdiff_t>(n));
+    return n;
+  }
+  size_t UartWrite(std::span<const uint8_t> out) {
+    const size_t n = std::min(out.size(), uart_takes);
+    to_host.insert(to_host.end(), out.begin(), out.begin() + static_cast<ptrdiff_t>(n));
+    return n;
+  }
+  uint64_t ReadInputs() const { return inputs; }
+  void SetStopPin(bool level) {
+    stop = level;
+    if (!level) return;
+    for (auto& [address, chip] : buses[kExpanders].chips) chip.bytes.fill(0x55);
+  }
+  void FeedWatchdog() { ++fed; }
+  link::BootReason BootCause() const { return link::BootReason::kPowerOn; }
+  uint32_t NewSession() { return 77; }
+  Status NvmRead(uint32_t at, std::span<uint8_t> in) {
+    std::copy_n(nvm.begin() + at, in.size(), in.begin());
+    return OkStatus();
+  }
+  Status NvmWrite(uint32_t at, std::span<const uint8_t> out) {
+    std::copy(out.begin(), out.end(), nvm.begin() + at);
+    return OkStatus();
+  }
+  FakeBus& Bus(size_t bus) { return buses[bus]; }
+
+  // ---- the test's side ----
+  void SetMillivolts(size_t slot, uint32_t mv) { SetWord(slot, 0x8B, mv * 4062 / 100'000 + (mv != 0)); }
+  void SetMilliamps(size_t slot, uint32_t ma) { SetWord(slot, 0x8C, (20'480 + ma * 3315 / 1000 + 9) / 10); }
+  // Selector bits of the slot's eight pins, pin 0 lowest: 00 on, 01 released.
+  uint16_t Selectors(size_t slot) {
+    const auto& bytes = buses[kExpanders].chips[wiring[slot].outputs.address].bytes;
+    const size_t at = 6 + wiring[slot].outputs.first_pin / 4U;
+    return static_cast<uint16_t>(bytes[at] | bytes[at + 1] << 8);
+  }
+  bool PinOn(size_t slot, unsigned pin) { return (Selectors(slot) >> (2 * pin) & 3) == 0; }
+
+  std::vector<SlotWiring> wiring;
+  std::array<FakeBus, 3> buses;
+  std::array<uint8_t, 1024> nvm{};
+  std::vector<uint8_t> to_mcu, to_host;
+  size_t uart_takes = SIZE_MAX;
+  uint64_t inputs = 0xF;  // all relays rest
+  uint32_t now_ms = 5;
+  bool stop = true;
+  int fed = 0;
+
+ private:
+  void SetWord(size_t slot, uint8_t command, uint32_t raw) {
+    buses[kMonitors].chips[static_cast<uint8_t>(0x10 + slot)].words[command] = {static_cast<uint8_t>(raw),
+                                                                              static_cast<uint8_t>(raw >> 8)};
+  }
+};
+
+static_assert(Board<FakeBoard>);
+
+}  // namespace faraday::firmware
