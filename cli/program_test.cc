@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -78,10 +80,14 @@ struct Outcome {
   std::string err;
 };
 
+// What was written so far; the file stays at its end.
 std::string Whole(std::FILE* file) {
   std::string text;
-  std::rewind(file);
-  for (int c = std::fgetc(file); c != EOF; c = std::fgetc(file)) text += static_cast<char>(c);
+  char buffer[4096];
+  ssize_t got = 0;
+  while ((got = pread(fileno(file), buffer, sizeof(buffer), static_cast<off_t>(text.size()))) > 0) {
+    text.append(buffer, static_cast<size_t>(got));
+  }
   return text;
 }
 
@@ -101,6 +107,7 @@ class ProgramTest : public ::testing::Test {
   Outcome Faraday(std::vector<std::string> args, std::function<int()> interrupts = [] { return 0; }) {
     std::FILE* out = std::tmpfile();
     std::FILE* err = std::tmpfile();
+    out_ = out;
     Surroundings surroundings;
     surroundings.out = out;
     surroundings.err = err;
@@ -111,6 +118,8 @@ class ProgramTest : public ::testing::Test {
     };
     Outcome outcome;
     outcome.exit = RunProgram(std::move(args), std::move(surroundings));
+    std::fflush(out);
+    std::fflush(err);
     outcome.out = Whole(out);
     outcome.err = Whole(err);
     std::fclose(out);
@@ -120,6 +129,7 @@ class ProgramTest : public ::testing::Test {
 
   std::string folder_;
   std::map<std::string, std::string> environment_;
+  std::FILE* out_ = nullptr;  // while Faraday() runs
 };
 
 v1::SlotState SlotOf(const std::string& name, const std::string& holder) {
@@ -134,6 +144,7 @@ v1::SlotState SlotOf(const std::string& name, const std::string& holder) {
   slot.mutable_lease()->set_epoch(42);
   slot.mutable_vbus()->set_measured_on(v1::TRI_STATE_YES);
   slot.mutable_vbus()->set_measured_mv(5021);
+  slot.mutable_device()->set_agent("h01");
   return slot;
 }
 
@@ -249,6 +260,7 @@ TEST_F(ProgramTest, StatusOfARackGoesToItsController) {
   EXPECT_THAT(text.out, AllOf(HasSubstr("rack r01"), HasSubstr("r01/07")));
   const Outcome json = Faraday({"status", "r01", "--json"});
   EXPECT_THAT(json.out, AllOf(HasSubstr("\"measured_mv\": 5021"), HasSubstr("\"never_seen\": false")));
+  EXPECT_GT(std::count(json.out.begin(), json.out.end(), '\n'), 10) << "a field a line, for grep";
 }
 
 TEST_F(ProgramTest, StatusOfAllRacksShowsTheLabsCopyOfOneThatHangs) {
@@ -607,8 +619,8 @@ TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
                          }}},
       true);
   environment_["FARADAY_CONTROLLER"] = controller->endpoint();
-  std::atomic<bool> done{false};
-  const Outcome outcome = Faraday({"events", "--json", "--for", "4s"}, [&] { return done ? 1 : 0; });
+  const auto told = [this] { return Whole(out_).find("lease.ended") == std::string::npos ? 0 : 1; };
+  const Outcome outcome = Faraday({"events", "--json", "--for", "60s"}, told);
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
   const size_t snapshot = outcome.out.find("\"kind\":\"snapshot\"");
   const size_t change = outcome.out.find("\"kind\":\"lease.ended\"");

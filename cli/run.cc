@@ -69,7 +69,7 @@ class Run {
       }
       if (BootClock::now() > give_up_) return Overdue();
     }
-    TellProgress();
+    if (session_.json()) TellProgress();  // people get the whole outcome below
     return log_.Drain(BootClock::now() + seconds(60));
   }
 

@@ -25,7 +25,8 @@ TEST(LogFilter, ColoursPassAndEverythingElseIsHarmless) {
   EXPECT_EQ(filter.Feed("\x1b]0;title\x07"), "?]0;title?");
   EXPECT_EQ(filter.Feed("\x1b[2Jx"), "?[2Jx");
   EXPECT_EQ(filter.Feed("a\tb\r\n"), "a\tb\r\n");
-  EXPECT_EQ(filter.Feed("cut \x1b[3") + filter.Feed("2mgreen"), "cut \x1b[32mgreen");
+  EXPECT_EQ(filter.Feed("cut \x1b[3"), "cut ");
+  EXPECT_EQ(filter.Feed("2mgreen"), "\x1b[32mgreen");
   const std::string endless = filter.Feed("\x1b[" + std::string(100, '1'));
   EXPECT_EQ(endless.find('\x1b'), std::string::npos);
 }
