@@ -8,22 +8,25 @@ void Care::BoardReady(int board, bool all) {
   for (const auto& config : parts_.config.slots) {
     if (config.board != board) continue;
     Slot& slot = slots_[config.number];
-    if (all || slot.state != State::kRests) slot.state = State::kDue;
+    slot.cut = false;
+    if (all) slot.state = State::kDue;
   }
 }
 
 void Care::BoardDown(int board) {
   for (const auto& config : parts_.config.slots) {
     Slot& slot = slots_[config.number];
-    if (config.board == board && slot.state != State::kRests) slot.state = State::kDue;
+    if (config.board != board || slot.state < State::kPowering) continue;
+    slot.state = State::kDue;
+    slot.cut = true;
   }
 }
 
-void Care::Drop(int slot) { slots_[slot].state = State::kRests; }
+void Care::Drop(int slot) { slots_[slot] = {}; }
 
-bool Care::Rests(int slot) const {
+bool Care::WasCut(int slot) const {
   const auto it = slots_.find(slot);
-  return it == slots_.end() || it->second.state == State::kRests;
+  return it != slots_.end() && it->second.cut;
 }
 
 bool Care::Connected(int slot) const {

@@ -24,8 +24,8 @@ class Care {
   void BoardDown(int board);
   // The slot has another holder, or is stopped.
   void Drop(int slot);
-  // Nothing is under way or waits.
-  bool Rests(int slot) const;
+  // The line was lost in the middle of the slot's discovery; true until the board is ready again.
+  bool WasCut(int slot) const;
   // True while care holds the slot connected for its agent to look.
   bool Connected(int slot) const;
   // "discovery: waiting for the phone's facts", empty when it rests.
@@ -40,6 +40,7 @@ class Care {
     uint32_t epoch = 0;
     BootTime began;
     BootTime connected;
+    bool cut = false;
   };
   bool MayBegin(int slot) const;
   void Begin(int slot, Now now);

@@ -141,7 +141,7 @@ void Grants::OnAcknowledged(int slot, uint32_t epoch, const CallContext& context
   }
   granting_.erase(slot);
   const LeaseView lease = views_.LeaseOf(slot, now);
-  parts_.events.OnSlot(slot, "lease.granted", fmt::format("{} for {}", parts_.HeldTextOf(slot, now), DurationText(lease.left)),
+  parts_.events.OnSlot(slot, "lease.granted", fmt::format("{} for {}", parts_.HeldTextOf(slot, now), DurationText(tenure.end.granted)),
                        context.trace, now);
   parts_.events.OnSyncChange();
   answer(lease, now);

@@ -91,7 +91,7 @@ link::SetLease Rack::LeaseFor(int slot, bool new_session, Now now) {
   const Board& board = parts_.BoardOf(slot);
   const bool already = !new_session && board.firmware_epoch(parts_.SlotOf(slot).board_slot) == tenure.epoch;
   // A line that was cut and came back switches nothing: the slot is where care left it, unless discovery was cut off.
-  return grants_.LeaseFor(slot, !already || !care_.Rests(slot), now);
+  return grants_.LeaseFor(slot, !already || care_.WasCut(slot), now);
 }
 
 void Rack::OnReady(int board, bool new_session, Now now) {

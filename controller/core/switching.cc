@@ -154,7 +154,7 @@ void Switching::AnswerUnknown(int slot, const Status& status, Answer<SlotView> a
                                       : "nothing measured since; read the slot again before repeating";
     answer(Status{Code::kUnknown, status.message() + "; " + seen}, at);
   };
-  waiting_.push_back({slot, now.boot, now.boot + kFreshAfterLoss, [](const Measured&) { return true; }, std::move(finish)});
+  waiting_.push_back({slot, now.boot + kFreshAfterLoss, [](const Measured&) { return true; }, std::move(finish)});
 }
 
 // ---- stop and clear -----------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ void Switching::AwaitStopped(int slot, Answer<SlotView> answer, Now now) {
                   fmt::format("{}: stop: read-back-mismatch: the hardware does not follow; measured: {}",
                               parts_.NameOf(slot), MeasuredNow(parts_.MeasuredOf(slot)))}, at);
   };
-  waiting_.push_back({slot, now.boot, now.boot + kReadBack, IsStopped, std::move(finish)});
+  waiting_.push_back({slot, now.boot + kReadBack, IsStopped, std::move(finish)});
 }
 
 void Switching::Clear(const CallContext& context, const std::string& name, const std::string& reason,
@@ -209,9 +209,11 @@ void Switching::Clear(const CallContext& context, const std::string& name, const
       return answer(stored, at);
     }
     if (parts_.book.at(slot).phase == Phase::kCare) care_.Due(slot);
+    // A stopped slot was kept dark; now care may take it to its safe state.
+    if (!IsUsers(parts_.book.at(slot))) (void)parts_.BoardOf(slot).Give(grants_.LeaseFor(slot, true, at), nullptr, at);
     parts_.events.OnSlot(slot, "slot.cleared", fmt::format("cleared by {}: {}", context.caller.user, reason), context.trace, at);
     auto finish = [this, slot, answer](bool, Now later) { answer(views_.Of(slot, later), later); };
-    waiting_.push_back({slot, at.boot, at.boot + kFresh, [](const Measured& m) { return !m.bits.tripped; }, finish});
+    waiting_.push_back({slot, at.boot + kFresh, [](const Measured& m) { return !m.bits.tripped; }, finish});
   };
   const Status sent = parts_.BoardOf(slot).Send(link::ClearTrip{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": clear",
                                                 done, now);
@@ -237,8 +239,7 @@ void Switching::Finish(const std::function<bool(const Waiting&, bool*)>& due, No
 void Switching::OnMeasured(int board, Now now) {
   Finish([&](const Waiting& waiting, bool* enough) {
     if (parts_.SlotOf(waiting.slot).board != board) return false;
-    const Measured& measured = parts_.MeasuredOf(waiting.slot);
-    *enough = measured.at > waiting.after && waiting.enough(measured);
+    *enough = waiting.enough(parts_.MeasuredOf(waiting.slot));
     return *enough;
   }, now);
 }

@@ -47,10 +47,9 @@ class Switching {
   void OnTime(Now now);
 
  private:
-  // An answer that waits for a measurement newer than `after`.
+  // An answer that waits for a measurement newer than itself.
   struct Waiting {
     int slot;
-    BootTime after;
     BootTime give_up;
     std::function<bool(const Measured&)> enough;
     std::function<void(bool enough, Now)> finish;

@@ -1,0 +1,95 @@
+#include "controller/core/fake_board.h"
+
+#include "link/frame.h"
+
+namespace faraday::controller {
+
+link::Reply FakeBoard::Lease(const link::SetLease& lease, link::Reply reply) {
+  Slot& slot = At(lease.slot);
+  reply.epoch = slot.epoch;
+  if (lease.epoch < slot.epoch) {
+    reply.verdict = link::Verdict::kFenced;
+    return reply;
+  }
+  slot.epoch = reply.epoch = lease.epoch;
+  slot.left_ms = lease.duration_ms;
+  slot.safe = lease.to_safe_state;
+  if (lease.to_safe_state) {
+    slot.data = link::DataPath::kOpen;
+    slot.couple = false;
+    slot.vbus = false;
+  }
+  return reply;
+}
+
+link::Reply FakeBoard::Switched(uint32_t number, uint32_t id, link::Reply reply) {
+  const Slot& slot = At(number);
+  reply.verdict = link::Verdict::kAccepted;
+  reply.wait_ms = 100;
+  if (mute_done) return reply;
+  link::CommandDone done;
+  done.command_id = id;
+  done.slot = number;
+  done.vbus_mv = slot.vbus ? 5050 : 12;
+  done.vbus_ma = slot.vbus ? 480 : 0;
+  done.state = State(slot);
+  if (slot.couple && slot.relay_stuck) done.code = link::DoneCode::kReadBackMismatch;
+  events.push_back({next_event++, 0, done});
+  return reply;
+}
+
+link::Reply FakeBoard::Take(const link::Command& command) {
+  taken.push_back(command);
+  link::Reply reply;
+  reply.command_id = command.id;
+  if (const auto* ping = std::get_if<link::Ping>(&command.call)) {
+    reply.value = ping->nonce;
+    return reply;
+  }
+  if (const auto* configure = std::get_if<link::Configure>(&command.call)) {
+    std::array<uint8_t, link::kMaxPayload> bytes{};
+    config_crc = link::Crc32(std::span(bytes).first(*link::EncodeMessage(*configure, bytes)));
+    reply.value = config_crc;
+    return reply;
+  }
+  if (const auto* lease = std::get_if<link::SetLease>(&command.call)) return Lease(*lease, reply);
+  if (const auto* stop = std::get_if<link::StopSlot>(&command.call)) {
+    At(stop->slot).vbus = At(stop->slot).couple = false;
+    At(stop->slot).data = link::DataPath::kOpen;
+    return reply;
+  }
+  if (const auto* clear = std::get_if<link::ClearTrip>(&command.call)) {
+    At(clear->slot).tripped = false;
+    return reply;
+  }
+  const auto fenced = [&](uint32_t slot, uint32_t epoch) {
+    reply.epoch = At(slot).epoch;
+    reply.verdict = epoch != At(slot).epoch ? link::Verdict::kFenced : refuse;
+    return reply.verdict != link::Verdict::kOk;
+  };
+  if (const auto* vbus = std::get_if<link::SetVbus>(&command.call)) {
+    if (fenced(vbus->slot, vbus->epoch)) return reply;
+    At(vbus->slot).vbus = vbus->on;
+    return Switched(vbus->slot, command.id, reply);
+  }
+  if (const auto* cycle = std::get_if<link::CycleVbus>(&command.call)) {
+    if (fenced(cycle->slot, cycle->epoch)) return reply;
+    At(cycle->slot).vbus = true;
+    return Switched(cycle->slot, command.id, reply);
+  }
+  if (const auto* data = std::get_if<link::SetData>(&command.call)) {
+    if (fenced(data->slot, data->epoch)) return reply;
+    At(data->slot).data = data->path;
+    At(data->slot).host = static_cast<uint8_t>(data->host_index);
+    return Switched(data->slot, command.id, reply);
+  }
+  if (const auto* shield = std::get_if<link::SetShield>(&command.call)) {
+    if (fenced(shield->slot, shield->epoch)) return reply;
+    At(shield->slot).couple = shield->couple;
+    return Switched(shield->slot, command.id, reply);
+  }
+  reply.verdict = link::Verdict::kUnknownCommand;
+  return reply;
+}
+
+}  // namespace faraday::controller
