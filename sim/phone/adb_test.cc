@@ -1,8 +1,10 @@
 // Debian's own adb, client and server, against phones in this process: what a user's tests will do.
 // Each case has its own server on an abstract socket and ends only that one. Skipped, loudly, where adb is missing.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -12,8 +14,10 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <future>
 #include <map>
@@ -397,6 +401,50 @@ TEST_F(AdbTest, AHungPhoneDisturbsNoOther) {
   EXPECT_FALSE(stuck->EndsWithin(Milliseconds(300)));
   InLoop([&] { phones_.at("X1")->SetFault(PhoneFault::kOk); });
   EXPECT_TRUE(stuck->EndsWithin(kPatience)) << "coming back ends what the hung phone never answered";
+}
+
+// A loopback TCP socket, bound to `port` and listening, or connected to it.
+OwnedFd Loopback(uint16_t port, bool listen) {
+  OwnedFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  const bool good = listen ? ::bind(socket.get(), generic, sizeof(address)) == 0 && ::listen(socket.get(), 1) == 0
+                           : ::connect(socket.get(), generic, sizeof(address)) == 0;
+  EXPECT_TRUE(good) << std::strerror(errno);
+  return socket;
+}
+
+uint16_t PortOf(const std::string& address) {
+  return static_cast<uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
+}
+
+TEST_F(AdbTest, GarbageEndsItsOwnLinkOnly) {
+  MakePhone("X1");
+  const std::string phone = Connect("X1");
+  const OwnedFd stranger = Loopback(PortOf(phone), false);
+  const std::string garbage = RandomBytes(100);
+  ASSERT_EQ(::send(stranger.get(), garbage.data(), garbage.size(), MSG_NOSIGNAL), 100);
+  pollfd waiting{stranger.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&waiting, 1, static_cast<int>(kPatience.count())), 1);
+  char byte = 0;
+  EXPECT_LE(::recv(stranger.get(), &byte, 1, 0), 0) << "the link is dropped";
+  EXPECT_EQ(Shell(phone, "echo fine").out, "fine\n");
+}
+
+TEST_F(AdbTest, ListensAsSoonAsItsPortIsFree) {
+  MakePhone("X1");
+  const std::string phone = Address("X1");
+  Plug("X1", {.present = true, .vbus = true, .data_host = -1, .battery_percent = 80});
+  OwnedFd squatter = Loopback(PortOf(phone), true);
+  Plug("X1", kConnected);
+  EXPECT_EQ(Address("X1"), "");
+  squatter.Reset();
+  EXPECT_TRUE(Becomes([&] { return Address("X1") == phone; }));
 }
 
 TEST_F(AdbTest, AnOfflinePhoneIsShownOffline) {

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxLinks = 16;             // chosen: one adb server needs one
 constexpr size_t kReadAtOnce = 64 * 1024;    // chosen: a turn of the loop stays short
+constexpr Milliseconds kAcceptPause{1000};  // chosen
 constexpr size_t kOutputHigh = 4 << 20;      // chosen: beyond it nothing is read until the host has taken some
 
 Result<sockaddr_in> ParseAddress(const std::string& text) {
@@ -135,6 +136,7 @@ Result<std::unique_ptr<TcpDoor>> TcpDoor::Open(evloop::Loop& loop, const std::st
 TcpDoor::~TcpDoor() {
   links_.clear();
   loop_.Remove(watch_);
+  loop_.Remove(resume_);
 }
 
 size_t TcpDoor::stream_count() const {
@@ -149,8 +151,18 @@ void TcpDoor::SetMute(bool mute) {
   for (const auto& link : links_) link->WaitForMore();
 }
 
+// Out of descriptors the waiting link stays ready for ever; looking at it less often leaves the others their turns.
+void TcpDoor::PauseListening() {
+  log::Warn("phone {}: no descriptor left for another adb link; raise the limit of open files", address_);
+  loop_.SetFdEvents(watch_, 0);
+  loop_.Remove(resume_);
+  resume_ = loop_.AddTimer("phone accepts again", BootClock::now() + kAcceptPause,
+                           [this] { loop_.SetFdEvents(watch_, POLLIN); });
+}
+
 void TcpDoor::Accept() {
   OwnedFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket && (errno == EMFILE || errno == ENFILE)) return PauseListening();
   if (!socket || links_.size() >= kMaxLinks) return;
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

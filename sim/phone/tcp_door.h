@@ -41,6 +41,7 @@ class TcpDoor {
   class Link;
   TcpDoor(evloop::Loop& loop, std::string banner, ServiceOpener& opener);
   void Accept();
+  void PauseListening();
 
   evloop::Loop& loop_;
   std::string banner_;
@@ -48,6 +49,7 @@ class TcpDoor {
   std::string address_;
   OwnedFd listener_;
   evloop::Handle watch_ = 0;
+  evloop::Handle resume_ = 0;
   bool mute_ = false;
   std::list<std::unique_ptr<Link>> links_;
 };
