@@ -48,6 +48,7 @@ inline constexpr uint32_t kRelayStuckMs = 500;   // chosen
 inline constexpr uint32_t kStaleMs = 1000;       // chosen: on without a current sample for this long is a trip
 inline constexpr uint32_t kFreshMs = 300;        // three full scans of voltages
 inline constexpr uint32_t kTemperatureFreshMs = 3000;
+inline constexpr uint32_t kLongestPassMs = 50;      // chosen: a pass takes a few ms; longer ones saw no sensor and no byte
 inline constexpr uint32_t kReadBackSettleMs = 100;  // chosen: a write reaches the part within one pass
 inline constexpr uint32_t kCycleOffMaxMs = 600'000;
 inline constexpr uint32_t kInputDebounceMs = 30;    // chosen

@@ -132,6 +132,29 @@ TEST_F(ProtectionTest, MonitorGoneWhileOn_TurnsOffWithinASecond) {
   EXPECT_FALSE(host.Bits(1).vbus_measured_off) << "unknown, not no";
 }
 
+TEST_F(ProtectionTest, PassThatTookSeconds_IsNotAFault) {
+  TurnOn(1);
+  host.Do(link::SetVbus{.slot = 2, .epoch = 1, .on = true});
+  host.Run(1);
+  host.now_ms += 20'000;  // the whole MCU stood still, or a simulator's host did
+  host.Run(200);
+  EXPECT_TRUE(host.VbusOn(1));
+  EXPECT_EQ(host.Done(host.id)->code, DoneCode::kOk);
+  EXPECT_TRUE(host.Events<link::HostSilent>().empty());
+  EXPECT_FALSE(LastTrip());
+}
+
+TEST_F(ProtectionTest, ProofIsNeverASampleFromBeforeActing) {
+  TurnOn(1);
+  host.Run(1000);
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});  // the sample at hand says 5 V already
+  host.core->Tick(host.now_ms += 5000);
+  host.core->Tick(host.now_ms += 5000);
+  EXPECT_TRUE(host.core->slot(0).busy());
+  host.Run(3);
+  EXPECT_FALSE(host.core->slot(0).busy());
+}
+
 TEST_F(ProtectionTest, VoltageWithoutCurrentWhileOff_IsBackFeed) {
   host.Run(1100);
   host.parts[1].feeds_back = true;

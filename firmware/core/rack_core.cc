@@ -40,9 +40,10 @@ void RackCore::Tick(uint32_t now_ms) {
   AdvanceTelemetry(dt);
 }
 
-// An announced absence stretches the first limit, never the second.
+// An announced absence stretches the first limit, never the second. Bytes that came during a long pass wait unread, so it
+// counts as a short one.
 void RackCore::AdvanceSilence(uint32_t dt) {
-  heard_.Advance(dt);
+  heard_.Advance(std::min(dt, kLongestPassMs));
   const uint32_t patience_ms = std::max(config_.host_silent_ms, std::min(away_ms_, config_.host_silent_max_ms));
   const bool silent = heard_.ms() > patience_ms;
   const bool silent_max = heard_.ms() > config_.host_silent_max_ms;

@@ -163,6 +163,7 @@ void Slot::OnVoltage(uint32_t mv) {
   mv_ = mv;
   voltage_age_.Restart();
   monitor_missing_ = false;
+  JudgeDecay();
 }
 
 void Slot::OnCurrent(uint32_t ma, Shared& shared) {
@@ -223,19 +224,20 @@ void Slot::Advance(uint32_t dt, Shared& shared) {
   AdvanceAges(dt);
   if (!shared.config.accepted) return;
   AdvanceCharge(dt, shared);
-  patience_ms_ = Sink(patience_ms_, dt);
+  patience_ms_ = Sink(patience_ms_, std::min(dt, kLongestPassMs));
   AdvanceTask(shared);
   JudgeFreshness(shared);
-  JudgeDecay();
   relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && sense_isolated_ == relay_.coupled();
 }
 
+// A pass that took long read no sensor meanwhile: what is judged by samples counts it as a short one.
 void Slot::AdvanceAges(uint32_t dt) {
   vbus_.Advance(dt);
   data_.Advance(dt);
-  relay_.Advance(dt);
+  const uint32_t seen_ms = std::min(dt, kLongestPassMs);
+  relay_.Advance(seen_ms);
   for (Age* age : {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_, &outputs_age_}) {
-    age->Advance(dt);
+    age->Advance(seen_ms);
   }
   if (outputs() == last_outputs_) return;
   last_outputs_ = outputs();
@@ -324,7 +326,7 @@ void Slot::JudgeFreshness(Shared& shared) {
 
 void Slot::JudgeDecay() {
   const uint32_t off_ms = vbus_.since_ms();
-  if (vbus_.out() || IsOff(mv_) || !monitor_fresh()) back_feed_ = no_discharge_ = false;
+  if (vbus_.out() || IsOff(mv_)) back_feed_ = no_discharge_ = false;
   else if (off_ms >= kOffSettleMs) {
     back_feed_ = !shorted_ && (mv_ >= kBackFeedMv || off_ms >= kBackFeedMs);
     no_discharge_ = !shorted_ && !back_feed_;

@@ -124,6 +124,7 @@ void RackApp<B>::Pass() {
   now_ms_ = now_ms;
   core_.Tick(now_ms);
   PumpIn();
+  PumpOut();  // answers do not wait for the scan
   RestBuses(dt);
   Scan(dt);
   ReadInputs();
