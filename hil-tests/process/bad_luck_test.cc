@@ -101,8 +101,9 @@ TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
   ASSERT_TRUE(Ok(rack_.Sim("line 0 cut").status()));
-  ASSERT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) { return slot.reason().find("line") != std::string::npos; }))
-      << rack_.Slot(kSlot).DebugString();
+  ASSERT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
+    return slot.reason().find("line") != std::string::npos && slot.vbus().measured_on() == v1::TRI_STATE_UNKNOWN;
+  })) << "without a line nothing is measured, and the reason is told: " << rack_.Slot(kSlot).DebugString();
   const auto refused = rack_.Cli({"power", "off", kSlot});
   EXPECT_NE(refused.exit_code, 0);
   EXPECT_NE(refused.err.find("line"), std::string::npos) << refused.err;
@@ -110,7 +111,31 @@ TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) {
     return slot.vbus().measured_on() == v1::TRI_STATE_YES && slot.lease().epoch() == before.epoch();
   })) << rack_.Slot(kSlot).DebugString();
-  EXPECT_EQ(rack_.Cli({"power", "off", kSlot}).exit_code, 0);
+  const auto off = rack_.Cli({"power", "off", kSlot});
+  EXPECT_EQ(off.exit_code, 0) << off.err;
+}
+
+// Starts its parts itself.
+class LateLineTest : public ::testing::Test {
+ protected:
+  RackUnderTest rack_;
+};
+
+TEST_F(LateLineTest, LineAbsentAtStart_ServesSaysWhyAndTakesTheLineWhenItComes) {
+  const auto started = rack_.Start(Part::kController);
+  ASSERT_TRUE(started.ok()) << started.message();
+  const auto slot = rack_.Slot(kSlot);
+  EXPECT_NE(slot.reason().find("board 0"), std::string::npos) << slot.DebugString();
+  EXPECT_EQ(slot.vbus().measured_on(), v1::TRI_STATE_UNKNOWN);
+  v1::Request acquire;
+  acquire.mutable_acquire()->set_slot(kSlot);
+  acquire.mutable_acquire()->set_purpose(v1::PURPOSE_PERSON);
+  EXPECT_EQ(rack_.CallController(acquire, "tina", "tech").status().code(), Code::kUnavailable);
+  const auto late = rack_.Start(Part::kSim);
+  ASSERT_TRUE(late.ok()) << late.message();
+  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& now) {
+    return now.vbus().measured_on() != v1::TRI_STATE_UNKNOWN;
+  })) << rack_.Slot(kSlot).DebugString();
 }
 
 TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {

@@ -50,7 +50,7 @@ void QemuBench::StartMachine() {
   files_.emplace(dir_);
   auto trace = TraceFeed::Create(files_->trace);
   ASSERT_TRUE(trace.ok()) << ToString(trace.status());
-  auto process = QemuProcess::Start(*files_, FARADAY_FIRMWARE_ELF);
+  auto process = QemuProcess::Start(*files_, FARADAY_FIRMWARE_ELF, MissingChip());
   ASSERT_TRUE(process.ok()) << ToString(process.status());
   process_.emplace(std::move(*process));
   auto plant_monitor = QmpClient::Connect(files_->plant_qmp, kGenerous);

@@ -50,6 +50,9 @@ class QemuBench : public testing::Test {
   const sim::qemu::MachineFiles& files() const { return *files_; }
   sim::qemu::MiniPlant& plant() { return *plant_; }
 
+  // A chip that is not plugged in: an expander ("exp3") or "nvm"; empty: all are there.
+  virtual std::string MissingChip() const { return {}; }
+
  private:
   static void Pause();
   void RequirePrerequisites();

@@ -15,14 +15,20 @@ class BoardLine : public QemuBench {
   link::HelloReply Greet();
   // Configures all 32 slots with 2 A each and gives slot 7 to the test.
   void ConfigureAndLease();
+  // The reply, whatever its verdict.
+  template <typename Call>
+  link::Reply MustReply(const Call& call) {
+    const auto reply = line_->Do(call);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? *reply : link::Reply{.verdict = link::Verdict::kInvalid};
+  }
   // The reply, which must be OK or ACCEPTED.
   template <typename Call>
   link::Reply MustDo(const Call& call) {
-    const auto reply = line_->Do(call);
-    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
-    const link::Verdict verdict = reply.ok() ? reply->verdict : link::Verdict::kInvalid;
-    EXPECT_TRUE(verdict == link::Verdict::kOk || verdict == link::Verdict::kAccepted) << static_cast<int>(verdict);
-    return reply.ok() ? *reply : link::Reply{};
+    const link::Reply reply = MustReply(call);
+    EXPECT_TRUE(reply.verdict == link::Verdict::kOk || reply.verdict == link::Verdict::kAccepted)
+        << "verdict " << static_cast<int>(reply.verdict);
+    return reply;
   }
   // The state after an accepted command came to its end.
   link::CommandDone Finish(const link::Reply& reply);

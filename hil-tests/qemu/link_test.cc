@@ -1,7 +1,9 @@
 // The firmware image in QEMU, spoken to on its line: every register-level driver takes part.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <string>
 
 #include "hil-tests/qemu/board_line.h"
 #include "link/slot_bits.h"
@@ -24,6 +26,20 @@ TEST_F(QemuLink, BootsAndSaysWhatItIs) {
   EXPECT_EQ(hello.boot_reason, link::BootReason::kPowerOn);
   EXPECT_NE(hello.session, 0U);
   EXPECT_EQ(hello.term, 2U);
+}
+
+TEST_F(QemuLink, EveryChipOfTheRackAnswers) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  link::Telemetry last;
+  EXPECT_TRUE(Eventually([this, &last] {
+    if (const auto telemetry = line_->NextTelemetry(); telemetry.ok()) last = *telemetry;
+    return last.state.size() == 32 && std::ranges::all_of(last.state, [](uint32_t word) {
+      const SlotBits bits = link::Unpack(word);
+      return bits.monitor_fresh && bits.temperature_fresh && bits.vbus_measured_off && !bits.part_missing &&
+             !bits.read_back_mismatch && bits.relay_sense == link::RelaySense::kIsolated;
+    });
+  }));
+  EXPECT_EQ(last.faults & (link::kFaultI2cBus | link::kFaultNvmReadOnly), 0U);
 }
 
 TEST_F(QemuLink, SwitchesVbusOfOneSlotAndReadsItBack) {
@@ -112,6 +128,49 @@ TEST_F(QemuLink, NoiseOnTheLineIsCountedAndHarmless) {
   EXPECT_GT(telemetry->frames_bad, 0U);
   EXPECT_GT(telemetry->stack_high_water_bytes, 0U);
   EXPECT_LT(telemetry->stack_high_water_bytes, 6144U) << "three quarters of the stack";
+}
+
+class QemuWithoutExpander : public BoardLine {
+  std::string MissingChip() const override { return "exp3"; }  // slots 7 and 8
+};
+
+TEST_F(QemuWithoutExpander, ItsSlotsSayPartMissingAndTheOthersWork) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  EXPECT_TRUE(Eventually([this] {
+    const auto telemetry = line_->NextTelemetry();
+    return telemetry.ok() && link::Unpack(telemetry->state[kSlot - 1]).part_missing;
+  }));
+  const auto telemetry = line_->NextTelemetry();
+  ASSERT_TRUE(telemetry.ok()) << ToString(telemetry.status());
+  EXPECT_TRUE(link::Unpack(telemetry->state[7]).part_missing);
+  EXPECT_FALSE(link::Unpack(telemetry->state[8]).part_missing);
+
+  const link::Reply refused = MustReply(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = true});
+  if (refused.verdict == link::Verdict::kAccepted) {
+    const auto done = line_->WaitDone(refused.command_id);
+    ASSERT_TRUE(done.ok()) << ToString(done.status());
+    EXPECT_EQ(done->code, link::DoneCode::kPartMissing);
+  } else {
+    EXPECT_EQ(refused.verdict, link::Verdict::kNotFitted);
+  }
+  MustDo(link::SetLease{.slot = 9, .epoch = epoch_, .duration_ms = 600'000});
+  const auto done = line_->WaitDone(MustDo(link::SetVbus{.slot = 9, .epoch = epoch_, .on = true}).command_id);
+  ASSERT_TRUE(done.ok()) << ToString(done.status());
+  EXPECT_EQ(done->code, link::DoneCode::kOk);
+  EXPECT_TRUE(plant().Driven(9, Output::kVbus));
+}
+
+class QemuWithoutEeprom : public BoardLine {
+  std::string MissingChip() const override { return "nvm"; }
+};
+
+TEST_F(QemuWithoutEeprom, BootsAndSaysThatEpochsAreLost) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  EXPECT_TRUE(Greet().nvm_lost);
+  const auto telemetry = line_->NextTelemetry();
+  ASSERT_TRUE(telemetry.ok()) << ToString(telemetry.status());
+  EXPECT_NE(telemetry->faults & link::kFaultNvmReadOnly, 0U);
 }
 
 }  // namespace

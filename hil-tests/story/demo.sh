@@ -45,9 +45,18 @@ trap finish EXIT
 trap 'echo; echo "demo: ending everything it started"; exit' INT TERM
 
 title() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
+# The words as one would type them.
+typed() {
+  local word line=
+  for word in "$@"; do
+    case $word in *[!A-Za-z0-9_./:=,@-]*) word="'$word'" ;; esac
+    line+="$word "
+  done
+  printf '%s' "${line% }"
+}
 # Prints the command, then runs it. A failure is counted, the story goes on.
 show() {
-  printf '%s$ %s%s\n' "$bold" "$(printf '%q ' "$@" | sed "s/\\\\,/,/g; s/ $//")" "$plain"
+  printf '%s$ %s%s\n' "$bold" "$(typed "$@")" "$plain"
   "$@" || { local rc=$?; echo "demo: FAILED with exit code $rc"; failed=1; return "$rc"; }
 }
 start() {  # NAME READY_FILE PROGRAM ARGUMENTS...
