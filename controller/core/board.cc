@@ -3,10 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 
 #include "controller/core/words.h"
-#include "link/frame.h"
 #include "model/slot_id.h"
 
 namespace faraday::controller {
@@ -85,10 +83,7 @@ void Board::Handshake(Now now) {
   if (const Status status = hooks_.on_hello(hello_, new_session_, now); !status.ok()) return Refuse(status.message(), now);
 
   const link::Configure configure = MakeConfigure();
-  std::array<uint8_t, link::kMaxPayload> bytes{};
-  const auto size = link::EncodeMessage(configure, bytes);
-  if (!size.ok()) return Refuse("the configuration does not fit a frame", now);
-  configure_crc_ = link::Crc32(std::span(bytes).first(*size));
+  configure_crc_ = line_->ConfigureCrc(configure);
   if (hello_.config_crc == configure_crc_) return PushLeases(now);
   const uint32_t generation = generation_;
   const Status sent = Transmit(configure, fmt::format("board {}: configure", index_),

@@ -1,7 +1,5 @@
 #include "controller/core/fake_board.h"
 
-#include "link/frame.h"
-
 namespace faraday::controller {
 
 link::Reply FakeBoard::Lease(const link::SetLease& lease, link::Reply reply) {
@@ -47,8 +45,7 @@ link::Reply FakeBoard::Take(const link::Command& command) {
     return reply;
   }
   if (const auto* configure = std::get_if<link::Configure>(&command.call)) {
-    std::array<uint8_t, link::kMaxPayload> bytes{};
-    config_crc = link::Crc32(std::span(bytes).first(*link::EncodeMessage(*configure, bytes)));
+    config_crc = crc_of(*configure);
     reply.value = config_crc;
     return reply;
   }

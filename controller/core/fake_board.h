@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -54,6 +55,10 @@ class FakeBoard {
       slot.epoch = epoch;
     }
   }
+  // Stands for the CRC of a Configure; the byte-level fake puts the real one here.
+  std::function<uint32_t(const link::Configure&)> crc_of = [](const link::Configure& configure) {
+    return 1 + configure.stagger_ms + static_cast<uint32_t>(configure.current_limit_ma.size());
+  };
   link::Reply Take(const link::Command& command);
   link::Telemetry Telemetry() {
     link::Telemetry telemetry;

@@ -17,6 +17,7 @@ class FakeLine final : public RackLine {
     waiting_.push_back(command);
     return OkStatus();
   }
+  uint32_t ConfigureCrc(const link::Configure& configure) const override { return board_.crc_of(configure); }
   LineCounters counters() const override { return {}; }
 
   void Up(Now now) {

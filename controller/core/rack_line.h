@@ -38,6 +38,9 @@ class RackLine {
   // Sends in order, executed at most once. The command's id is the caller's and must not be in use.
   // Errors: kUnavailable without an open term, kResourceExhausted when too many wait.
   virtual Status Send(const link::Command& command, Now now) = 0;
+  // The CRC-32 of the message's bytes as they travel, which both sides compare before any output moves; 0 when it
+  // does not fit a frame.
+  virtual uint32_t ConfigureCrc(const link::Configure& configure) const = 0;
   virtual LineCounters counters() const = 0;
 };
 

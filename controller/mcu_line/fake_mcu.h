@@ -17,7 +17,12 @@ namespace faraday::controller {
 
 class FakeMcu {
  public:
-  explicit FakeMcu(FakeBoard& board) : board_(board) {}
+  explicit FakeMcu(FakeBoard& board) : board_(board) {
+    board_.crc_of = [](const link::Configure& configure) {
+      std::array<uint8_t, link::kMaxPayload> bytes{};
+      return link::Crc32(std::span(bytes).first(*link::EncodeMessage(configure, bytes)));
+    };
+  }
 
   // Takes the host's bytes; what the board says back is appended to `out`.
   void Feed(std::span<const uint8_t> bytes, std::vector<uint8_t>* out) {

@@ -113,6 +113,12 @@ void McuLine::OnTick() {
 
 Status McuLine::Send(const link::Command& command, Now now) { return session_.Send(command, now); }
 
+uint32_t McuLine::ConfigureCrc(const link::Configure& configure) const {
+  std::array<uint8_t, link::kMaxPayload> bytes{};
+  const auto size = link::EncodeMessage(configure, bytes);
+  return size.ok() ? link::Crc32(std::span(bytes).first(*size)) : 0;
+}
+
 void McuLine::AnnounceAbsence(Milliseconds away) { session_.SendAway(away); }
 
 }  // namespace faraday::controller

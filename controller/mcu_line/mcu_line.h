@@ -38,6 +38,7 @@ class McuLine final : public RackLine {
   ~McuLine() override;
 
   Status Send(const link::Command& command, Now now) override;
+  uint32_t ConfigureCrc(const link::Configure& configure) const override;
   LineCounters counters() const override { return session_.counters(); }
   // Before the controller ends by intent.
   void AnnounceAbsence(Milliseconds away);
