@@ -64,7 +64,9 @@ struct Ran {
 // A program with its own environment, its streams in files.
 class Child {
  public:
-  Child(const std::vector<std::string>& words, const std::map<std::string, std::string>& extra, const fs::path& files,
+  Child(const std::vector<std::string>& words,
+        const std::map<std::string, std::string>& extra,
+        const fs::path& files,
         const std::string& input = {})
       : out_(files.string() + ".out"), err_(files.string() + ".err") {
     const std::string in = files.string() + ".in";
@@ -133,8 +135,8 @@ class AdbTest : public ::testing::Test {
                     {"ADB_EMU", "0"},
                     {"ADB_SERVER_SOCKET", "localabstract:" + socket_}};
     // In the foreground, so that this very process can be ended whatever happens.
-    server_ = std::make_unique<Child>(std::vector<std::string>{"adb", "server", "nodaemon"}, environment_,
-                                      scratch_.path() / "server");
+    server_ = std::make_unique<Child>(
+        std::vector<std::string>{"adb", "server", "nodaemon"}, environment_, scratch_.path() / "server");
     ASSERT_TRUE(server_->started());
     // A client that comes too early would start a server of its own, which nobody would end.
     ASSERT_TRUE(Becomes([this] { return ServerListens(); })) << Slurp(scratch_.path() / "server.err");
@@ -168,15 +170,17 @@ class AdbTest : public ::testing::Test {
     done.get_future().wait();
   }
   // A phone with its data path on host 0; gives its adb serial.
-  std::string MakePhone(const std::string& serial, const std::string& model = "pixel-8",
+  std::string MakePhone(const std::string& serial,
+                        const std::string& model = "pixel-8",
                         PhonePower start = PhonePower::kBooted) {
     Phone* made = nullptr;
     InLoop([&] {
-      auto phone = Phone::Create(loop_, {.model = *FindPhoneModel(model),
-                                         .identity = {serial, ""},
-                                         .listen = {"127.0.0.1:0", "127.0.0.1:0"},
-                                         .folder = scratch_.path() / "phones" / serial,
-                                         .start = start});
+      auto phone = Phone::Create(loop_,
+                                 {.model = *FindPhoneModel(model),
+                                  .identity = {serial, ""},
+                                  .listen = {"127.0.0.1:0", "127.0.0.1:0"},
+                                  .folder = scratch_.path() / "phones" / serial,
+                                  .start = start});
       ASSERT_TRUE(phone.ok()) << phone.status().message();
       made = phone->get();
       phones_[serial] = std::move(*phone);
@@ -351,7 +355,8 @@ TEST_F(AdbTest, ACommandEndsWithItsDataPath) {
   MakePhone("X1");
   const std::string phone = Connect("X1");
   const fs::path beat = scratch_.path() / "phones/X1/root/sdcard/beat";
-  auto shell = StartAdb({"-s", phone, "shell", "while :; do date +%s%N > \"$EXTERNAL_STORAGE/beat\"; sleep 0.05; done"});
+  auto shell =
+      StartAdb({"-s", phone, "shell", "while :; do date +%s%N > \"$EXTERNAL_STORAGE/beat\"; sleep 0.05; done"});
   ASSERT_TRUE(Becomes([&] { return !Slurp(beat).empty(); }));
   const SlotSide open{.present = true, .vbus = true, .data_host = -1, .battery_percent = 80};
   Plug("X1", open);
@@ -510,10 +515,11 @@ TEST(PhoneOptionsTest, RefusesBadAddressesAndSerials) {
   ScratchFolder scratch;
   evloop::Loop loop;
   const auto make = [&](const std::string& serial, const std::string& address) {
-    return Phone::Create(loop, {.model = *FindPhoneModel("pixel-8"),
-                                .identity = {serial, ""},
-                                .listen = {address},
-                                .folder = scratch.path() / "p"})
+    return Phone::Create(loop,
+                         {.model = *FindPhoneModel("pixel-8"),
+                          .identity = {serial, ""},
+                          .listen = {address},
+                          .folder = scratch.path() / "p"})
         .status();
   };
   EXPECT_TRUE(make("X1", "127.0.0.1:0").ok());
@@ -529,10 +535,9 @@ TEST(PhoneOptionsTest, SaysWhichFolderItCannotMake) {
   ScratchFolder scratch;
   std::ofstream(scratch.path() / "file") << "x";
   evloop::Loop loop;
-  const auto phone = Phone::Create(loop, {.model = *FindPhoneModel("pixel-8"),
-                                          .identity = {"X1", ""},
-                                          .listen = {},
-                                          .folder = scratch.path() / "file/p"});
+  const auto phone = Phone::Create(
+      loop,
+      {.model = *FindPhoneModel("pixel-8"), .identity = {"X1", ""}, .listen = {}, .folder = scratch.path() / "file/p"});
   EXPECT_EQ(phone.status().code(), Code::kFailedPrecondition);
   EXPECT_THAT(phone.status().message(), HasSubstr((scratch.path() / "file/p").string()));
 }

@@ -20,11 +20,11 @@ uint32_t GetU32(std::string_view bytes, size_t at) {
 }
 
 uint32_t ByteSum(std::string_view data) {
-  return std::accumulate(data.begin(), data.end(), uint32_t{0},
-                         [](uint32_t sum, char c) { return sum + static_cast<unsigned char>(c); });
+  return std::accumulate(
+      data.begin(), data.end(), uint32_t{0}, [](uint32_t sum, char c) { return sum + static_cast<unsigned char>(c); });
 }
 
-// Streams the packet header must not exceed before CNXN told the real limit; adb sends its CNXN banner in one packet.
+// What a packet may hold before CNXN told the real limit: the first protocol's maxdata, and ample for a banner.
 constexpr uint32_t kMaxDataBeforeCnxn = 4096;
 
 }  // namespace
@@ -99,8 +99,9 @@ Status AdbdCore::CheckHeader(const AdbPacket& packet, uint32_t length, uint32_t 
   if (magic != ~packet.command) return {Code::kDataLoss, "adb packet with a wrong magic; the link is dropped"};
   const uint32_t limit = connected_ ? options_.max_data : kMaxDataBeforeCnxn;
   if (length > limit) {
-    return {Code::kDataLoss, "adb packet of " + std::to_string(length) + " bytes, allowed 0 to " +
-                                 std::to_string(limit) + "; the link is dropped"};
+    return {Code::kDataLoss,
+            "adb packet of " + std::to_string(length) + " bytes, allowed 0 to " + std::to_string(limit) +
+                "; the link is dropped"};
   }
   return OkStatus();
 }
@@ -121,8 +122,11 @@ AdbdCore::Handler AdbdCore::HandlerOf(uint32_t command) {
     uint32_t command;
     Handler handler;
   } kHandlers[] = {
-      {kCnxn, &AdbdCore::HandleCnxn}, {kOpen, &AdbdCore::HandleOpen}, {kOkay, &AdbdCore::HandleOkay},
-      {kWrte, &AdbdCore::HandleWrte}, {kClse, &AdbdCore::HandleClse},
+      {kCnxn, &AdbdCore::HandleCnxn},
+      {kOpen, &AdbdCore::HandleOpen},
+      {kOkay, &AdbdCore::HandleOkay},
+      {kWrte, &AdbdCore::HandleWrte},
+      {kClse, &AdbdCore::HandleClse},
   };
   for (const auto& entry : kHandlers) {
     if (entry.command == command) return entry.handler;

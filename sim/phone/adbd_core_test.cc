@@ -273,8 +273,11 @@ TEST_F(AdbdCoreTest, SurvivesRandomAndMutatedBytes) {
     std::string bytes;
     for (size_t i = 0, n = 1 + pick(12); i < n; ++i) {
       const uint32_t commands[] = {kCnxn, kOpen, kOkay, kWrte, kClse, 0x12345678};
-      bytes += EncodeAdbPacket({commands[pick(6)], static_cast<uint32_t>(pick(4)), static_cast<uint32_t>(pick(4)),
-                                std::string(pick(40), 'x')}, pick(2) == 0);
+      bytes += EncodeAdbPacket({commands[pick(6)],
+                                static_cast<uint32_t>(pick(4)),
+                                static_cast<uint32_t>(pick(4)),
+                                std::string(pick(40), 'x')},
+                               pick(2) == 0);
     }
     bytes.insert(0, EncodeAdbPacket({kCnxn, kAdbVersionUnchecked, 4096, "host::"}, true));
     for (size_t flips = pick(4); flips > 0; --flips) bytes[pick(bytes.size())] = static_cast<char>(pick(256));

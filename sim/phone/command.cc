@@ -65,14 +65,17 @@ Result<CommandStreams> Command::MakeTerminal() {
   return CommandStreams{theirs, theirs, theirs};
 }
 
-Result<std::unique_ptr<Command>> Command::Start(evloop::Loop& loop, CommandBox& box, const CommandLine& line,
+Result<std::unique_ptr<Command>> Command::Start(evloop::Loop& loop,
+                                                CommandBox& box,
+                                                const CommandLine& line,
                                                 std::function<void()> on_event) {
   std::unique_ptr<Command> command(new Command(loop, box, std::move(on_event)));
-  FARADAY_TRY_ASSIGN(const CommandStreams theirs, line.terminal ? command->MakeTerminal() : command->MakePipes(line.merge));
+  FARADAY_TRY_ASSIGN(const CommandStreams theirs,
+                     line.terminal ? command->MakeTerminal() : command->MakePipes(line.merge));
   FARADAY_TRY_ASSIGN(command->started_, box.Start(line, theirs));
   for (const Pipe* pipe : {&command->in_, &command->out_, &command->err_}) SetNonBlocking(pipe->fd);
-  command->end_watch_ = loop.AddFd("phone command", command->started_.pidfd.get(), POLLIN,
-                                   [raw = command.get()](short) { raw->HasEnded(); });
+  command->end_watch_ = loop.AddFd(
+      "phone command", command->started_.pidfd.get(), POLLIN, [raw = command.get()](short) { raw->HasEnded(); });
   command->Watch(command->out_, POLLIN);
   command->Watch(command->err_, POLLIN);
   return command;

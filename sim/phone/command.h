@@ -19,7 +19,9 @@ namespace faraday::sim {
 class Command {
  public:
   // `on_event`: there may be more to read, room for more input, or the end. It may destroy the Command.
-  static Result<std::unique_ptr<Command>> Start(evloop::Loop& loop, CommandBox& box, const CommandLine& line,
+  static Result<std::unique_ptr<Command>> Start(evloop::Loop& loop,
+                                                CommandBox& box,
+                                                const CommandLine& line,
                                                 std::function<void()> on_event);
   // Ends the command's tree if it still runs.
   ~Command();

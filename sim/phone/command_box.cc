@@ -38,8 +38,8 @@ struct CommandPlan {
   std::vector<std::string> areas;                             // writable places
   std::string dev;
   std::string proc;
-  std::vector<std::pair<std::string, std::string>> devices;   // host node -> place in the phone
-  std::vector<std::pair<std::string, std::string>> links;     // target -> place in the phone's /dev
+  std::vector<std::pair<std::string, std::string>> devices;  // host node -> place in the phone
+  std::vector<std::pair<std::string, std::string>> links;    // target -> place in the phone's /dev
   std::string properties;
   std::string uid_map;
   std::string gid_map;
@@ -153,7 +153,8 @@ void BuildWalls(const CommandPlan& plan) {
   }
   MountDevices(plan);
   // A container that masks parts of /proc forbids a fresh one; the phone then has an empty /proc.
-  [[maybe_unused]] const int proc = ::mount("proc", plan.proc.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  [[maybe_unused]] const int proc =
+      ::mount("proc", plan.proc.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   if (!Restrict(plan.root, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0)) {
     Die(plan.err, "protect its root");
   }
@@ -164,9 +165,9 @@ void BuildWalls(const CommandPlan& plan) {
 }
 
 void GiveUpRights(const CommandPlan& plan) {
-  if (plan.drop && (syscall(SYS_setgroups, 0, nullptr) != 0 ||
-                    syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) != 0 ||
-                    syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) != 0)) {
+  if (plan.drop &&
+      (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) != 0 ||
+       syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) != 0)) {
     Die(plan.err, "become its user");
   }
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -240,9 +241,10 @@ CommandBox::CommandBox(evloop::Loop& loop, const PhoneFiles& files) : loop_(loop
     const Walls wanted = files_.drops() ? Walls::kNamespaces : Walls::kUserNamespace;
     if (Works(wanted)) found = wanted;
     if (*found == Walls::kBare) {
-      log::Warn("phones: this machine forbids mount namespaces, so shell commands run without walls: /sdcard and /data "
-                "do not exist for them (they start in {}); allow unprivileged user namespaces or run as root",
-                files.root().string());
+      log::Warn(
+          "phones: this machine forbids mount namespaces, so shell commands run without walls: /sdcard and /data "
+          "do not exist for them (they start in {}); allow unprivileged user namespaces or run as root",
+          files.root().string());
     }
   }
   walls_ = *found;
@@ -264,7 +266,8 @@ CommandPlan CommandBox::MakePlan(const CommandLine& line, Walls walls) const {
   for (const char* name : {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc/alternatives"}) {
     const fs::path host = fs::path("/") / name;
     std::error_code error;
-    if (fs::is_directory(host, error) && !fs::is_symlink(host, error)) plan.programs.push_back({host, root + "/" + name});
+    if (fs::is_directory(host, error) && !fs::is_symlink(host, error))
+      plan.programs.push_back({host, root + "/" + name});
   }
   plan.areas = {root + "/sdcard", root + "/data/local/tmp"};
   plan.dev = root + "/dev";
@@ -274,8 +277,10 @@ CommandPlan CommandBox::MakePlan(const CommandLine& line, Walls walls) const {
     std::error_code error;
     if (fs::exists(node, error)) plan.devices.push_back({node, plan.dev + "/" + name});
   }
-  plan.links = {{"/proc/self/fd", plan.dev + "/fd"}, {"/proc/self/fd/0", plan.dev + "/stdin"},
-                {"/proc/self/fd/1", plan.dev + "/stdout"}, {"/proc/self/fd/2", plan.dev + "/stderr"}};
+  plan.links = {{"/proc/self/fd", plan.dev + "/fd"},
+                {"/proc/self/fd/0", plan.dev + "/stdin"},
+                {"/proc/self/fd/1", plan.dev + "/stdout"},
+                {"/proc/self/fd/2", plan.dev + "/stderr"}};
   plan.properties = plan.dev + "/__properties__";
   plan.uid_map = std::to_string(files_.command_uid()) + " " + std::to_string(geteuid()) + " 1";
   plan.gid_map = std::to_string(files_.command_gid()) + " " + std::to_string(getegid()) + " 1";
@@ -286,16 +291,24 @@ CommandPlan CommandBox::MakePlan(const CommandLine& line, Walls walls) const {
   plan.arguments = {"sh"};
   if (!line.text.empty()) plan.arguments = {"sh", "-c", line.text};
   plan.terminal = line.terminal;
-  plan.environment = {
-      "PATH=" + base + "/system/bin:/bin:/usr/bin", "HOME=" + base + "/data/local/tmp",
-      "TMPDIR=" + base + "/data/local/tmp", "ANDROID_ROOT=" + base + "/system", "ANDROID_DATA=" + base + "/data",
-      "EXTERNAL_STORAGE=" + base + "/sdcard", "PHONE_STATE=" + (base.empty() ? "/dev/__properties__" : plan.state),
-      "USER=shell", "LOGNAME=shell", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=" + (line.term.empty() ? "dumb" : line.term), "PS1=shell:$PWD $ "};
+  plan.environment = {"PATH=" + base + "/system/bin:/bin:/usr/bin",
+                      "HOME=" + base + "/data/local/tmp",
+                      "TMPDIR=" + base + "/data/local/tmp",
+                      "ANDROID_ROOT=" + base + "/system",
+                      "ANDROID_DATA=" + base + "/data",
+                      "EXTERNAL_STORAGE=" + base + "/sdcard",
+                      "PHONE_STATE=" + (base.empty() ? "/dev/__properties__" : plan.state),
+                      "USER=shell",
+                      "LOGNAME=shell",
+                      "SHELL=/bin/sh",
+                      "LANG=C.UTF-8",
+                      "TERM=" + (line.term.empty() ? "dumb" : line.term),
+                      "PS1=shell:$PWD $ "};
   return plan;
 }
 
 Started CommandBox::Spawn(const CommandPlan& plan, Walls walls) const {
-  const unsigned long flags = walls == Walls::kBare          ? 0
+  const unsigned long flags = walls == Walls::kBare         ? 0
                               : walls == Walls::kNamespaces ? CLONE_NEWNS | CLONE_NEWPID
                                                             : CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
   int pidfd = -1;
@@ -306,7 +319,8 @@ Started CommandBox::Spawn(const CommandPlan& plan, Walls walls) const {
 }
 
 bool CommandBox::Works(Walls walls) const {
-  CommandPlan plan = MakePlan({.text = ": >/data/local/tmp/.walls && rm /data/local/tmp/.walls && [ -d /usr/bin ]"}, walls);
+  CommandPlan plan =
+      MakePlan({.text = ": >/data/local/tmp/.walls && rm /data/local/tmp/.walls && [ -d /usr/bin ]"}, walls);
   const OwnedFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   plan.in = plan.out = plan.err = null.get();
   FillVectors(plan);

@@ -37,16 +37,14 @@ int RunPhone(const Flags& flags) {
   faraday::evloop::Loop loop;
   const auto* model = FindPhoneModel(flags.model);
   if (model == nullptr) {
-    return Complain({faraday::Code::kInvalidArgument, "no phone model '" + flags.model + "'; there are " +
-                                                          faraday::sim::PhoneModelNames()});
+    return Complain({faraday::Code::kInvalidArgument,
+                     "no phone model '" + flags.model + "'; there are " + faraday::sim::PhoneModelNames()});
   }
   const auto fault = faraday::sim::ParsePhoneFault(flags.fault);
   if (!fault.ok()) return Complain(fault.status());
   loop.OnSignals({SIGTERM, SIGINT}, [&loop](int) { loop.Stop(); });
-  PhoneOptions options{.model = *model,
-                       .identity = {flags.serial, flags.android},
-                       .listen = {flags.listen},
-                       .folder = flags.folder};
+  PhoneOptions options{
+      .model = *model, .identity = {flags.serial, flags.android}, .listen = {flags.listen}, .folder = flags.folder};
   if (flags.boot) options.start = faraday::sim::PhonePower::kBooting;
   auto phone = Phone::Create(loop, std::move(options));
   if (!phone.ok()) return Complain(phone.status());
@@ -68,10 +66,11 @@ int RunPhone(const Flags& flags) {
 
 int main(int argc, char** argv) {
   faraday::log::Program() = "faraday-sim-phone";
-  CLI::App app{"One simulated phone for adb.\n\nExample:\n"
-               "  faraday-sim-phone --listen 127.0.0.1:5601 --model pixel-8 --serial X1 --dir /tmp/x1\n"
-               "  adb connect 127.0.0.1:5601 && adb -s 127.0.0.1:5601 shell getprop ro.product.model\n\n"
-               "Prints 'listening ADDRESS' whenever its address changes ('-': none)."};
+  CLI::App app{
+      "One simulated phone for adb.\n\nExample:\n"
+      "  faraday-sim-phone --listen 127.0.0.1:5601 --model pixel-8 --serial X1 --dir /tmp/x1\n"
+      "  adb connect 127.0.0.1:5601 && adb -s 127.0.0.1:5601 shell getprop ro.product.model\n\n"
+      "Prints 'listening ADDRESS' whenever its address changes ('-': none)."};
   app.set_version_flag("--version", FARADAY_VERSION);
   Flags flags;
   app.add_option("--listen", flags.listen, "IPv4:PORT for adb; port 0 takes a free one")->capture_default_str();

@@ -42,7 +42,8 @@ void IgnoreBrokenPipes() {
 // Serials go into properties and adb's banner, where these would end a field.
 Status CheckSerial(const std::string& serial) {
   const bool good = !serial.empty() && serial.size() <= 64 && std::all_of(serial.begin(), serial.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+           c == '.';
   });
   if (good) return OkStatus();
   return {Code::kInvalidArgument, "phone serial '" + serial + "' must be 1 to 64 letters, digits, '-', '_' or '.'"};
@@ -80,8 +81,8 @@ Result<std::unique_ptr<Phone>> Phone::Create(evloop::Loop& loop, PhoneOptions op
   const PhoneOptions& kept = phone->options_;
   FARADAY_TRY_ASSIGN(phone->files_, PhoneFiles::Create(kept.folder, kept.command_uid, kept.command_gid));
   phone->box_ = std::make_unique<CommandBox>(loop, *phone->files_);
-  phone->services_ = std::make_unique<PhoneServices>(loop, *phone->files_, *phone->box_,
-                                                     [raw = phone.get()] { raw->RebootSoon(); });
+  phone->services_ =
+      std::make_unique<PhoneServices>(loop, *phone->files_, *phone->box_, [raw = phone.get()] { raw->RebootSoon(); });
   if (kept.start == PhonePower::kBooting) phone->StartBoot();
   phone->WriteState();
   return phone;
@@ -113,8 +114,8 @@ void Phone::Update(const SlotSide& slot) {
 // The slot as the phone feels it: an unplugged one feels nothing.
 SlotSide Phone::Felt() const {
   if (slot_.present && fault_ != PhoneFault::kAbsent) return slot_;
-  return {.present = false, .vbus = false, .data_host = -1, .charge_port = false,
-          .battery_percent = slot_.battery_percent};
+  return {
+      .present = false, .vbus = false, .data_host = -1, .charge_port = false, .battery_percent = slot_.battery_percent};
 }
 
 PhoneDraw Phone::draw() const {
@@ -220,15 +221,23 @@ std::string Phone::listening() const { return door_ ? door_->address() : std::st
 std::string_view Phone::walls() const { return WallsName(box_->walls()); }
 
 std::string Phone::Describe() const {
-  return fmt::format("{} {} {} battery={}% fault={} listening={} links={}", options_.model.name,
-                     options_.identity.serial, PhonePowerName(power_), slot_.battery_percent, PhoneFaultName(fault_),
-                     door_ ? door_->address() : "-", door_ ? door_->link_count() : 0);
+  return fmt::format("{} {} {} battery={}% fault={} listening={} links={}",
+                     options_.model.name,
+                     options_.identity.serial,
+                     PhonePowerName(power_),
+                     slot_.battery_percent,
+                     PhoneFaultName(fault_),
+                     door_ ? door_->address() : "-",
+                     door_ ? door_->link_count() : 0);
 }
 
 std::string Phone::Banner() const {
   const PhoneModel& model = options_.model;
-  return fmt::format("device::ro.product.name={};ro.product.model={};ro.product.device={};features={}", model.product,
-                     model.marketing, model.device, kFeatures);
+  return fmt::format("device::ro.product.name={};ro.product.model={};ro.product.device={};features={}",
+                     model.product,
+                     model.marketing,
+                     model.device,
+                     kFeatures);
 }
 
 std::string Phone::Properties() const {
@@ -258,7 +267,10 @@ std::string Phone::Battery() const {
   return fmt::format(
       "Current Battery Service state:\n  AC powered: {}\n  USB powered: {}\n  Wireless powered: false\n  status: {}\n"
       "  present: true\n  level: {}\n  scale: 100\n  technology: Li-ion\n",
-      felt.vbus && felt.charge_port, felt.vbus && !felt.charge_port, status, felt.battery_percent);
+      felt.vbus && felt.charge_port,
+      felt.vbus && !felt.charge_port,
+      status,
+      felt.battery_percent);
 }
 
 void Phone::WriteState() {

@@ -48,8 +48,19 @@ struct Area {
 constexpr Area kAreas[] = {
     {"/sdcard", "sdcard"}, {"/storage/emulated/0", "sdcard"}, {"/data/local/tmp", "data/local/tmp"}};
 
-constexpr const char* kFolders[] = {"sdcard", "data", "data/local", "data/local/tmp", "storage", "storage/emulated",
-                                    "system", "system/bin", "etc", "etc/alternatives", "usr", "dev", "proc"};
+constexpr const char* kFolders[] = {"sdcard",
+                                    "data",
+                                    "data/local",
+                                    "data/local/tmp",
+                                    "storage",
+                                    "storage/emulated",
+                                    "system",
+                                    "system/bin",
+                                    "etc",
+                                    "etc/alternatives",
+                                    "usr",
+                                    "dev",
+                                    "proc"};
 
 // Touches files as the phone's user while it lives; nothing when the process is that user itself.
 class ActAs {
@@ -123,8 +134,9 @@ bool HasId(const char* map, uint64_t id) {
 }
 
 Status CannotMake(const fs::path& path, const std::string& why) {
-  return {Code::kFailedPrecondition, "phone folder: cannot make " + path.string() + ": " + why +
-                                         "; give the phone a folder that the simulator may write"};
+  return {Code::kFailedPrecondition,
+          "phone folder: cannot make " + path.string() + ": " + why +
+              "; give the phone a folder that the simulator may write"};
 }
 
 Status WriteWhole(const fs::path& path, std::string_view content, mode_t mode) {
@@ -279,8 +291,8 @@ PhoneFiles::Opened PhoneFiles::CreateFile(const std::string& path, mode_t mode) 
   const Place place = PlaceFor(path);
   if (place.error != 0) return {OwnedFd(), place.error};
   ::unlinkat(place.parent.get(), place.name.c_str(), 0);
-  OwnedFd fd(::openat(place.parent.get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                      0600));
+  OwnedFd fd(
+      ::openat(place.parent.get(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd || ::fchmod(fd.get(), mode & 0777) != 0) return {OwnedFd(), errno};
   return {std::move(fd), 0};
 }

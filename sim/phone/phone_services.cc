@@ -56,8 +56,8 @@ std::unique_ptr<Service> PhoneServices::OpenShell(std::string_view name, Stream&
 std::unique_ptr<Service> PhoneServices::OpenReboot(std::string_view name, Stream& stream) {
   const std::string_view target = name.substr(std::string_view("reboot:").size());
   if (!target.empty()) {
-    return std::make_unique<TextService>(stream, "reboot " + std::string(target) +
-                                                     ": this phone has no such mode, only a plain reboot\n");
+    return std::make_unique<TextService>(
+        stream, "reboot " + std::string(target) + ": this phone has no such mode, only a plain reboot\n");
   }
   reboot_();
   return std::make_unique<TextService>(stream, "");

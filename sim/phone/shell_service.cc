@@ -91,8 +91,8 @@ ShellService::~ShellService() {
   if (finishes_ && command_ && !command_->has_ended()) leftovers_.Take(std::move(command_));
 }
 
-std::unique_ptr<Service> ShellService::Open(evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream,
-                                            const ShellRequest& request) {
+std::unique_ptr<Service> ShellService::Open(
+    evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream, const ShellRequest& request) {
   std::unique_ptr<ShellService> service(new ShellService(leftovers, stream, request));
   const CommandLine line{.text = request.line, .term = request.term, .terminal = request.pty, .merge = !request.framed};
   auto command = Command::Start(loop, box, line, [raw = service.get()] { raw->OnEvent(); });

@@ -23,7 +23,7 @@ namespace faraday::sim {
 
 // What a service name asks for.
 struct ShellRequest {
-  bool framed = false;  // v2
+  bool framed = false;    // v2
   bool finishes = false;  // exec: goes on when the host closes the stream, see Leftovers
   bool pty = false;
   std::string term;
@@ -61,8 +61,8 @@ class Leftovers {
 class ShellService : public Service {
  public:
   // Null when no process can be started (the stream is refused). All but `request` must outlive this.
-  static std::unique_ptr<Service> Open(evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream,
-                                       const ShellRequest& request);
+  static std::unique_ptr<Service> Open(
+      evloop::Loop& loop, CommandBox& box, Leftovers& leftovers, Stream& stream, const ShellRequest& request);
   ~ShellService() override;
 
   void Deliver(std::string_view bytes) override;
@@ -83,9 +83,9 @@ class ShellService : public Service {
   const bool finishes_;
   bool owes_ = false;
   bool ended_ = false;
-  std::string header_;      // of the frame that is being received, up to 5 bytes
+  std::string header_;  // of the frame that is being received, up to 5 bytes
   uint32_t frame_left_ = 0;
-  std::string window_;      // the text of a window size
+  std::string window_;  // the text of a window size
   std::unique_ptr<Command> command_;
 };
 

@@ -60,10 +60,14 @@ void PutStat2(std::string& out, int error, const struct stat& status) {
 
 const SyncService::Request* SyncService::FindRequest(uint32_t id) {
   static constexpr Request kRequests[] = {
-      {Id("STAT"), &SyncService::Stat1},       {Id("STA2"), &SyncService::Stat2},
-      {Id("LST2"), &SyncService::Lstat2},      {Id("LIST"), &SyncService::List1},
-      {Id("LIS2"), &SyncService::List2},       {Id("SEND"), &SyncService::StartUpload},
-      {Id("RECV"), &SyncService::StartDownload}, {Id("QUIT"), &SyncService::Quit},
+      {Id("STAT"), &SyncService::Stat1},
+      {Id("STA2"), &SyncService::Stat2},
+      {Id("LST2"), &SyncService::Lstat2},
+      {Id("LIST"), &SyncService::List1},
+      {Id("LIS2"), &SyncService::List2},
+      {Id("SEND"), &SyncService::StartUpload},
+      {Id("RECV"), &SyncService::StartDownload},
+      {Id("QUIT"), &SyncService::Quit},
   };
   for (const Request& request : kRequests) {
     if (request.id == id) return &request;

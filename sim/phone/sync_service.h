@@ -54,7 +54,7 @@ class SyncService : public Service {
   Stream& stream_;
   std::string input_;
   std::string output_;
-  bool owes_ = false;   // the host waits for Consumed()
+  bool owes_ = false;  // the host waits for Consumed()
   bool ended_ = false;
   OwnedFd download_;
   bool uploading_ = false;

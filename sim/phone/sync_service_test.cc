@@ -58,7 +58,8 @@ class SyncServiceTest : public ::testing::Test {
     return all;
   }
   std::string Push(const std::string& path, const std::string& content, unsigned mode = 0100644) {
-    return Ask(Request("SEND", path + "," + std::to_string(mode)) + Request("DATA", content) + "DONE" + U32(1700000000));
+    return Ask(Request("SEND", path + "," + std::to_string(mode)) + Request("DATA", content) + "DONE" +
+               U32(1700000000));
   }
   fs::path root() const { return files_->root(); }
 
@@ -94,8 +95,9 @@ TEST_F(SyncServiceTest, PullsInChunksOf64KiB) {
   Push("/sdcard/z", content.substr(0, 65536));
   std::ofstream(root() / "sdcard/z", std::ios::app) << content.substr(65536);
   const std::string got = Ask(Request("RECV", "/sdcard/z"));
-  EXPECT_EQ(got, "DATA" + U32(65536) + content.substr(0, 65536) + "DATA" + U32(34464) + content.substr(65536) +
-                     "DONE" + U32(0));
+  EXPECT_EQ(
+      got,
+      "DATA" + U32(65536) + content.substr(0, 65536) + "DATA" + U32(34464) + content.substr(65536) + "DONE" + U32(0));
 }
 
 TEST_F(SyncServiceTest, StatSaysWhatIsThereAndWhatIsNot) {
@@ -133,11 +135,17 @@ TEST_F(SyncServiceTest, NeitherDotsNorLinksLeadOut) {
   fs::create_symlink(outside_.path(), root() / "sdcard/out");
   fs::create_symlink("../../../../..", root() / "sdcard/up");
   fs::create_symlink(outside_.path() / "secret", root() / "sdcard/secret");
-  for (const char* path : {"/sdcard/../../secret", "/../secret", "../../secret", "/sdcard/out/secret",
-                           "/sdcard/up/secret", "/sdcard/secret", "/proc/self/root/etc/passwd"}) {
+  for (const char* path : {"/sdcard/../../secret",
+                           "/../secret",
+                           "../../secret",
+                           "/sdcard/out/secret",
+                           "/sdcard/up/secret",
+                           "/sdcard/secret",
+                           "/proc/self/root/etc/passwd"}) {
     EXPECT_THAT(Ask(Request("RECV", path)), StartsWith("FAIL")) << path;
   }
-  for (const char* path : {"/sdcard/../../evil", "/sdcard/out/evil", "/sdcard/up/evil", "/data/local/tmp/../../../../evil"}) {
+  for (const char* path :
+       {"/sdcard/../../evil", "/sdcard/out/evil", "/sdcard/up/evil", "/data/local/tmp/../../../../evil"}) {
     EXPECT_THAT(Push(path, "evil"), StartsWith("FAIL")) << path;
     sync_ = std::make_unique<SyncService>(*files_, stream_);
   }
@@ -147,8 +155,8 @@ TEST_F(SyncServiceTest, NeitherDotsNorLinksLeadOut) {
 }
 
 TEST_F(SyncServiceTest, PushesALinkAsALink) {
-  const std::string answer = Ask(Request("SEND", "/sdcard/l," + std::to_string(0120777)) +
-                                 Request("DATA", "/sdcard/x\0"s) + "DONE" + U32(0));
+  const std::string answer =
+      Ask(Request("SEND", "/sdcard/l," + std::to_string(0120777)) + Request("DATA", "/sdcard/x\0"s) + "DONE" + U32(0));
   EXPECT_EQ(answer, "OKAY" + U32(0));
   EXPECT_EQ(fs::read_symlink(root() / "sdcard/l"), "/sdcard/x");
 }
@@ -184,8 +192,21 @@ TEST_F(SyncServiceTest, RandomRequestsStayInside) {
   const auto pick = [&random](size_t below) { return std::uniform_int_distribution<size_t>(0, below - 1)(random); };
   fs::create_symlink("/", root() / "sdcard/root");
   fs::create_symlink("..", root() / "sdcard/up");
-  const std::vector<std::string> parts = {"/", "..", "sdcard", "up", "root", "data", "local", "tmp", "secret", "phone",
-                                          ".", "//", "x", outside_.path().string(), "\0"s};
+  const std::vector<std::string> parts = {"/",
+                                          "..",
+                                          "sdcard",
+                                          "up",
+                                          "root",
+                                          "data",
+                                          "local",
+                                          "tmp",
+                                          "secret",
+                                          "phone",
+                                          ".",
+                                          "//",
+                                          "x",
+                                          outside_.path().string(),
+                                          "\0"s};
   const std::vector<std::string> ids = {"STAT", "STA2", "LST2", "LIST", "LIS2", "SEND", "RECV", "DATA", "DONE", "QUIT"};
   for (int round = 0; round < 2000; ++round) {
     SyncService sync(*files_, stream_);

@@ -16,10 +16,10 @@
 namespace faraday::sim {
 namespace {
 
-constexpr size_t kMaxLinks = 16;             // chosen: one adb server needs one
-constexpr size_t kReadAtOnce = 64 * 1024;    // chosen: a turn of the loop stays short
+constexpr size_t kMaxLinks = 16;            // chosen: one adb server needs one
+constexpr size_t kReadAtOnce = 64 * 1024;   // chosen: a turn of the loop stays short
 constexpr Milliseconds kAcceptPause{1000};  // chosen
-constexpr size_t kOutputHigh = 4 << 20;      // chosen: beyond it nothing is read until the host has taken some
+constexpr size_t kOutputHigh = 4 << 20;     // chosen: beyond it nothing is read until the host has taken some
 
 Result<sockaddr_in> ParseAddress(const std::string& text) {
   sockaddr_in address{};
@@ -27,10 +27,9 @@ Result<sockaddr_in> ParseAddress(const std::string& text) {
   const size_t colon = text.rfind(':');
   unsigned port = 0;
   const char* end = text.data() + text.size();
-  const bool good = colon != std::string::npos &&
-                    ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) == 1 &&
-                    std::from_chars(text.data() + colon + 1, end, port).ptr == end && colon + 1 < text.size() &&
-                    port <= 65535;
+  const bool good =
+      colon != std::string::npos && ::inet_pton(AF_INET, text.substr(0, colon).c_str(), &address.sin_addr) == 1 &&
+      std::from_chars(text.data() + colon + 1, end, port).ptr == end && colon + 1 < text.size() && port <= 65535;
   if (!good) {
     return Status{Code::kInvalidArgument,
                   "phone address '" + text + "' is not IPv4:PORT with a port of 0 to 65535, e.g. 127.0.0.1:5601"};
@@ -114,7 +113,9 @@ TcpDoor::TcpDoor(evloop::Loop& loop, std::string banner, ServiceOpener& opener)
 
 Status TcpDoor::CheckAddress(const std::string& address) { return ParseAddress(address).status(); }
 
-Result<std::unique_ptr<TcpDoor>> TcpDoor::Open(evloop::Loop& loop, const std::string& address, std::string banner,
+Result<std::unique_ptr<TcpDoor>> TcpDoor::Open(evloop::Loop& loop,
+                                               const std::string& address,
+                                               std::string banner,
                                                ServiceOpener& opener) {
   FARADAY_TRY_ASSIGN(sockaddr_in wanted, ParseAddress(address));
   std::unique_ptr<TcpDoor> door(new TcpDoor(loop, std::move(banner), opener));
@@ -124,12 +125,13 @@ Result<std::unique_ptr<TcpDoor>> TcpDoor::Open(evloop::Loop& loop, const std::st
   socklen_t size = sizeof(wanted);
   if (!door->listener_ || ::bind(door->listener_.get(), Generic(&wanted), sizeof(wanted)) != 0 ||
       ::listen(door->listener_.get(), 16) != 0 || ::getsockname(door->listener_.get(), Generic(&wanted), &size) != 0) {
-    return Status{Code::kUnavailable, "phone cannot listen on " + address + ": " + std::strerror(errno) +
-                                          "; free the port or give the slot another adb address"};
+    return Status{Code::kUnavailable,
+                  "phone cannot listen on " + address + ": " + std::strerror(errno) +
+                      "; free the port or give the slot another adb address"};
   }
   door->address_ = FormatAddress(wanted);
-  door->watch_ = loop.AddFd("phone adb listener", door->listener_.get(), POLLIN,
-                            [raw = door.get()](short) { raw->Accept(); });
+  door->watch_ =
+      loop.AddFd("phone adb listener", door->listener_.get(), POLLIN, [raw = door.get()](short) { raw->Accept(); });
   return door;
 }
 
@@ -140,8 +142,8 @@ TcpDoor::~TcpDoor() {
 }
 
 size_t TcpDoor::stream_count() const {
-  return std::accumulate(links_.begin(), links_.end(), size_t{0},
-                         [](size_t sum, const auto& link) { return sum + link->stream_count(); });
+  return std::accumulate(
+      links_.begin(), links_.end(), size_t{0}, [](size_t sum, const auto& link) { return sum + link->stream_count(); });
 }
 
 void TcpDoor::CutLinks() { links_.clear(); }
@@ -156,8 +158,8 @@ void TcpDoor::PauseListening() {
   log::Warn("phone {}: no descriptor left for another adb link; raise the limit of open files", address_);
   loop_.SetFdEvents(watch_, 0);
   loop_.Remove(resume_);
-  resume_ = loop_.AddTimer("phone accepts again", BootClock::now() + kAcceptPause,
-                           [this] { loop_.SetFdEvents(watch_, POLLIN); });
+  resume_ = loop_.AddTimer(
+      "phone accepts again", BootClock::now() + kAcceptPause, [this] { loop_.SetFdEvents(watch_, POLLIN); });
 }
 
 void TcpDoor::Accept() {

@@ -19,7 +19,9 @@ class TcpDoor {
  public:
   // Listens on "127.0.0.1:5601" (IPv4). `opener` must outlive the door. Returns: kInvalidArgument for a bad address,
   // kUnavailable when it cannot be bound now.
-  static Result<std::unique_ptr<TcpDoor>> Open(evloop::Loop& loop, const std::string& address, std::string banner,
+  static Result<std::unique_ptr<TcpDoor>> Open(evloop::Loop& loop,
+                                               const std::string& address,
+                                               std::string banner,
                                                ServiceOpener& opener);
   ~TcpDoor();
   TcpDoor(const TcpDoor&) = delete;
