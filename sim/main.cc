@@ -87,7 +87,11 @@ int main(int argc, char** argv) {
   ctl->add_option("--run-dir", ctl_dir, "the simulator's --run-dir")->required();
   ctl->add_option("command", words, "see below")->required();
   ctl->positionals_at_end();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadConfig;
+  }
 
   if (ctl->parsed()) return sim::RunControlClient(ctl_dir, words);
   for (const CLI::Option* needed : {config, scenario, run_dir}) {

@@ -261,11 +261,12 @@ Result<std::string> Bench::State(const ControlCommand& command) {
 
 Result<std::string> Bench::BoardState(const ControlCommand& command) {
   std::string text;
-  boards_[static_cast<size_t>(command.board)].thread->Call([&text, &command](SimBoard& board, LinePort& line) {
-    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={}", command.board, board.boots(),
-                       board.board().stopped() ? "yes" : "no",
+  BoardThread& thread = *boards_[static_cast<size_t>(command.board)].thread;
+  thread.Call([&](SimBoard& board, LinePort& line) {
+    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={}", command.board,
+                       board.boots(), board.board().stopped() ? "yes" : "no",
                        !line.plugged() ? "cut" : line.Connected() ? "connected" : "waiting", board.plant().inputs(),
-                       board.plant().slots());
+                       board.plant().slots(), thread.slipped_ms());
   });
   return text;
 }

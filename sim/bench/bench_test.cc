@@ -205,6 +205,29 @@ TEST_F(BenchTest, LineCommands_CutAndRestore) {
   EXPECT_NE(bench_->Answer("state 0").find("boots=2"), std::string::npos);
 }
 
+TEST_F(BenchTest, TwoBoards_EachItsOwnLineAndSlots) {
+  rack_.boards.emplace_back().port.socket = folder_ + "/mcu1.sock";
+  for (int board_slot = 1; board_slot <= 2; ++board_slot) {
+    rackconfig::SlotConfig& slot = rack_.slots.emplace_back();
+    slot.number = 32 + board_slot;
+    slot.board = 1;
+    slot.board_slot = board_slot;
+  }
+  StartBench();
+  const auto first = LiveHost(::open((folder_ + "/mcu0").c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC)).Hello();
+  const auto second = LiveHost(*ConnectUnix(folder_ + "/mcu1.sock")).Hello();
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->slots, 32U);
+  EXPECT_EQ(second->slots, 2U);
+  EXPECT_NE(first->session, second->session);
+  EXPECT_EQ(bench_->Answer("fault r01/34 short on"), "ok r01/34 short on");
+  EXPECT_NE(bench_->Answer("state r01/34").find("faults=short"), std::string::npos);
+  EXPECT_NE(bench_->Answer("state r01/02").find("faults=none"), std::string::npos);
+  EXPECT_EQ(bench_->Answer("line 1 cut"), "ok line 1 cut");
+  EXPECT_NE(bench_->Answer("state 0").find("line="), std::string::npos);
+  EXPECT_EQ(bench_->Answer("state 0").find("line=cut"), std::string::npos);
+}
+
 TEST_F(BenchTest, ControlSocket_ServesManyLinesAndBadClients) {
   StartBench();
   std::thread clients([this] {

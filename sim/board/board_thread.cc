@@ -27,8 +27,8 @@ bool SameForPhone(const SlotSide& a, const SlotSide& b) {
 uint32_t FreeRunningMs() { return static_cast<uint32_t>(BootClock::now().time_since_epoch().count()); }
 
 BoardThread::BoardThread(std::unique_ptr<LinePort> line, const std::vector<int>& slot_rails, OnSlotChange on_change)
-    : line_(std::move(line)), board_(slot_rails, *line_, FreeRunningMs), on_change_(std::move(on_change)),
-      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : clock_(FreeRunningMs()), line_(std::move(line)), board_(slot_rails, *line_, [this] { return clock_.now_ms(); }),
+      on_change_(std::move(on_change)), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   FARADAY_CHECK(wake_fd_ >= 0);
 }
 
@@ -85,7 +85,7 @@ void BoardThread::RunPosted() {
 }
 
 void BoardThread::ReportChanges() {
-  const uint32_t now = FreeRunningMs();
+  const uint32_t now = clock_.now_ms();
   const bool first = reported_.empty();
   if (!first && now - reported_at_ms_ < kReportEveryMs) return;
   reported_at_ms_ = now;
@@ -111,6 +111,7 @@ void BoardThread::Run() {
   ::pthread_setname_np(::pthread_self(), "board");
   while (!stop_) {
     RunPosted();
+    clock_.Follow(FreeRunningMs());
     board_.Pass();
     ReportChanges();
     WaitForBytesOrTick();

@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "sim/board/line_port.h"
+#include "sim/board/paced_clock.h"
 #include "sim/board/sim_board.h"
 #include "sim/phone/slot_side.h"
 
@@ -39,6 +40,8 @@ class BoardThread {
   // Ends the thread and unplugs the line.
   void Stop();
 
+  // Real time that the board did not live through because this process was starved. On the board's thread (Call).
+  uint64_t slipped_ms() const { return clock_.slipped_ms(); }
   // Before Start(): the plant's starting state (phones, batteries) and the EEPROM's contents.
   SimBoard& board() { return board_; }
 
@@ -49,6 +52,7 @@ class BoardThread {
   void WaitForBytesOrTick();
   void Wake();
 
+  PacedClock clock_;
   std::unique_ptr<LinePort> line_;
   SimBoard board_;
   OnSlotChange on_change_;
