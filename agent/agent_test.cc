@@ -228,6 +228,18 @@ TEST_F(AgentProcess, PhoneLostInMidJob_IsInfrastructure) {
   EXPECT_THAT(lab_->ended[0].reason(), HasSubstr("no longer reachable"));
 }
 
+TEST_F(AgentProcess, HungControllerAndLab_DelayNoOther) {
+  Stop(agent_, SIGTERM);
+  zmq::socket_t hung(context_, zmq::socket_type::router);  // takes everything, answers nothing
+  hung.bind("tcp://127.0.0.1:*");
+  const std::string nowhere = hung.get(zmq::sockopt::last_endpoint);
+  std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << nowhere << ", " << rack_->endpoint() << "]\nlab: "
+                                      << nowhere << "\nstate_dir: " << dir_ << "/state\n";
+  StartAgent();
+  rack_->Discover();
+  ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].serial() == "X1"; }));
+}
+
 TEST_F(AgentProcess, NoPhoneThere_IsReportedAbsent) {
   Stop(phone_, SIGKILL);
   rack_->Discover();

@@ -18,7 +18,10 @@ namespace faraday::agent {
 // Sync calls that wait for news.
 class SyncDesk {
  public:
-  explicit SyncDesk(std::function<v1::SyncResult()> build) : build_(std::move(build)) {}
+  SyncDesk(evloop::Loop& loop, std::function<v1::SyncResult()> build) : loop_(loop), build_(std::move(build)) {
+    ticker_ = loop_.AddPeriodic("sync desk", Milliseconds(100), [this] { AnswerOverdue(); });
+  }
+  ~SyncDesk() { loop_.Remove(ticker_); }
   void OnSync(const rpc::CallPtr& call) {
     if (call->request().sync().have() != Version()) return Answer(call);
     waiting_.push_back(call);
@@ -30,12 +33,18 @@ class SyncDesk {
 
  private:
   std::string Version() const { return std::to_string(version_); }
+  void AnswerOverdue() {
+    const BootTime soon = BootClock::now() + Milliseconds(500);
+    for (const auto& call : std::exchange(waiting_, {})) call->deadline() < soon ? Answer(call) : waiting_.push_back(call);
+  }
   void Answer(const rpc::CallPtr& call) {
     v1::Reply reply;
     *reply.mutable_sync() = build_();
     reply.mutable_sync()->set_version(Version());
     call->Answer(std::move(reply));
   }
+  evloop::Loop& loop_;
+  evloop::Handle ticker_ = 0;
   std::function<v1::SyncResult()> build_;
   std::vector<rpc::CallPtr> waiting_;
   int version_ = 1;
@@ -43,7 +52,7 @@ class SyncDesk {
 
 class FakeRack {
  public:
-  FakeRack(evloop::Loop& loop, zmq::context_t& context, std::string adb_address) : adb_address_(std::move(adb_address)), desk_([this] { return Build(); }) {
+  FakeRack(evloop::Loop& loop, zmq::context_t& context, std::string adb_address) : adb_address_(std::move(adb_address)), desk_(loop, [this] { return Build(); }) {
     auto server = rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", Table());
     FARADAY_CHECK(server.ok());
     server_ = std::move(*server);
@@ -172,7 +181,7 @@ class FakeRack {
 
 class FakeLab {
  public:
-  FakeLab(evloop::Loop& loop, zmq::context_t& context) : loop_(loop), context_(context), desk_([this] { return Build(); }) { Open("tcp://127.0.0.1:0"); }
+  FakeLab(evloop::Loop& loop, zmq::context_t& context) : loop_(loop), context_(context), desk_(loop, [this] { return Build(); }) { Open("tcp://127.0.0.1:0"); }
   const std::string& endpoint() const { return endpoint_; }
   // Away: the port is closed. Back: the same port.
   void Close() { server_.reset(); }

@@ -71,7 +71,8 @@ Result<int> Run(const AgentConfig& config) {
     agent->OnLabSync(attempts, BootClock::now());
   });
   Uploader spool(loop, lab, attempts_dir);
-  Racks racks(loop, context, config.agent, config.host, [&](int controller, const std::vector<SlotWish>& slots) {
+  Racks racks(loop, context, config.agent, config.host, [&](int controller, const std::vector<SlotWish>& slots, bool fresh) {
+    if (fresh) agent->OnRackBack(controller);
     agent->OnRackSync(controller, slots, BootClock::now());
   });
   agent.emplace(config.host, Ports{racks, phones, runners, spool, lab, journal});

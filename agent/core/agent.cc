@@ -169,15 +169,20 @@ void Agent::SendReport(int controller, ControllerEntry& entry, BootTime now) {
   ports_.rack.Report(controller, report, [this, controller](Status status) { OnReported(controller, status); });
 }
 
+void Agent::OnRackBack(int controller) {
+  controllers_[controller].dirty = true;
+  for (auto& [slot, item] : slots_) {
+    if (item.controller == controller) item.facts_unsaid |= item.facts.measured != BootTime{};
+  }
+}
+
 void Agent::OnReported(int controller, const Status& status) {
   ControllerEntry& entry = controllers_[controller];
   entry.reporting = false;
   if (status.ok()) return;
-  entry.dirty = true;
   entry.not_before = now_ + kReportRetry;
-  for (auto& [slot, item] : slots_) {
-    if (item.controller == controller) item.facts_unsaid |= item.facts.measured != BootTime{};
-  }
+  OnRackBack(controller);
+  for (auto& [slot, item] : slots_) item.cleared_said &= item.controller != controller;
 }
 
 RackReport Agent::BuildReport(int controller) {

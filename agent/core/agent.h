@@ -26,6 +26,8 @@ class Agent {
 
   // What an earlier agent left, before any other event.
   void TakeUp(std::vector<AttemptRecord> records, std::map<std::string, uint32_t> epochs, BootTime now);
+  // The controller may have been restarted: it is told everything again.
+  void OnRackBack(int controller);
   // The complete list of one controller's slots that this host can reach.
   void OnRackSync(int controller, const std::vector<SlotWish>& slots, BootTime now);
   // The complete list of attempts that shall run here.

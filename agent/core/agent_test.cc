@@ -399,6 +399,22 @@ TEST_F(AgentCore, Discovery_OpensASessionOnlyWhileTheDataPathReachesThisHost) {
   EXPECT_TRUE(world_.sessions.empty());
 }
 
+TEST_F(AgentCore, ControllerRestarted_IsToldEverythingAgain) {
+  SlotWish wish = Care(3);
+  wish.discover = true;
+  wish.data = DataPath::kHost;
+  wish.data_host = "h01";
+  Sync(wish);
+  agent_->OnFacts("r01/01", Booted(), now_);
+  Sync(Care(3));
+  Pass(2s);
+  const size_t before = world_.rack_reports.size();
+  agent_->OnRackBack(0);
+  Pass(500ms);
+  ASSERT_EQ(world_.rack_reports.size(), before + 1);
+  EXPECT_EQ(world_.rack_reports.back().facts.size(), 1u);
+}
+
 TEST_F(AgentCore, Report_ComesEvery10SecondsWithoutNews) {
   Sync(Care(3));
   Pass(500ms);

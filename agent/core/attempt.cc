@@ -90,7 +90,7 @@ void Attempt::TakeUp(BootTime now) {
   if (record_.phase == Phase::kUpload) return Enter(Phase::kCollect);  // where the files lie is not kept
   if (record_.phase != Phase::kRun) return;
   busy_ = true;
-  during_samples_ = 2;
+  during_samples_ = 1;
   ports_.runners.Adopt(record_.wish.attempt);
   ports_.spool.FollowLog(record_.wish.attempt);
 }
@@ -364,6 +364,7 @@ void Attempt::SampleDuring() {
     sample->when = "during";
     std::erase_if(record_.power, [](const PowerSample& old) { return old.when == "during"; });
     record_.power.push_back(*sample);
+    ports_.journal.Keep(record_);
     Changed();
   });
 }

@@ -28,7 +28,7 @@ LabLink::LabLink(evloop::Loop& loop, zmq::context_t& context, const std::string&
   reports_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
   chunks_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
   sync_ = std::make_unique<SyncLoop>(loop, context, "lab", endpoint, caller, std::move(call),
-                                     [this](const v1::SyncResult& result, BootTime) { OnSync(result); });
+                                     [this](const v1::SyncResult& result, BootTime, bool) { OnSync(result); });
 }
 
 void LabLink::OnSync(const v1::SyncResult& result) {

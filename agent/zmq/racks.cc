@@ -42,19 +42,19 @@ void Racks::Add(const std::string& endpoint) {
   Link link;
   link.calls = std::make_unique<rpc::Channel>(loop_, context_, endpoint, Caller());
   link.sync = std::make_unique<SyncLoop>(loop_, context_, "controller", endpoint, Caller(), std::move(call),
-                                         [this, controller](const v1::SyncResult& result, BootTime asked) {
-                                           OnSync(controller, result, asked);
+                                         [this, controller](const v1::SyncResult& result, BootTime asked, bool fresh) {
+                                           OnSync(controller, result, asked, fresh);
                                          });
   links_.push_back(std::move(link));
 }
 
-void Racks::OnSync(int controller, const v1::SyncResult& result, BootTime asked) {
+void Racks::OnSync(int controller, const v1::SyncResult& result, BootTime asked, bool fresh) {
   std::vector<SlotWish> wishes;
   for (const auto& slot : result.slots()) {
     wishes.push_back(FromWire(slot, asked));
     controller_of_[slot.slot()] = controller;
   }
-  on_slots_(controller, wishes);
+  on_slots_(controller, wishes, fresh);
 }
 
 void Racks::Call(const std::string& slot, v1::Request request, Milliseconds timeout, Answered done) {

@@ -17,7 +17,7 @@ namespace faraday::agent {
 
 class Racks : public RackCalls {
  public:
-  using OnSlots = std::function<void(int controller, const std::vector<SlotWish>& slots)>;
+  using OnSlots = std::function<void(int controller, const std::vector<SlotWish>& slots, bool fresh)>;
   Racks(evloop::Loop& loop, zmq::context_t& context, std::string agent, std::string host, OnSlots on_slots);
   // Starts asking `endpoint`.
   void Add(const std::string& endpoint);
@@ -36,7 +36,7 @@ class Racks : public RackCalls {
   };
   using Answered = std::function<void(Result<v1::Reply>)>;
   v1::Caller Caller() const;
-  void OnSync(int controller, const v1::SyncResult& result, BootTime asked);
+  void OnSync(int controller, const v1::SyncResult& result, BootTime asked, bool fresh);
   // `done` with the reply when its own status is OK, else that status.
   void Call(const std::string& slot, v1::Request request, Milliseconds timeout, Answered done);
 

@@ -13,8 +13,9 @@ namespace faraday::agent {
 
 class SyncLoop {
  public:
-  // `asked`: boot time before the question that this answers.
-  using OnResult = std::function<void(const v1::SyncResult& result, BootTime asked)>;
+  // `asked`: boot time before the question that this answers. `fresh`: the first answer of all, or since the server was
+  // away, so it may have been restarted.
+  using OnResult = std::function<void(const v1::SyncResult& result, BootTime asked, bool fresh)>;
   // `what` names the server in the log: "controller", "lab".
   SyncLoop(evloop::Loop& loop, zmq::context_t& context, std::string what, const std::string& endpoint,
            v1::Caller caller, v1::SyncCall call, OnResult on_result);
