@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 
 #include "cli/job_text.h"
 #include "cli/text.h"
+#include "link/frame.h"
 
 namespace faraday::cli {
 namespace {
@@ -17,22 +17,8 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kChunkBytes = 256 * 1024;  // the contract's most (proto/faraday/v1/envelope.proto)
 
-constexpr std::array<uint32_t, 256> MakeCrcTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value & 1) != 0 ? (value >> 1) ^ 0xEDB88320U : value >> 1;
-    table[i] = value;
-  }
-  return table;
-}
-
-// IEEE 802.3, as ReadChunkResult.crc32.
-uint32_t Crc32(const std::string& data) {
-  static constexpr std::array<uint32_t, 256> kTable = MakeCrcTable();
-  uint32_t crc = 0xFFFFFFFFU;
-  for (char c : data) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
-  return ~crc;
+uint32_t CrcOf(const std::string& data) {
+  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
 }
 
 Status CannotWrite(const std::string& path) {
@@ -40,8 +26,13 @@ Status CannotWrite(const std::string& path) {
 }
 
 // Reads all of it into `file`.
-Status Copy(Session& session, const std::string& attempt, const std::string& name, std::FILE* file, const std::string& path,
-            uint64_t expected_size, BootTime give_up) {
+Status Copy(Session& session,
+            const std::string& attempt,
+            const std::string& name,
+            std::FILE* file,
+            const std::string& path,
+            uint64_t expected_size,
+            BootTime give_up) {
   uint64_t offset = 0;
   while (true) {
     FARADAY_TRY_ASSIGN(const Chunk chunk, ReadChunk(session, attempt, name, offset, Milliseconds(1000), give_up));
@@ -58,8 +49,12 @@ Status Copy(Session& session, const std::string& attempt, const std::string& nam
 
 }  // namespace
 
-Result<Chunk> ReadChunk(Session& session, const std::string& attempt, const std::string& name, uint64_t offset,
-                        Milliseconds wait, BootTime give_up) {
+Result<Chunk> ReadChunk(Session& session,
+                        const std::string& attempt,
+                        const std::string& name,
+                        uint64_t offset,
+                        Milliseconds wait,
+                        BootTime give_up) {
   v1::Request request;
   auto& call = *request.mutable_read_chunk();
   call.set_attempt(attempt);
@@ -67,12 +62,12 @@ Result<Chunk> ReadChunk(Session& session, const std::string& attempt, const std:
   call.set_offset(offset);
   call.set_max_bytes(kChunkBytes);
   call.set_wait_ms(static_cast<uint32_t>(wait.count()));
-  FARADAY_TRY_ASSIGN(v1::Reply reply, session.CallUntil(session.lab(), request, wait + Milliseconds(10'000), give_up));
+  FARADAY_TRY_ASSIGN(v1::Reply reply, session.CallUntil(session.lab(), request, wait + Milliseconds(5000), give_up));
   v1::ReadChunkResult& result = *reply.mutable_read_chunk();
   if (result.offset() != offset && !result.data().empty()) {
     return Status(Code::kDataLoss, fmt::format("{}: asked from byte {}, got byte {}", name, offset, result.offset()));
   }
-  if (result.crc32() != 0 && result.crc32() != Crc32(result.data())) {
+  if (result.crc32() != 0 && result.crc32() != CrcOf(result.data())) {
     return Status(Code::kDataLoss, fmt::format("{}: the bytes from {} on are damaged", name, offset));
   }
   return Chunk{.data = std::move(*result.mutable_data()), .size = result.size(), .complete = result.complete()};
@@ -82,13 +77,18 @@ Result<std::string> ArtifactPath(const std::string& folder, const std::string& n
   std::string below = name.rfind("artifacts/", 0) == 0 ? name.substr(10) : name;
   const bool climbs = ("/" + below + "/").find("/../") != std::string::npos || below.find('\0') != std::string::npos;
   if (below.empty() || below[0] == '/' || below.back() == '/' || climbs) {
-    return Status(Code::kInvalidArgument, fmt::format("artefact '{}' is not kept: its name leaves the folder", Printable(name)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("artefact '{}' is not kept: its name leaves the folder", Printable(name)));
   }
   return folder + "/artifacts/" + below;
 }
 
-Status FetchFile(Session& session, const std::string& attempt, const std::string& name, const std::string& path,
-                 uint64_t expected_size, BootTime give_up) {
+Status FetchFile(Session& session,
+                 const std::string& attempt,
+                 const std::string& name,
+                 const std::string& path,
+                 uint64_t expected_size,
+                 BootTime give_up) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
   const std::string part = path + ".part";

@@ -18,10 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 
-constexpr Milliseconds kLogWait{300};        // between two looks at the job while its log is followed (chosen)
-constexpr Milliseconds kJobWait{5000};       // one long poll while there is no log yet
-constexpr seconds kSlack{300};               // preparing a phone and bringing files, beyond the job's own limits (chosen)
-constexpr seconds kCancelLimit{30};          // SIGTERM, 5 s, SIGKILL, upload
+constexpr Milliseconds kLogWait{300};       // between two looks at the job while its log is followed (chosen)
+constexpr Milliseconds kJobWait{5000};      // one long poll while there is no log yet
+constexpr Milliseconds kAnswerLimit{5000};  // beyond the wait: then the lab is taken for gone, and asked anew (chosen)
+constexpr seconds kSlack{300};       // preparing a phone and bringing files, beyond the job's own limits (chosen)
+constexpr seconds kCancelLimit{30};  // SIGTERM, 5 s, SIGKILL, upload
 constexpr int64_t kFetchLimitMs = 300'000;
 
 // What a call's failure means to CI: 2 mend the command line, 5 interrupted, 3 try again.
@@ -30,9 +31,12 @@ int ExitOfRun(Session& session, const Status& status) {
   switch (status.code()) {
     case Code::kInvalidArgument:
     case Code::kPermissionDenied:
-    case Code::kUnauthenticated: return kExitUsage;
-    case Code::kCancelled: return kExitCancelled;
-    default: return kExitUnavailable;
+    case Code::kUnauthenticated:
+      return kExitUsage;
+    case Code::kCancelled:
+      return kExitCancelled;
+    default:
+      return kExitUnavailable;
   }
 }
 
@@ -41,7 +45,9 @@ Status MakeFolder(const std::string& folder) {
   fs::create_directories(folder, error);
   if (!error && fs::is_directory(folder)) return OkStatus();
   return {Code::kInvalidArgument,
-          fmt::format("cannot make the folder {}: {}; choose another with --out DIR", folder, error ? error.message() : "it is a file")};
+          fmt::format("cannot make the folder {}: {}; choose another with --out DIR",
+                      folder,
+                      error ? error.message() : "it is a file")};
 }
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -55,7 +61,8 @@ class Run {
         folder_(std::move(folder)),
         log_file_(std::fopen((folder_ + "/log.txt").c_str(), "wb"), &std::fclose),
         log_(session, log_file_.get()),
-        give_up_(BootClock::now() + seconds(job_.spec().timeout_s()) + seconds(job_.spec().queue_timeout_s()) + kSlack) {}
+        give_up_(BootClock::now() + seconds(job_.spec().timeout_s()) + seconds(job_.spec().queue_timeout_s()) +
+                 kSlack) {}
 
   // Until the job has ended.
   Status Follow() {
@@ -79,7 +86,9 @@ class Run {
     if (session_.json()) {
       session_.Json(job_);
     } else {
-      session_.Err(RenderOutcome(job_) + fmt::format("  {:<10}{}/log.txt{}\n", "kept", folder_,
+      session_.Err(RenderOutcome(job_) + fmt::format("  {:<10}{}/log.txt{}\n",
+                                                     "kept",
+                                                     folder_,
                                                      fetched.files > 0 ? fmt::format(", {}/artifacts/", folder_) : ""));
     }
     const int exit = ExitOfOutcome(job_.outcome());
@@ -106,7 +115,7 @@ class Run {
     call.set_id(job_.id());
     call.set_wait_ms(static_cast<uint32_t>(wait.count()));
     call.set_have_change(change_);
-    FARADAY_TRY_ASSIGN(v1::Reply reply, session_.CallUntil(session_.lab(), request, wait + Milliseconds(10'000), give_up_));
+    FARADAY_TRY_ASSIGN(v1::Reply reply, session_.CallUntil(session_.lab(), request, wait + kAnswerLimit, give_up_));
     job_ = std::move(*reply.mutable_job()->mutable_job());
     change_ = reply.job().change();
     last_look_ = BootClock::now();
@@ -115,8 +124,9 @@ class Run {
 
   // The lab answers, but the job does not end.
   Status Overdue() const {
-    return {cancelled_ ? Code::kCancelled : Code::kUnavailable,
-            fmt::format("{} has not ended in time and is left to itself; see faraday job show {}", job_.id(), job_.id())};
+    return {
+        cancelled_ ? Code::kCancelled : Code::kUnavailable,
+        fmt::format("{} has not ended in time and is left to itself; see faraday job show {}", job_.id(), job_.id())};
   }
 
   void TellProgress() {
@@ -177,15 +187,19 @@ std::vector<Verb> RunVerbs() {
                 "  faraday run -l 'os>=14' --timeout 20m --junit junit.xml --out results -- ./smoke-test.sh\n"
                 "  faraday run -l platform=android --artifact 'logs/*.txt' -- sh -c 'adb logcat -d >logs/a.txt'\n"
                 "\n"
-                "The command runs on the phone's host with FARADAY_SLOT, FARADAY_LEASE, FARADAY_ARTIFACTS, ANDROID_SERIAL and\n"
-                "ANDROID_ADB_SERVER_PORT set, so plain adb means the leased phone. Its log goes to stdout, progress and result to\n"
+                "The command runs on the phone's host with FARADAY_SLOT, FARADAY_LEASE, FARADAY_ARTIFACTS, "
+                "ANDROID_SERIAL and\n"
+                "ANDROID_ADB_SERVER_PORT set, so plain adb means the leased phone. Its log goes to stdout, progress "
+                "and result to\n"
                 "stderr; DIR (default faraday-out/JOB) takes log.txt and artifacts/. Ctrl-C cancels the job.\n"
                 "With --json stdout is the finished Job, and the log goes to stderr.\n"
                 "\n"
-                "Exit codes: 0 passed; 1 the test failed (its exit code, its JUnit, or its time); 2 usage; 3 infrastructure failed,\n"
+                "Exit codes: 0 passed; 1 the test failed (its exit code, its JUnit, or its time); 2 usage; 3 "
+                "infrastructure failed,\n"
                 "safe to retry (an unreachable lab too); 4 no device in time; 5 cancelled or lease lost.",
             .run = RunJob};
-  verb.arguments.push_back({Argument::Kind::kOption, "--out", "DIR", "where log.txt and artifacts/ go, default faraday-out/JOB"});
+  verb.arguments.push_back(
+      {Argument::Kind::kOption, "--out", "DIR", "where log.txt and artifacts/ go, default faraday-out/JOB"});
   return {verb};
 }
 
