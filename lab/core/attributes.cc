@@ -34,6 +34,7 @@ model::Attributes AttributesOf(const SlotFacts& slot) {
   set("slot", model::ToString(slot.slot));
   set("platform", FirstKnown(device.platform, ExpectedPlatform(device.expected)));
   set("model", FirstKnown(device.model, device.expected));
+  set("expected", device.expected);
   set("os", device.os_version);
   set("serial", device.serial);
   set("battery", !device.never_seen && device.battery_percent >= 0 ? std::to_string(device.battery_percent) : "");

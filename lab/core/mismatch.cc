@@ -50,6 +50,18 @@ bool IsOrdering(Op op) {
 
 std::string Count(int slots) { return fmt::format("{} slot{}", slots, slots == 1 ? "" : "s"); }
 
+// Phones do not always call themselves what the config calls them: "SM-S911B" where it says galaxy-s23.
+std::string ExpectedHint(const Term& term, const std::vector<Candidate>& candidates) {
+  if (term.key != "model" || term.values.empty()) return "";
+  for (const Candidate& candidate : candidates) {
+    const DeviceFacts& device = candidate.facts->device;
+    if (device.expected != term.values.front() || device.model.empty()) continue;
+    return fmt::format("; {} should hold a {}, its phone says model={}: expected={} finds it", model::ToString(candidate.slot),
+                       device.expected, device.model, device.expected);
+  }
+  return "";
+}
+
 // A term that no slot meets by itself.
 std::string ExplainTerm(const Term& term, const std::vector<Candidate>& candidates) {
   const auto values = ValuesOf(term.key, candidates);
@@ -68,8 +80,8 @@ std::string ExplainTerm(const Term& term, const std::vector<Candidate>& candidat
     for (const auto& [value, count] : values) names.push_back(value);
     return NearestName(wanted, names);
   }();
-  return fmt::format("no known slot has {}; the nearest that exists is {}={} ({})", term.text, term.key, near,
-                     Count(values.at(near)));
+  return fmt::format("no known slot has {}; the nearest that exists is {}={} ({}){}", term.text, term.key, near,
+                     Count(values.at(near)), ExpectedHint(term, candidates));
 }
 
 // Each term is met somewhere, but not all in one slot: show the slot that meets the most.

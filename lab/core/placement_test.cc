@@ -183,6 +183,14 @@ TEST_F(Placement, Never_NamesTheExcludingTermAndTheNearestValue) {
   EXPECT_THAT(NeverReason("!serial"), HasSubstr("excluded by !serial"));
 }
 
+TEST_F(Placement, PhoneThatCallsItselfOtherwise_IsFoundByWhatTheConfigExpects) {
+  Slot(3).device.expected = "galaxy-s23";
+  Slot(3).device.model = "sm-s911b";
+  EXPECT_EQ(JudgeOne("expected=galaxy-s23").slot.number, 3);
+  EXPECT_THAT(NeverReason("model=galaxy-s23"),
+              HasSubstr("r01/03 should hold a galaxy-s23, its phone says model=sm-s911b: expected=galaxy-s23 finds it"));
+}
+
 TEST_F(Placement, NeverByCombination_ShowsTheSlotThatMeetsMost) {
   Slot(2).device.model = "galaxy-s24";
   Slot(2).device.os_version = "15";

@@ -10,10 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <span>
 
 #include "lab/core/records.h"
-#include "link/frame.h"
+#include "lab/sqlite/crc32.h"
 
 namespace faraday::lab {
 namespace {
@@ -30,10 +29,6 @@ Status DiskError(const std::string& path) {
     return {Code::kResourceExhausted, fmt::format("the disk that holds {} is full: make room, then send again", path)};
   }
   return {Code::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(error))};
-}
-
-uint32_t CrcOf(std::string_view data) {
-  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
 }
 
 std::string Hex(const crypto_hash_sha256_state& state) {
@@ -65,7 +60,7 @@ Status CheckChunk(const Chunk& chunk) {
     return {Code::kInvalidArgument,
             fmt::format("chunk of {} bytes; at most {} bytes a chunk", chunk.data.size(), kMaxChunkBytes)};
   }
-  if (CrcOf(chunk.data) == chunk.crc32) return OkStatus();
+  if (Crc32(chunk.data) == chunk.crc32) return OkStatus();
   return {Code::kDataLoss, fmt::format("crc32 of {} {} at {} differs: send the chunk again", chunk.attempt, chunk.name,
                                        chunk.offset)};
 }

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "lab/sqlite/crc32.h"
 #include "lab/sqlite/schema.h"
-#include "link/frame.h"
 
 namespace faraday::lab {
 namespace {
@@ -36,8 +36,7 @@ class SpoolTest : public ::testing::Test {
   }
   Result<uint64_t> Put(uint64_t offset, const std::string& data, bool complete = false, const std::string& sha256 = "",
                        const std::string& name = "log") {
-    const uint32_t crc = link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
-    return spool_->Put({"job-1.1", name, offset, data, crc, complete, sha256});
+    return spool_->Put({"job-1.1", name, offset, data, Crc32(data), complete, sha256});
   }
 
   std::string folder_;

@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +16,16 @@
 extern char** environ;
 
 namespace faraday::lab {
+
+namespace {
+
+int Wait(pid_t pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
 
 LabProcess::LabProcess(const std::vector<RackLine>& racks) {
   std::string pattern = (std::filesystem::temp_directory_path() / "faraday-lab-XXXXXX").string();
@@ -33,41 +42,44 @@ LabProcess::~LabProcess() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
+pid_t LabProcess::Spawn(const std::vector<std::string>& words) const {
+  const std::string log = folder_ + "/lab.log";
+  std::vector<char*> argv = {const_cast<char*>(FARADAY_LAB_PROGRAM)};
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  pid_t pid = -1;
+  const int failed = ::posix_spawn(&pid, FARADAY_LAB_PROGRAM, &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  FARADAY_CHECK(failed == 0);
+  return pid;
+}
+
 void LabProcess::Start() {
   const std::string endpoints = folder_ + "/state/endpoints";
   std::error_code ignored;
   std::filesystem::remove(endpoints, ignored);
-  const std::string config = folder_ + "/lab.yaml";
-  const std::string log = folder_ + "/lab.log";
-  std::array<const char*, 4> words = {FARADAY_LAB_PROGRAM, "--config", config.c_str(), nullptr};
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  const int failed =
-      ::posix_spawn(&pid_, FARADAY_LAB_PROGRAM, &actions, nullptr, const_cast<char* const*>(words.data()), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  FARADAY_CHECK(failed == 0);
+  pid_ = Spawn({"--config", folder_ + "/lab.yaml"});
   FARADAY_CHECK(Eventually([&] { return std::filesystem::exists(endpoints); }));
   std::ifstream in(endpoints);
   std::string word;
-  in >> word >> endpoint_;
+  in >> word >> endpoint_ >> word >> events_;
 }
 
-int LabProcess::Wait() {
-  int status = 0;
-  ::waitpid(std::exchange(pid_, -1), &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+int LabProcess::RunAnother(const std::vector<std::string>& words) const { return Wait(Spawn(words)); }
 
 void LabProcess::KillHard() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
-  Wait();
+  Wait(std::exchange(pid_, -1));
 }
 
 int LabProcess::End() {
   ::kill(pid_, SIGTERM);
-  return Wait();
+  return Wait(std::exchange(pid_, -1));
 }
 
 Result<v1::Reply> LabProcess::Call(v1::Request request, const std::string& user, const std::string& role,

@@ -34,6 +34,9 @@ class LabProcess {
   pid_t pid() const { return pid_; }
   const std::string& folder() const { return folder_; }
   const std::string& endpoint() const { return endpoint_; }
+  const std::string& events() const { return events_; }
+  // Runs the program once more, to its end; the exit code.
+  int RunAnother(const std::vector<std::string>& words) const;
 
   Result<v1::Reply> Call(v1::Request request, const std::string& user, const std::string& role,
                          Milliseconds timeout = Milliseconds(10'000));
@@ -41,9 +44,10 @@ class LabProcess {
   Result<v1::Reply> AsAgent(v1::Request request) { return Call(std::move(request), "h01", "agent"); }
 
  private:
-  int Wait();
+  pid_t Spawn(const std::vector<std::string>& words) const;
   std::string folder_;
   std::string endpoint_;
+  std::string events_;
   pid_t pid_ = -1;
   zmq::context_t context_;
 };

@@ -4,16 +4,14 @@
 #include <fstream>
 #include <sstream>
 
+#include "evloop/loop.h"
+#include "lab/sqlite/crc32.h"
 #include "lab/test/fake_controller.h"
 #include "lab/test/lab_process.h"
-#include "link/frame.h"
+#include "rpc/publisher.h"
 
 namespace faraday::lab {
 namespace {
-
-uint32_t CrcOf(const std::string& data) {
-  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
-}
 
 class LabProgram : public ::testing::Test {
  protected:
@@ -73,7 +71,7 @@ class LabProgram : public ::testing::Test {
     put->set_offset(offset);
     put->set_data(data);
     put->set_complete(complete);
-    put->set_crc32(CrcOf(data));
+    put->set_crc32(Crc32(data));
     return lab_->AsAgent(request);
   }
   Result<v1::Reply> Read(const std::string& attempt, uint64_t offset, uint32_t wait_ms = 5000) {
@@ -284,7 +282,7 @@ TEST_F(LabProgram, HundredMegabytesOfLog_ArriveAndCanBeReadAnywhere) {
   put->set_attempt(job + ".1");
   put->set_name("log");
   put->set_data(block);
-  put->set_crc32(CrcOf(block));
+  put->set_crc32(Crc32(block));
   request.mutable_caller()->set_user("h01");
   request.mutable_caller()->set_role("agent");
   zmq::context_t context;
@@ -318,7 +316,44 @@ TEST_F(LabProgram, GarbageOnTheSocket_IsAnsweredAndTheLabGoesOn) {
   EXPECT_TRUE(Granted(Reserve("", 30).id()));
 }
 
-TEST_F(LabProgram, Sigterm_EndsCleanlyAndOneStateFolderHasOneLab) {
+TEST_F(LabProgram, Events_TellOfReservationsAndJobsWithoutSecrets) {
+  StartWithOneRack();
+  evloop::Loop loop;
+  zmq::context_t context;
+  std::map<std::string, v1::Event> seen;  // by topic and kind
+  const rpc::Subscriber subscriber(loop, context, lab_->events(), {"job/", "reservation/", "tick/"},
+                                   [&](const v1::Event& event) { seen[event.topic() + event.kind()] = event; });
+  const auto until = [&](const std::function<bool()>& condition) {
+    return Eventually([&] {
+      loop.RunOnce(Milliseconds(10));
+      return condition();
+    });
+  };
+  // A tick says that the subscription stands.
+  ASSERT_TRUE(until([&] { return !seen.empty(); }));
+  v1::Request request;
+  request.mutable_submit_job()->mutable_spec()->add_command("true");
+  (*request.mutable_submit_job()->mutable_spec()->mutable_environment())["TOKEN"] = "secret";
+  ASSERT_TRUE(lab_->AsAna(request).ok());
+  const std::string id = Reserve("", 30).id();
+  EXPECT_TRUE(until([&] { return seen.contains("job/job-1/job.running"); }));
+  EXPECT_TRUE(until([&] { return seen.contains("reservation/" + id + "/reservation.granted"); }));
+  EXPECT_TRUE(seen["job/job-1/job.running"].job().spec().environment().empty());
+  EXPECT_EQ(Sync().attempts(0).spec().environment().at("TOKEN"), "secret");
+}
+
+TEST_F(LabProgram, SecondLabOnOneStateFolder_IsRefused) {
+  StartWithOneRack();
+  EXPECT_EQ(lab_->RunAnother({"--config", lab_->folder() + "/lab.yaml"}), 1);
+  EXPECT_EQ(lab_->RunAnother({"--config", lab_->folder() + "/lab.yaml", "--check"}), 0);
+  EXPECT_EQ(lab_->RunAnother({"--config", lab_->folder() + "/nothing.yaml"}), 2);
+  EXPECT_EQ(lab_->RunAnother({"--confg", "x"}), 2);
+  EXPECT_EQ(lab_->RunAnother({"--help"}), 0);
+  EXPECT_EQ(lab_->RunAnother({"--version"}), 0);
+  EXPECT_TRUE(Granted(Reserve("", 30).id())) << "the first goes on";
+}
+
+TEST_F(LabProgram, Sigterm_EndsCleanly) {
   StartWithOneRack();
   EXPECT_EQ(lab_->End(), 0);
   std::ifstream log(lab_->folder() + "/lab.log");

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "lab/protobuf/convert.h"
-#include "link/frame.h"
+#include "lab/sqlite/crc32.h"
 #include "model/slot_id.h"
 
 namespace faraday::lab {
@@ -49,10 +49,6 @@ std::string VersionOf(const std::vector<const Job*>& jobs) {
     }
   }
   return fmt::format("v{:016x}", hash);
-}
-
-uint32_t CrcOf(const std::string& data) {
-  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
 }
 
 // "r01", "r01/07" and "r01-07-42" lead to their rack.
@@ -276,7 +272,7 @@ bool Service::TryRead(const rpc::CallPtr& call, bool last) {
   result->set_size(read.size);
   result->set_complete(complete);
   result->set_sha256(read.sha256);
-  result->set_crc32(CrcOf(read.data));
+  result->set_crc32(Crc32(read.data));
   call->Answer(std::move(reply));
   return true;
 }
