@@ -150,14 +150,14 @@ TEST_F(Runner, WordsAreNotAShell) {
 }
 
 TEST_F(Runner, Timeout_EndsACommandThatIgnoresSigterm) {
-  Start("trap '' TERM; echo up; while :; do sleep 0.2; done", 1s);
+  Start("trap '' TERM; echo up; while :; do sleep 0.2; done", 4s);
   const RunEnd end = End();
   EXPECT_EQ(end.why, RunEnd::Why::kTimeout);
   EXPECT_EQ(end.exit_code, 128 + SIGKILL);
 }
 
 TEST_F(Runner, Timeout_LetsACommandCleanUp) {
-  Start("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.1; done", 1s);
+  Start("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.1; done", 4s);
   const RunEnd end = End();
   EXPECT_EQ(end.why, RunEnd::Why::kTimeout);
   EXPECT_EQ(end.exit_code, 7);
