@@ -78,7 +78,7 @@ TEST(MachineArguments, EveryChipOfTheFullRackIsThere) {
   EXPECT_EQ(count("tmp105,"), 32);
   EXPECT_EQ(count("pca9552,"), 16);
   EXPECT_EQ(count("at24c-eeprom,"), 1);
-  EXPECT_EQ(count("pca9552,id=exp3,description=exp3,bus=aspeed.i2c.bus.4,address=99"), 1);  // 0x63: slots 7 and 8
+  EXPECT_EQ(count("pca9552,id=exp3,bus=aspeed.i2c.bus.4,address=99,description=exp3"), 1);  // 0x63: slots 7 and 8
 }
 
 }  // namespace

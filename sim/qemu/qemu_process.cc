@@ -47,38 +47,44 @@ Status RequireAll(const std::string& list, const std::vector<std::string>& neede
   return OkStatus();
 }
 
-std::string Bus(uint8_t number) { return fmt::format("aspeed.i2c.bus.{}", number); }
+// One device of the machine: model, id, place, and what else its model takes.
+struct Chip {
+  std::string model;
+  std::string id;
+  uint8_t bus;
+  uint8_t address;
+  std::string properties = {};
+};
 
-void AddSlotChips(std::vector<std::string>& arguments) {
+std::vector<Chip> SlotChips() {
+  std::vector<Chip> chips;
   size_t slot = 1;
   for (const auto& wiring : kWiring) {
-    arguments.insert(
-        arguments.end(),
-        {"-device",
-         fmt::format("adm1272,id=mon{},bus={},address={}", slot, Bus(wiring.monitor.bus), wiring.monitor.address)});
-    arguments.insert(
-        arguments.end(),
-        {"-device",
-         fmt::format(
-             "tmp105,id=tray{},bus={},address={}", slot, Bus(wiring.temperature.bus), wiring.temperature.address)});
+    chips.push_back({"adm1272", fmt::format("mon{}", slot), wiring.monitor.bus, wiring.monitor.address});
+    chips.push_back({"tmp105", fmt::format("tray{}", slot), wiring.temperature.bus, wiring.temperature.address});
     ++slot;
   }
+  return chips;
 }
 
 // One expander serves two slots; numbered in the order of the table.
-void AddExpanders(std::vector<std::string>& arguments) {
+std::vector<Chip> Expanders() {
   std::set<std::pair<uint8_t, uint8_t>> seen;
+  std::vector<Chip> chips;
   for (const auto& wiring : kWiring) {
     if (!seen.emplace(wiring.outputs.bus, wiring.outputs.address).second) continue;
     const std::string id = fmt::format("exp{}", seen.size() - 1);
-    arguments.insert(arguments.end(),
-                     {"-device",
-                      fmt::format("pca9552,id={},description={},bus={},address={}",
-                                  id,
-                                  id,
-                                  Bus(wiring.outputs.bus),
-                                  wiring.outputs.address)});
+    chips.push_back({"pca9552", id, wiring.outputs.bus, wiring.outputs.address, ",description=" + id});
   }
+  return chips;
+}
+
+std::vector<Chip> AllChips() {
+  std::vector<Chip> chips = SlotChips();
+  for (Chip& expander : Expanders()) chips.push_back(std::move(expander));
+  chips.push_back({"at24c-eeprom", "nvm", firmware::ast1030::kEepromBus, firmware::ast1030::kEepromAddress,
+                   ",drive=nvmfile,rom-size=8192"});
+  return chips;
 }
 
 Status MakeBlankEeprom(const std::string& path) {
@@ -132,7 +138,8 @@ MachineFiles::MachineFiles(const std::string& run_dir)
       eeprom(run_dir + "/eeprom.img"),
       log(run_dir + "/qemu.log") {}
 
-std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf) {
+std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf,
+                                          const std::string& missing) {
   const auto listener = [](const std::string& path) { return fmt::format("unix:{},server=on,wait=off", path); };
   std::vector<std::string> arguments = {"-M",          "ast1030-evb",
                                         "-display",    "none",
@@ -143,24 +150,23 @@ std::vector<std::string> MachineArguments(const MachineFiles& files, const std::
                                         "-qmp",        listener(files.control_qmp),
                                         "-gdb",        listener(files.gdb),
                                         "-msg",        "timestamp=on",
-                                        "-D",          files.trace};
+                                        "-D",          files.trace,
+                                        "-drive",      "if=none,id=nvmfile,format=raw,file=" + files.eeprom};
   for (const char* event : kTraceEvents) arguments.insert(arguments.end(), {"-trace", event});
-  AddSlotChips(arguments);
-  AddExpanders(arguments);
-  arguments.insert(arguments.end(),
-                   {"-drive",
-                    fmt::format("if=none,id=nvmfile,format=raw,file={}", files.eeprom),
-                    "-device",
-                    fmt::format("at24c-eeprom,id=nvm,drive=nvmfile,rom-size=8192,bus={},address={}",
-                                Bus(firmware::ast1030::kEepromBus),
-                                firmware::ast1030::kEepromAddress)});
+  for (const Chip& chip : AllChips()) {
+    if (chip.id == missing) continue;
+    arguments.insert(arguments.end(),
+                     {"-device", fmt::format("{},id={},bus=aspeed.i2c.bus.{},address={}{}", chip.model, chip.id, chip.bus,
+                                             chip.address, chip.properties)});
+  }
   return arguments;
 }
 
-Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf) {
+Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf,
+                                         const std::string& missing) {
   if (access(elf.c_str(), R_OK) != 0) return Status(Code::kNotFound, fmt::format("no firmware image at {}", elf));
   FARADAY_TRY(MakeBlankEeprom(files.eeprom));
-  std::vector<std::string> words = MachineArguments(files, elf);
+  std::vector<std::string> words = MachineArguments(files, elf, missing);
   words.insert(words.begin(), kQemuProgram);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -33,13 +33,15 @@ struct MachineFiles {
   std::string log;          // QEMU's own words
 };
 
-// The arguments after the program's name.
-std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf);
+// The arguments after the program's name. `missing` is a chip that is not plugged in, or empty: an
+// expander ("exp3") or "nvm" (the plant writes to all others).
+std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf,
+                                          const std::string& missing = "");
 
 class QemuProcess {
  public:
   // REQUIRES: CheckQemu() is OK and the trace FIFO is open. Errors: kUnavailable cannot start, kNotFound no such ELF.
-  static Result<QemuProcess> Start(const MachineFiles& files, const std::string& elf);
+  static Result<QemuProcess> Start(const MachineFiles& files, const std::string& elf, const std::string& missing = "");
   QemuProcess(QemuProcess&& other) noexcept;
   QemuProcess& operator=(QemuProcess&&) = delete;
   // Kills the process when it still runs. It dies with this one too.
