@@ -25,7 +25,7 @@ namespace faraday::lab {
 // After a lease ended at the controller, this long without a word from the agent makes the attempt lost.
 inline constexpr Milliseconds kAgentSilence{30'000};
 // Wishes that may wait at one time, all users together (chosen: judging them all stays far below 50 ms).
-inline constexpr size_t kMaxWaiting = 2000;
+inline constexpr size_t kMaxWaiting = 1000;
 inline constexpr size_t kMaxKeysPerUser = 1000;
 
 // What the shell is told after a change is durable.
