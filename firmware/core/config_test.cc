@@ -31,7 +31,8 @@ TEST_F(ConfigTest, NothingMovesBeforeIt) {
   host.Do(link::SetLease{.slot = 1, .epoch = 1, .duration_ms = 60'000});
   EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kNotConfigured);
   EXPECT_EQ(host.Do(link::CycleVbus{.slot = 1, .epoch = 1, .off_ms = 600}).verdict, Verdict::kNotConfigured);
-  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = link::DataPath::kCharge}).verdict, Verdict::kNotConfigured);
+  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = link::DataPath::kCharge}).verdict,
+            Verdict::kNotConfigured);
   EXPECT_EQ(host.Do(link::SetShield{.slot = 1, .epoch = 1, .couple = true}).verdict, Verdict::kNotConfigured);
   host.Do(link::SetLease{.slot = 2, .epoch = 1, .to_safe_state = true});
   host.Run(5000);

@@ -20,8 +20,8 @@ uint32_t Get32(std::span<const uint8_t> in) {
   return uint32_t{in[0]} | uint32_t{in[1]} << 8 | uint32_t{in[2]} << 16 | uint32_t{in[3]} << 24;
 }
 
-// The check carries the cell's number, so that bytes in the wrong place do not pass. The mark keeps blank memory out: the
-// CRC-32 of 0xFF 0xFF 0xFF 0xFF 0x00 is 0xFFFFFFFF.
+// The check carries the cell's number, so that bytes in the wrong place do not pass. The mark keeps blank memory out:
+// the CRC-32 of 0xFF 0xFF 0xFF 0xFF 0x00 is 0xFFFFFFFF.
 std::array<uint8_t, kCopySize> CopyBytes(size_t cell, uint32_t value) {
   std::array<uint8_t, kCopySize> copy{};
   Put32(copy, value);
@@ -48,7 +48,8 @@ void EpochStore::Load() {
 }
 
 bool EpochStore::any_lost(size_t slots) const {
-  return !std::all_of(epochs_.begin(), epochs_.begin() + static_cast<ptrdiff_t>(slots), [](const Cell& c) { return c.known; });
+  const auto end = epochs_.begin() + static_cast<ptrdiff_t>(slots);
+  return !std::all_of(epochs_.begin(), end, [](const Cell& cell) { return cell.known; });
 }
 
 EpochStore::Cell EpochStore::LoadCell(size_t cell) {

@@ -1,7 +1,7 @@
-// What must outlive a reset: the host term, each slot's epoch, the rack's identity. In RAM for reading, in NVM for keeps.
+// What must outlive a reset: the host term, each slot's epoch, the rack's identity.
 //
 //   cell := two copies of (value u32, check u32), little endian       a change goes to the copy with the smaller value
-//   0x000 term cell | 0x010 + 16 n  epoch cell of slot n (0 to 31) | 0x210 rack: two copies of (15 bytes, length, crc u32)
+//   0x000 term cell | 0x010 + 16 n  epoch cell of slot n (0 to 31) | 0x210 rack: two of (15 bytes, length, crc u32)
 //
 // Values only grow, so the larger valid copy counts, and a write cut by a power loss leaves the one before: the change
 // was not acknowledged yet. One page write a change; at 2 changes a job and 10^6 writes a cell (AT24 data sheet, two

@@ -10,7 +10,9 @@ using link::RefusalReason;
 using link::Verdict;
 
 struct LineTest : testing::Test {
-  RefusalReason LastRefusal() const { return host.refusals.empty() ? RefusalReason::kUnknown : host.refusals.back().reason; }
+  RefusalReason LastRefusal() const {
+    return host.refusals.empty() ? RefusalReason::kUnknown : host.refusals.back().reason;
+  }
   FakeNvm nvm;
   TestHost host{nvm};
 };
@@ -123,7 +125,9 @@ TEST_F(LineTest, CommandAhead_IsRefusedWithTheOneDue) {
 TEST_F(LineTest, WholeWindowIsReplayed) {
   host.Hello(1);
   for (uint16_t i = 1; i <= 2 * link::kWindow; ++i) EXPECT_EQ(host.DoAs(i, i, link::Ping{.nonce = i})->value, i);
-  for (uint16_t i = link::kWindow + 1; i <= 2 * link::kWindow; ++i) EXPECT_EQ(host.DoAs(i, i, link::Ping{.nonce = 0})->value, i);
+  for (uint16_t i = link::kWindow + 1; i <= 2 * link::kWindow; ++i) {
+    EXPECT_EQ(host.DoAs(i, i, link::Ping{.nonce = 0})->value, i);
+  }
 }
 
 TEST_F(LineTest, CommandNumbersWrapPast65535To1) {

@@ -189,6 +189,18 @@ TEST_F(ProtectionTest, StopFrame_ActsInsideGarbageAndWithoutASession) {
   EXPECT_EQ(host.telemetry.faults & link::kFaultStopped, link::kFaultStopped);
 }
 
+TEST_F(ProtectionTest, StoppedExpandersAreUnknownNotAsLastRead) {
+  TurnOn(1);
+  host.Do(link::SetData{.slot = 1, .epoch = 1, .path = DataPath::kHost});
+  host.Await();
+  host.Run(200);
+  ASSERT_EQ(host.Bits(1).data_measured, DataPath::kHost);
+  host.StopFrame();
+  host.Run(1300);
+  EXPECT_EQ(host.Bits(1).data_measured, DataPath::kUnknown);
+  EXPECT_TRUE(host.Bits(1).vbus_measured_off);
+}
+
 TEST_F(ProtectionTest, StopFrameBeforeAnyHello_ActsToo) {
   FakeNvm blank;
   TestHost fresh(blank);
@@ -236,7 +248,8 @@ TEST_F(ProtectionTest, RackInputs_AreDebouncedEvents) {
 TEST_F(ProtectionTest, ClockWrapsAfter49Days) {
   FakeNvm fresh;
   TestHost late(fresh);
-  late.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = link::BootReason::kPowerOn, .slots = 32}, fresh);
+  const auto cause = link::BootReason::kPowerOn;
+  late.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, fresh);
   late.now_ms = 0xFFFF'FC00;
   late.core->Boot(std::vector<uint32_t>(32, TestHost::kAll), late.now_ms);
   late.Ready();
@@ -284,7 +297,7 @@ TEST(Property, NothingEnergisesWithoutACurrentEpoch) {
         }
         default: host.Run(chaos.Any(50)); break;
       }
-      for (size_t i = 1; i <= TestHost::kSlots; ++i) ASSERT_EQ(host.Outputs(i), 0) << "seed " << seed << " step " << step;
+      for (size_t i = 1; i <= TestHost::kSlots; ++i) ASSERT_EQ(host.Outputs(i), 0) << seed << " step " << step;
     }
   }
 }
@@ -300,7 +313,9 @@ TEST(Property, OnlyHoldersAndTheChargeDutyTurnOn) {
     std::array<bool, 9> allowed{};  // somebody entitled asked for on, or the slot went to its safe state
     epochs.fill(1);
     const auto check = [&] {
-      for (size_t slot = 1; slot <= 8; ++slot) ASSERT_TRUE(!host.VbusOn(slot) || allowed[slot]) << seed << " slot " << slot;
+      for (size_t slot = 1; slot <= 8; ++slot) {
+        ASSERT_TRUE(!host.VbusOn(slot) || allowed[slot]) << seed << " slot " << slot;
+      }
     };
     for (int step = 0; step < 200; ++step) {
       const uint32_t slot = chaos.Slot();

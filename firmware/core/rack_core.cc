@@ -15,7 +15,11 @@ constexpr size_t IndexOf(uint32_t number) { return number - 1; }
 }  // namespace
 
 RackCore::RackCore(const BoardFacts& facts, Nvm& nvm)
-    : facts_(facts), server_(facts.session, events_), store_(nvm), leases_(store_), shared_{config_, events_, next_ticket_} {}
+    : facts_(facts),
+      server_(facts.session, events_),
+      store_(nvm),
+      leases_(store_),
+      shared_{config_, events_, next_ticket_} {}
 
 void RackCore::Boot(std::span<const uint32_t> capabilities, uint32_t now_ms) {
   now_ms_ = now_ms;
@@ -40,8 +44,8 @@ void RackCore::Tick(uint32_t now_ms) {
   AdvanceTelemetry(dt);
 }
 
-// An announced absence stretches the first limit, never the second. Bytes that came during a long pass wait unread, so it
-// counts as a short one.
+// An announced absence stretches the first limit, never the second. Bytes that came during a long pass wait unread, so
+// it counts as a short one.
 void RackCore::AdvanceSilence(uint32_t dt) {
   heard_.Advance(std::min(dt, kLongestPassMs));
   const uint32_t patience_ms = std::max(config_.host_silent_ms, std::min(away_ms_, config_.host_silent_max_ms));

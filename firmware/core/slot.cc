@@ -202,7 +202,8 @@ void Slot::Trip(TripReason reason, uint32_t value, uint32_t limit, Shared& share
   data_.Open();
   if (tripped()) return;
   trip_ = reason;
-  shared.events.Latch(link::Tripped{.slot = static_cast<uint32_t>(index_ + 1), .reason = reason, .value = value, .limit = limit});
+  const auto number = static_cast<uint32_t>(index_ + 1);
+  shared.events.Latch(link::Tripped{.slot = number, .reason = reason, .value = value, .limit = limit});
   Finish(DoneCode::kTripped, shared);
 }
 
@@ -227,7 +228,8 @@ void Slot::Advance(uint32_t dt, Shared& shared) {
   patience_ms_ = Sink(patience_ms_, std::min(dt, kLongestPassMs));
   AdvanceTask(shared);
   JudgeFreshness(shared);
-  relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && sense_isolated_ == relay_.coupled();
+  const bool disagrees = sense_isolated_ == relay_.coupled();
+  relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && disagrees;
 }
 
 // A pass that took long read no sensor meanwhile: what is judged by samples counts it as a short one.
@@ -236,7 +238,8 @@ void Slot::AdvanceAges(uint32_t dt) {
   data_.Advance(dt);
   const uint32_t seen_ms = std::min(dt, kLongestPassMs);
   relay_.Advance(seen_ms);
-  for (Age* age : {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_, &outputs_age_}) {
+  for (Age* age : {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_,
+                   &outputs_age_}) {
     age->Advance(seen_ms);
   }
   if (outputs() == last_outputs_) return;
@@ -356,7 +359,7 @@ link::RelaySense Slot::Sense() const {
 }
 
 link::SlotBits Slot::Bits() const {
-  const bool read = read_back_age_.ms() != Age::kTop && !expander_missing_;
+  const bool read = read_back_age_.ms() <= kReadBackFreshMs && !expander_missing_;
   const DataChoice measured = read ? ChoiceOf(read_back_) : DataChoice{DataPath::kUnknown, 0};
   link::SlotBits bits;
   bits.vbus_commanded = vbus_.wanted();

@@ -16,9 +16,11 @@ struct SwitchingTest : testing::Test {
     ASSERT_EQ(host.Do(link::SetVbus{.slot = slot, .epoch = 1, .on = true}).verdict, Verdict::kAccepted);
     ASSERT_EQ(host.Await()->code, DoneCode::kOk);
   }
+  Verdict Path(uint32_t slot, DataPath path, uint32_t host_index) {
+    return host.Do(link::SetData{.slot = slot, .epoch = 1, .path = path, .host_index = host_index}).verdict;
+  }
   void Connect(uint32_t slot, uint32_t host_index) {
-    ASSERT_EQ(host.Do(link::SetData{.slot = slot, .epoch = 1, .path = DataPath::kHost, .host_index = host_index}).verdict,
-              Verdict::kAccepted);
+    ASSERT_EQ(Path(slot, DataPath::kHost, host_index), Verdict::kAccepted);
     ASSERT_EQ(host.Await()->code, DoneCode::kOk);
   }
   DoneCode LastCode() { return host.Await(5000).value_or(link::CommandDone{.code = DoneCode::kPartMissing}).code; }
@@ -242,9 +244,9 @@ TEST_F(SwitchingTest, SilentExpander_IsPartMissing) {
 
 TEST_F(SwitchingTest, DataOfUnknownHosts_IsInvalid) {
   TurnOn(1);
-  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = DataPath::kHost, .host_index = 2}).verdict, Verdict::kInvalid);
-  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = DataPath::kHost, .host_index = 256}).verdict, Verdict::kInvalid);
-  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = DataPath::kOpen, .host_index = 1}).verdict, Verdict::kInvalid);
+  EXPECT_EQ(Path(1, DataPath::kHost, 2), Verdict::kInvalid);
+  EXPECT_EQ(Path(1, DataPath::kHost, 256), Verdict::kInvalid);
+  EXPECT_EQ(Path(1, DataPath::kOpen, 1), Verdict::kInvalid);
 }
 
 TEST_F(SwitchingTest, RelayIsProvenByItsContact) {

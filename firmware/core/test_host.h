@@ -33,7 +33,8 @@ class TestHost {
   static constexpr uint32_t kAll = 0x7FF;
 
   explicit TestHost(FakeNvm& memory, uint32_t boot_session = 77) : nvm(memory) {
-    core.emplace(BoardFacts{.name = "fake", .session = boot_session, .boot_reason = link::BootReason::kPowerOn, .slots = kSlots}, nvm);
+    const auto cause = link::BootReason::kPowerOn;
+    core.emplace(BoardFacts{.name = "fake", .session = boot_session, .boot_reason = cause, .slots = kSlots}, nvm);
     std::vector<uint32_t> capabilities(kSlots, kAll);
     core->Boot(capabilities, now_ms);
     core->OnRackInputs(0);
@@ -91,7 +92,9 @@ class TestHost {
     if (replies.empty()) return {};
     return replies.back();
   }
-  void Keepalive(uint32_t away_ms = 0) { SendMessage(Header(link::Channel::kKeepalive), link::Keepalive{.away_ms = away_ms}); }
+  void Keepalive(uint32_t away_ms = 0) {
+    SendMessage(Header(link::Channel::kKeepalive), link::Keepalive{.away_ms = away_ms});
+  }
   void StopFrame() { Send({.channel = link::Channel::kStop}, link::kStopMagic); }
 
   static link::Configure Config() {

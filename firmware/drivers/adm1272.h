@@ -1,5 +1,6 @@
 // ADM1272: hot-swap monitor, here for VBUS voltage (at VOUT) and current. PMBus direct format (data sheet, table 8):
-//   X = (Y * 10^-R - b) / m      voltage, 100 V range: m 4062, b 0, R -2      current, 30 mV range: m 663 * Rs[mOhm], b 20480, R -1
+//   X = (Y * 10^-R - b) / m      voltage, 100 V range: m 4062, b 0, R -2
+//                                current, 30 mV range: m 663 * Rs[mOhm], b 20480, R -1
 // With a 5 mOhm shunt a current step is 3 mA and a voltage step 24.6 mV.
 #pragma once
 

@@ -50,7 +50,9 @@ struct RackAppTest : testing::Test {
     for (uint32_t i = 0; i < ms; ++i) {
       ++board.now_ms;
       if (follow_vbus) {
-        for (size_t slot = 0; slot < FakeBoard::kSlots; ++slot) board.SetMillivolts(slot, board.PinOn(slot, 0) ? 5000 : 0);
+        for (size_t slot = 0; slot < FakeBoard::kSlots; ++slot) {
+          board.SetMillivolts(slot, board.PinOn(slot, 0) ? 5000 : 0);
+        }
       }
       app.Pass();
     }
@@ -69,7 +71,8 @@ struct RackAppTest : testing::Test {
   template <typename Call>
   void Command(const Call& call) {
     ++seq;
-    FeedMessage({.channel = link::Channel::kCommand, .session = 77, .term = 1, .seq = seq}, link::Command{.id = seq, .call = call});
+    const link::FrameHeader header{.channel = link::Channel::kCommand, .session = 77, .term = 1, .seq = seq};
+    FeedMessage(header, link::Command{.id = seq, .call = call});
     Run(1);
   }
   // Slot 1 leased and on.

@@ -27,11 +27,11 @@ const ChannelRow kChannels[] = {
 };
 
 const ChannelRow* RowOf(Channel channel) {
-  const auto* row = std::find_if(std::begin(kChannels), std::end(kChannels), [&](auto& r) { return r.channel == channel; });
+  const auto* row = std::ranges::find(kChannels, channel, &ChannelRow::channel);
   return row == std::end(kChannels) ? nullptr : row;
 }
 const ChannelRow* RowOf(std::string_view name) {
-  const auto* row = std::find_if(std::begin(kChannels), std::end(kChannels), [&](auto& r) { return r.name == name; });
+  const auto* row = std::ranges::find(kChannels, name, &ChannelRow::name);
   return row == std::end(kChannels) ? nullptr : row;
 }
 const MessageTable* TableFor(const ChannelRow& row, Direction direction) {
@@ -59,7 +59,9 @@ AnyMessage MessageOf(const MessageTable& table) {
       HoldIf<Reply>(table, any) || HoldIf<Telemetry>(table, any) || HoldIf<Event>(table, any) ||
       HoldIf<Keepalive>(table, any) || HoldIf<Refusal>(table, any);
   if (auto* hello = std::get_if<Hello>(&any.held)) hello->protocol = 0;
-  if (auto* reply = std::get_if<HelloReply>(&any.held)) reply->protocol = reply->next_command_seq = reply->next_event_id = 0;
+  if (auto* reply = std::get_if<HelloReply>(&any.held)) {
+    reply->protocol = reply->next_command_seq = reply->next_event_id = 0;
+  }
   return any;
 }
 
@@ -264,11 +266,11 @@ Status ReadWords(std::span<const std::string_view> words, const MessageTable& ta
   for (size_t i = 0; i < words.size(); ++i) {
     const auto pair = ToPair(words[i]);
     if (!pair) {
-      const auto arm = std::find_if(table.arms.begin(), table.arms.end(), [&](const Arm& a) { return words[i] == a.name; });
+      const auto arm = std::ranges::find(table.arms, words[i], &Arm::name);
       if (arm == table.arms.end()) return Bad(words[i], FieldNames(table));
       return ReadWords(words.subspan(i + 1), *arm->table, arm->hold(message));
     }
-    const auto field = std::find_if(table.fields.begin(), table.fields.end(), [&](const Field& f) { return pair->name == f.name; });
+    const auto field = std::ranges::find(table.fields, pair->name, &Field::name);
     if (field == table.fields.end()) return Bad(words[i], FieldNames(table));
     FARADAY_TRY(ReadValue(words[i], pair->value, *field, message));
   }
@@ -300,7 +302,9 @@ Result<HumanFrame> ReadStart(std::vector<std::string_view>& words) {
   }
   frame.direction = words[0] == "->" ? Direction::kToMcu : Direction::kToHost;
   const ChannelRow* row = RowOf(words[1]);
-  if (row == nullptr) return Bad(words[1], "no channel; hello, command, reply, telemetry, event, keepalive, stop or refusal");
+  if (row == nullptr) {
+    return Bad(words[1], "no channel; hello, command, reply, telemetry, event, keepalive, stop or refusal");
+  }
   frame.header.channel = row->channel;
   words.erase(words.begin(), words.begin() + 2);
   return frame;
