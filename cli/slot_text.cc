@@ -52,7 +52,9 @@ std::string Reason(const v1::SlotState& slot) {
     if (!part.empty() && std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
   };
   if (!slot.trip().empty()) add("tripped: " + Printable(slot.trip()));
-  add(Printable(slot.reason()));
+  // Who leases it stands in its own column.
+  const bool said = slot.allocation() == v1::ALLOCATION_LEASED && slot.reason().rfind("leased by ", 0) == 0;
+  if (!said) add(Printable(slot.reason()));
   add(Printable(slot.health_reason()));
   for (const std::string& condition : slot.conditions()) {
     const std::string safe = Printable(condition);
