@@ -76,8 +76,11 @@ class McuLineTest : public testing::Test {
   template <typename Condition>
   bool RunUntil(Condition done) {
     const BootTime limit = BootClock::now() + seconds(20);
-    while (!done() && BootClock::now() < limit) loop.RunOnce(Milliseconds(20));
-    return done();
+    while (BootClock::now() < limit) {
+      if (done()) return true;  // once: a condition may take what it waited for
+      loop.RunOnce(Milliseconds(20));
+    }
+    return false;
   }
 
   FakeBoard board{4};

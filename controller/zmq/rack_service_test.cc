@@ -68,8 +68,11 @@ class RackServiceTest : public testing::Test {
   template <typename Condition>
   bool RunUntil(Condition done) {
     const BootTime limit = BootClock::now() + seconds(20);
-    while (!done() && BootClock::now() < limit) loop.RunOnce(Milliseconds(20));
-    return done();
+    while (BootClock::now() < limit) {
+      if (done()) return true;  // once: a condition may take what it waited for
+      loop.RunOnce(Milliseconds(20));
+    }
+    return false;
   }
   using Waiting = std::shared_ptr<std::optional<v1::Reply>>;
   Waiting Begin(rpc::Channel& by, v1::Request request) {
