@@ -1,7 +1,8 @@
-// faraday-sim: a rack's boards, plant and phones on a bench. A parts list: read the files, build the bench, run the loop.
-#include <CLI/CLI.hpp>
+// faraday-sim: a rack's boards, plant and phones on a bench. A parts list: read the files, build the bench, run the
+// loop.
 #include <fmt/core.h>
 #include <signal.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <string>
@@ -33,7 +34,8 @@ struct ServeOptions {
 std::string Footer() {
   std::string text =
       "Runs the boards of a rack (native firmware, modelled chips and physics) and its phones.\n"
-      "It makes each board's port.path (a pty) or port.socket appear, listens at each phone's adb address while its data\n"
+      "It makes each board's port.path (a pty) or port.socket appear, listens at each phone's adb address while its "
+      "data\n"
       "path reaches that host, and takes commands at RUN_DIR/control. RUN_DIR/ready appears when all of it stands.\n\n"
       "Example:\n"
       "  export FARADAY_RUN=/tmp/rack\n"
@@ -63,8 +65,12 @@ int Serve(const ServeOptions& options) {
     log::Error("{}", status.message());
     return 1;
   }
-  log::Info("rack {}: {} boards, {} slots, {} phones; control at {}/control", rack.config->rack,
-            rack.config->boards.size(), rack.config->slots.size(), loaded.scenario->phones.size(), options.run_dir);
+  log::Info("rack {}: {} boards, {} slots, {} phones; control at {}/control",
+            rack.config->rack,
+            rack.config->boards.size(),
+            rack.config->slots.size(),
+            loaded.scenario->phones.size(),
+            options.run_dir);
   return loop.Run();
 }
 

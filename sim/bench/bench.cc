@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 constexpr Milliseconds kDrawPeriod{50};  // chosen: how fast a phone's consumption reaches the plant
 
 Status CannotWrite(const fs::path& path) {
-  return {Code::kFailedPrecondition, fmt::format("cannot write {}: check the folder's rights and free space", path.string())};
+  return {Code::kFailedPrecondition,
+          fmt::format("cannot write {}: check the folder's rights and free space", path.string())};
 }
 
 Status WriteWhole(const fs::path& path, const std::string& text) {
@@ -39,7 +40,9 @@ Result<std::unique_ptr<LinePort>> MakeLine(const rackconfig::PortConfig& port, i
   if (!port.socket.empty()) return MakeSocketLine(port.socket);
   return Status{Code::kFailedPrecondition,
                 fmt::format("board {}: port.usb_serial {} names a real adapter; the simulator needs port.path or "
-                            "port.socket in its rack config", board, port.usb_serial)};
+                            "port.socket in its rack config",
+                            board,
+                            port.usb_serial)};
 }
 
 // Rails of a board's slots, by board slot. Positions the config does not name hang on rail 0, empty.
@@ -84,7 +87,10 @@ link::BootReason CauseOf(const std::string& word) {
 }  // namespace
 
 Bench::Bench(evloop::Loop& loop, const rackconfig::RackConfig& rack, const Scenario& scenario, fs::path run_dir)
-    : loop_(loop), rack_(rack), scenario_(scenario), run_dir_(std::move(run_dir)),
+    : loop_(loop),
+      rack_(rack),
+      scenario_(scenario),
+      run_dir_(std::move(run_dir)),
       control_(loop, [this](const std::string& line) { return Answer(line); }) {}
 
 Bench::~Bench() {
@@ -107,9 +113,10 @@ Status Bench::Start() {
   for (int board = 0; board < static_cast<int>(rack_.boards.size()); ++board) FARADAY_TRY(StartBoard(board));
   draw_timer_ = loop_.AddPeriodic("phone draws", kDrawPeriod, [this] { CarryDraws(); });
   for (const ScenarioEvent& event : scenario_.events) {
-    event_timers_.push_back(loop_.AddTimer("scenario event", BootClock::now() + Milliseconds(event.after_ms), [this, &event] {
-      log::Info("scenario: {}: {}", event.text, Answer(event.text));
-    }));
+    event_timers_.push_back(
+        loop_.AddTimer("scenario event", BootClock::now() + Milliseconds(event.after_ms), [this, &event] {
+          log::Info("scenario: {}: {}", event.text, Answer(event.text));
+        }));
   }
   FARADAY_TRY(WriteEndpoints());
   return WriteWhole(run_dir_ / "ready", "ready\n");
@@ -127,7 +134,8 @@ Status Bench::StartPhones() {
     const rackconfig::SlotConfig& slot = rack_.slots[static_cast<size_t>(phone.slot) - 1];
     const fs::path folder = run_dir_ / "phones" / fmt::format("{}-{:02}", rack_.rack, phone.slot);
     auto made = Phone::Create(loop_, OptionsOf(phone, slot, folder));
-    if (!made.ok()) return {made.status().code(), fmt::format("slot {}: {}", Name(phone.slot), made.status().message())};
+    if (!made.ok())
+      return {made.status().code(), fmt::format("slot {}: {}", Name(phone.slot), made.status().message())};
     phones_[phone.slot].phone = std::move(*made);
   }
   return OkStatus();
@@ -189,7 +197,8 @@ Status Bench::WriteEndpoints() const {
   std::string text = fmt::format("control {}\n", (run_dir_ / "control").string());
   for (size_t i = 0; i < boards_.size(); ++i) {
     const rackconfig::PortConfig& port = rack_.boards[i].port;
-    text += port.path.empty() ? fmt::format("board{} socket {}\n", i, port.socket) : fmt::format("board{} pty {}\n", i, port.path);
+    text += port.path.empty() ? fmt::format("board{} socket {}\n", i, port.socket)
+                              : fmt::format("board{} pty {}\n", i, port.path);
   }
   for (const auto& [slot, row] : phones_) {
     text += fmt::format("phone {} {}\n", Name(slot), fmt::join(row.phone->options().listen, " "));
@@ -227,9 +236,15 @@ std::string Bench::Answer(const std::string& line) {
 }
 
 Result<std::string> Bench::Execute(const ControlCommand& command) {
-  constexpr std::array<CommandHandler, 9> kHandlers = {
-      &Bench::Help,     &Bench::List,    &Bench::State,   &Bench::SetFault, &Bench::ActOnPhone,
-      &Bench::SetBattery, &Bench::ResetMcu, &Bench::SetLine, &Bench::SetInput};  // in Verb's order
+  constexpr std::array<CommandHandler, 9> kHandlers = {&Bench::Help,
+                                                       &Bench::List,
+                                                       &Bench::State,
+                                                       &Bench::SetFault,
+                                                       &Bench::ActOnPhone,
+                                                       &Bench::SetBattery,
+                                                       &Bench::ResetMcu,
+                                                       &Bench::SetLine,
+                                                       &Bench::SetInput};  // in Verb's order
   return (this->*kHandlers[static_cast<size_t>(command.verb)])(command);
 }
 
@@ -254,8 +269,10 @@ Result<std::string> Bench::State(const ControlCommand& command) {
   const auto phone = phones_.find(command.slot);
   if (phone == phones_.end()) return text + " phone=none";
   const Phone& it = *phone->second.phone;
-  return text + fmt::format(" phone={} serial={} phone_fault={} adb={}", PhonePowerName(it.power()),
-                            it.options().identity.serial, PhoneFaultName(it.fault()),
+  return text + fmt::format(" phone={} serial={} phone_fault={} adb={}",
+                            PhonePowerName(it.power()),
+                            it.options().identity.serial,
+                            PhoneFaultName(it.fault()),
                             it.listening().empty() ? "none" : it.listening());
 }
 
@@ -263,10 +280,16 @@ Result<std::string> Bench::BoardState(const ControlCommand& command) {
   std::string text;
   BoardThread& thread = *boards_[static_cast<size_t>(command.board)].thread;
   thread.Call([&](SimBoard& board, LinePort& line) {
-    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={}", command.board,
-                       board.boots(), board.board().stopped() ? "yes" : "no",
-                       !line.plugged() ? "cut" : line.Connected() ? "connected" : "waiting", board.plant().inputs(),
-                       board.plant().slots(), thread.slipped_ms());
+    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={}",
+                       command.board,
+                       board.boots(),
+                       board.board().stopped() ? "yes" : "no",
+                       !line.plugged()    ? "cut"
+                       : line.Connected() ? "connected"
+                                          : "waiting",
+                       board.plant().inputs(),
+                       board.plant().slots(),
+                       thread.slipped_ms());
   });
   return text;
 }
@@ -274,9 +297,8 @@ Result<std::string> Bench::BoardState(const ControlCommand& command) {
 Result<std::string> Bench::SetFault(const ControlCommand& command) {
   const Place place = PlaceOf(command.slot);
   Status status;
-  boards_[static_cast<size_t>(place.board)].thread->Call([&](SimBoard& board, LinePort&) {
-    status = board.SetFault(place.index, command.what, command.on);
-  });
+  boards_[static_cast<size_t>(place.board)].thread->Call(
+      [&](SimBoard& board, LinePort&) { status = board.SetFault(place.index, command.what, command.on); });
   FARADAY_TRY(status);
   return fmt::format("{} {} {}", Name(command.slot), command.what, command.on ? "on" : "off");
 }
@@ -284,11 +306,12 @@ Result<std::string> Bench::SetFault(const ControlCommand& command) {
 Result<Bench::PhoneRow*> Bench::FindPhone(int slot) {
   const auto found = phones_.find(slot);
   if (found != phones_.end()) return &found->second;
-  return Status{Code::kNotFound, fmt::format("no phone is in {} by the scenario; \"list\" shows where they are", Name(slot))};
+  return Status{Code::kNotFound,
+                fmt::format("no phone is in {} by the scenario; \"list\" shows where they are", Name(slot))};
 }
 
 Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
-  FARADAY_TRY_ASSIGN(PhoneRow* row, FindPhone(command.slot));
+  FARADAY_TRY_ASSIGN(PhoneRow * row, FindPhone(command.slot));
   Phone& phone = *row->phone;
   if (command.what == "power-on") {
     phone.PowerOn();
@@ -308,7 +331,7 @@ Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
 }
 
 Result<std::string> Bench::SetBattery(const ControlCommand& command) {
-  FARADAY_TRY_ASSIGN(PhoneRow* row, FindPhone(command.slot));
+  FARADAY_TRY_ASSIGN(PhoneRow * row, FindPhone(command.slot));
   const Battery battery = BatteryOf(row->phone->options().model, command.percent);
   const Place place = PlaceOf(command.slot);
   boards_[static_cast<size_t>(place.board)].thread->Call(
@@ -336,11 +359,11 @@ Result<std::string> Bench::SetLine(const ControlCommand& command) {
 }
 
 Result<std::string> Bench::SetInput(const ControlCommand& command) {
-  const auto input = std::find_if(rack_.inputs.begin(), rack_.inputs.end(),
+  const auto input = std::find_if(rack_.inputs.begin(),
+                                  rack_.inputs.end(),
                                   [&command](const rackconfig::InputConfig& it) { return it.name == command.what; });
-  boards_[static_cast<size_t>(input->board)].thread->Call([&](SimBoard& board, LinePort&) {
-    board.plant().SetInput(input->pin, command.on == input->active_high);
-  });
+  boards_[static_cast<size_t>(input->board)].thread->Call(
+      [&](SimBoard& board, LinePort&) { board.plant().SetInput(input->pin, command.on == input->active_high); });
   return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
 }
 

@@ -22,7 +22,10 @@ namespace faraday::sim {
 class Bench {
  public:
   // Loop, config and scenario outlive the bench.
-  Bench(evloop::Loop& loop, const rackconfig::RackConfig& rack, const Scenario& scenario, std::filesystem::path run_dir);
+  Bench(evloop::Loop& loop,
+        const rackconfig::RackConfig& rack,
+        const Scenario& scenario,
+        std::filesystem::path run_dir);
   ~Bench();
 
   // Brings everything up, then writes <run-dir>/endpoints and <run-dir>/ready. The first failure ends it.

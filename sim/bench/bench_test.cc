@@ -1,4 +1,5 @@
-// The whole bench in one process: boards in real time, phones, control. A host at the board's line plays the controller.
+// The whole bench in one process: boards in real time, phones, control. A host at the board's line plays the
+// controller.
 #include "sim/bench/bench.h"
 
 #include <fcntl.h>

@@ -37,7 +37,8 @@ Result<std::string> SendControl(const std::string& run_dir, const std::string& l
   ::close(fd);
   if (answer.starts_with("ok")) return answer.size() > 3 ? answer.substr(3) : std::string();
   if (answer.starts_with("error ")) return Status{Code::kFailedPrecondition, answer.substr(6)};
-  return Status{Code::kUnavailable, fmt::format("no answer from {}/control within 10 s: is the simulator hung?", run_dir)};
+  return Status{Code::kUnavailable,
+                fmt::format("no answer from {}/control within 10 s: is the simulator hung?", run_dir)};
 }
 
 int RunControlClient(const std::string& run_dir, const std::vector<std::string>& words) {

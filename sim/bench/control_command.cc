@@ -40,8 +40,8 @@ std::optional<int> Number(std::string_view word) {
 
 Status OneOf(std::string_view word, const std::vector<std::string>& choices, std::string_view noun) {
   if (std::find(choices.begin(), choices.end(), word) != choices.end()) return OkStatus();
-  return Wrong(fmt::format("\"{}\" is no {}: use {}{}", word, noun, fmt::join(choices, ", "),
-                           rackconfig::DidYouMean(word, choices)));
+  return Wrong(fmt::format(
+      "\"{}\" is no {}: use {}{}", word, noun, fmt::join(choices, ", "), rackconfig::DidYouMean(word, choices)));
 }
 
 Status ReadSlot(std::string_view word, const RackConfig& rack, ControlCommand& command) {
@@ -123,20 +123,33 @@ const std::vector<VerbRow>& Verbs() {
   static const std::vector<VerbRow> kVerbs = {
       {"help", Verb::kHelp, {}, "these lines"},
       {"list", Verb::kList, {}, "the slots that have a phone"},
-      {"state", Verb::kState, {{"SLOT|BOARD", false, ReadSlotOrBoard}},
+      {"state",
+       Verb::kState,
+       {{"SLOT|BOARD", false, ReadSlotOrBoard}},
        "the truth in the plant, or of a board and its line"},
-      {"fault", Verb::kFault,
+      {"fault",
+       Verb::kFault,
        {{"SLOT", false, ReadSlot}, {"NAME", false, ReadFault}, {"on|off", false, ReadOnOff}},
        "breaks or mends a slot's hardware"},
-      {"phone", Verb::kPhone, {{"SLOT", false, ReadSlot}, {"ACTION", false, ReadPhoneAction}},
+      {"phone",
+       Verb::kPhone,
+       {{"SLOT", false, ReadSlot}, {"ACTION", false, ReadPhoneAction}},
        "offline, hang, absent, ok; power-on, power-off, reboot"},
-      {"battery", Verb::kBattery, {{"SLOT", false, ReadSlot}, {"PERCENT", false, ReadPercent}},
+      {"battery",
+       Verb::kBattery,
+       {{"SLOT", false, ReadSlot}, {"PERCENT", false, ReadPercent}},
        "sets the charge of a slot's phone"},
-      {"mcu-reset", Verb::kMcuReset, {{"BOARD", false, ReadBoard}, {"CAUSE", true, ReadCause}},
+      {"mcu-reset",
+       Verb::kMcuReset,
+       {{"BOARD", false, ReadBoard}, {"CAUSE", true, ReadCause}},
        "resets a board's MCU; cause power-on, watchdog (default), software, fault, brown-out"},
-      {"line", Verb::kLine, {{"BOARD", false, ReadBoard}, {"cut|restore", false, ReadLineAction}},
+      {"line",
+       Verb::kLine,
+       {{"BOARD", false, ReadBoard}, {"cut|restore", false, ReadLineAction}},
        "pulls or plugs a board's serial line"},
-      {"input", Verb::kInput, {{"NAME", false, ReadInput}, {"active|inactive", false, ReadActive}},
+      {"input",
+       Verb::kInput,
+       {{"NAME", false, ReadInput}, {"active|inactive", false, ReadActive}},
        "sets a rack input of the config: door, smoke ..."},
   };
   return kVerbs;
@@ -183,7 +196,8 @@ Result<ControlCommand> ParseControlCommand(std::string_view line, const RackConf
   const Words words = Split(line);
   if (words.empty()) return Wrong("an empty command; \"help\" lists them");
   FARADAY_TRY_ASSIGN(const VerbRow* row, FindVerb(words[0]));
-  const auto needed = std::count_if(row->arguments.begin(), row->arguments.end(), [](const Argument& a) { return !a.optional; });
+  const auto needed =
+      std::count_if(row->arguments.begin(), row->arguments.end(), [](const Argument& a) { return !a.optional; });
   if (words.size() - 1 < static_cast<size_t>(needed) || words.size() - 1 > row->arguments.size()) {
     return Wrong(fmt::format("{} takes other words: {}", row->word, Usage(*row)));
   }

@@ -1,5 +1,5 @@
-// The bench's control language: one line of text a command, one line back. Used by the control socket, `faraday-sim ctl`
-// and the timed events of scenario files. This part only understands; bench.h acts.
+// The bench's control language: one line of text a command, one line back. Used by the control socket, `faraday-sim
+// ctl` and the timed events of scenario files. This part only understands; bench.h acts.
 #pragma once
 
 #include <string>
@@ -15,11 +15,11 @@ enum class Verb { kHelp, kList, kState, kFault, kPhone, kBattery, kMcuReset, kLi
 
 struct ControlCommand {
   Verb verb = Verb::kHelp;
-  int slot = 0;         // rack number, from 1; 0: the command names none
-  int board = -1;       // index; -1: the command names none
-  std::string what;     // fault name, phone action, reset cause, "cut"/"restore", input name
-  bool on = false;      // fault on/off, input active/inactive
-  int percent = 0;      // battery
+  int slot = 0;      // rack number, from 1; 0: the command names none
+  int board = -1;    // index; -1: the command names none
+  std::string what;  // fault name, phone action, reset cause, "cut"/"restore", input name
+  bool on = false;   // fault on/off, input active/inactive
+  int percent = 0;   // battery
 };
 
 // Understands one line. Slots are "r01/07" or "7".

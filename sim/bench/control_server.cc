@@ -13,8 +13,8 @@
 namespace faraday::sim {
 namespace {
 
-constexpr size_t kMaxLine = 4096;        // chosen: no command is near it
-constexpr size_t kMaxUnread = 256 * 1024; // chosen: a client that never reads is dropped
+constexpr size_t kMaxLine = 4096;          // chosen: no command is near it
+constexpr size_t kMaxUnread = 256 * 1024;  // chosen: a client that never reads is dropped
 
 bool WouldBlock() { return errno == EAGAIN || errno == EINTR; }
 

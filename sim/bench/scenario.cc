@@ -38,24 +38,33 @@ Table PhoneTable(PhoneRow& row, const rackconfig::RackConfig& rack) {
   std::vector<std::pair<std::string, std::string>> models;
   for (const PhoneModel& model : PhoneModels()) models.emplace_back(model.name, model.name);
   ScenarioPhone& phone = row.phone;
-  return {{"slot", Need::kRequired, NotingLine(&row.line, Integer(&phone.slot, {1, static_cast<int64_t>(rack.slots.size()), ""})),
+  return {{"slot",
+           Need::kRequired,
+           NotingLine(&row.line, Integer(&phone.slot, {1, static_cast<int64_t>(rack.slots.size()), ""})),
            "the slot's number in the rack"},
           {"model", Need::kRequired, Choice(&phone.model, std::move(models)), "one of the simulated models"},
           {"serial", Need::kRequired, Text(&phone.serial), "what adb calls the phone"},
           {"android", Need::kOptional, Text(&phone.android), "Android version, \"14\""},
           {"battery", Need::kOptional, Integer(&phone.battery_percent, {0, 100, "percent"}), "charge at the start"},
-          {"power", Need::kOptional, Choice(&phone.booted, std::vector<std::pair<std::string, bool>>{{"booted", true}, {"off", false}}),
+          {"power",
+           Need::kOptional,
+           Choice(&phone.booted, std::vector<std::pair<std::string, bool>>{{"booted", true}, {"off", false}}),
            "booted or off at the start"}};
 }
 
 Table EventTable(EventRow& row) {
-  return {{"after", Need::kRequired, Duration(&row.event.after_ms, {0, 24 * 3'600'000}), "time from the simulator's start"},
-          {"do", Need::kRequired, NotingLine(&row.line, Text(&row.event.text)), "a control command: fault r01/07 short on"}};
+  return {
+      {"after", Need::kRequired, Duration(&row.event.after_ms, {0, 24 * 3'600'000}), "time from the simulator's start"},
+      {"do",
+       Need::kRequired,
+       NotingLine(&row.line, Text(&row.event.text)),
+       "a control command: fault r01/07 short on"}};
 }
 
 Table RootTable(Rows& rows, const rackconfig::RackConfig& rack) {
   return {{"name", Need::kOptional, Text(&rows.name), "for logs"},
-          {"phones", Need::kRequired,
+          {"phones",
+           Need::kRequired,
            ListOf<PhoneRow>(&rows.phones, "phone", [&rack](PhoneRow& row) { return PhoneTable(row, rack); }),
            "the phones and their slots; [] for an empty rack"},
           {"events", Need::kOptional, ListOf<EventRow>(&rows.events, "event", EventTable), "what happens when"}};
@@ -64,16 +73,21 @@ Table RootTable(Rows& rows, const rackconfig::RackConfig& rack) {
 void CheckPhone(const PhoneRow& row, const Rows& rows, const rackconfig::RackConfig& rack, Report& report) {
   const ScenarioPhone& phone = row.phone;
   if (phone.slot < 1 || phone.slot > static_cast<int>(rack.slots.size())) return;  // reported by its range
-  const auto first = std::find_if(rows.phones.begin(), rows.phones.end(),
-                                  [&phone](const PhoneRow& other) { return other.phone.slot == phone.slot; });
+  const auto first = std::find_if(rows.phones.begin(), rows.phones.end(), [&phone](const PhoneRow& other) {
+    return other.phone.slot == phone.slot;
+  });
   if (&*first != &row) {
-    report.AddAt(row.line, "", fmt::format("slot {} has a phone already (line {}): a slot holds one", phone.slot, first->line));
+    report.AddAt(
+        row.line, "", fmt::format("slot {} has a phone already (line {}): a slot holds one", phone.slot, first->line));
   }
   if (!phone.android.empty() && SdkOf(phone.android).empty()) {
-    report.AddAt(row.line, "", fmt::format("slot {}: android \"{}\" is unknown to the simulator", phone.slot, phone.android));
+    report.AddAt(
+        row.line, "", fmt::format("slot {}: android \"{}\" is unknown to the simulator", phone.slot, phone.android));
   }
   if (rack.slots[static_cast<size_t>(phone.slot) - 1].hosts.empty()) {
-    report.WarnAt(row.line, "", fmt::format("slot {} has no hosts in the rack's config: adb will not reach this phone", phone.slot));
+    report.WarnAt(row.line,
+                  "",
+                  fmt::format("slot {} has no hosts in the rack's config: adb will not reach this phone", phone.slot));
   }
 }
 
@@ -83,8 +97,9 @@ void CheckEvent(EventRow& row, const Rows& rows, const rackconfig::RackConfig& r
   if (!command.ok()) return report.AddAt(row.line, "", "do: " + command.status().message());
   row.event.command = *command;
   const bool needs_phone = command->verb == Verb::kPhone || command->verb == Verb::kBattery;
-  const bool has_phone = std::any_of(rows.phones.begin(), rows.phones.end(),
-                                     [&command](const PhoneRow& other) { return other.phone.slot == command->slot; });
+  const bool has_phone = std::any_of(rows.phones.begin(), rows.phones.end(), [&command](const PhoneRow& other) {
+    return other.phone.slot == command->slot;
+  });
   if (needs_phone && !has_phone) {
     report.AddAt(row.line, "", fmt::format("do: slot {} has no phone in this scenario", command->slot));
   }

@@ -1,5 +1,5 @@
-// A scenario file: which phones sit in which slots of a rack, and what happens to them when. sim/README.md documents the
-// keys. Reading needs the rack's config, so that every mistake shows before anything starts.
+// A scenario file: which phones sit in which slots of a rack, and what happens to them when. sim/README.md documents
+// the keys. Reading needs the rack's config, so that every mistake shows before anything starts.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 namespace faraday::sim {
 
 struct ScenarioPhone {
-  int slot = 0;          // rack number
-  std::string model;     // one of PhoneModels()
+  int slot = 0;       // rack number
+  std::string model;  // one of PhoneModels()
   std::string serial;
-  std::string android;   // empty: as the model was shipped
+  std::string android;  // empty: as the model was shipped
   int battery_percent = 70;
-  bool booted = true;    // false: switched off at the start
+  bool booted = true;  // false: switched off at the start
 };
 
 struct ScenarioEvent {

@@ -55,9 +55,21 @@ TEST(Scenario, AllMistakesAtOnceWithTheirLines) {
       "events:\n"
       "- {after: 1s, do: fault r01/01 shrt on}\n"
       "- {after: 1s, do: phone r01/08 absent}\n");
-  for (const char* expected : {"s.yaml:2: ", "1 to 8", "s.yaml:3: ", "pixel-8", "s.yaml:4: ", "0 to 100 percent",
-                               "s.yaml:5: ", "has a phone already (line 4)", "android \"99\"", "s.yaml:6: ", "model",
-                               "s.yaml:8: ", "short", "s.yaml:9: ", "slot 8 has no phone"}) {
+  for (const char* expected : {"s.yaml:2: ",
+                               "1 to 8",
+                               "s.yaml:3: ",
+                               "pixel-8",
+                               "s.yaml:4: ",
+                               "0 to 100 percent",
+                               "s.yaml:5: ",
+                               "has a phone already (line 4)",
+                               "android \"99\"",
+                               "s.yaml:6: ",
+                               "model",
+                               "s.yaml:8: ",
+                               "short",
+                               "s.yaml:9: ",
+                               "slot 8 has no phone"}) {
     EXPECT_NE(text.find(expected), std::string::npos) << expected << " in\n" << text;
   }
 }

@@ -14,8 +14,8 @@
 namespace faraday::sim {
 namespace {
 
-constexpr int kTickMs = 1;              // chosen: the firmware's own fastest schedule
-constexpr uint32_t kReportEveryMs = 10; // chosen: a phone may feel a change this late
+constexpr int kTickMs = 1;               // chosen: the firmware's own fastest schedule
+constexpr uint32_t kReportEveryMs = 10;  // chosen: a phone may feel a change this late
 
 bool SameForPhone(const SlotSide& a, const SlotSide& b) {
   return a.present == b.present && a.vbus == b.vbus && a.data_host == b.data_host && a.charge_port == b.charge_port &&
@@ -27,8 +27,11 @@ bool SameForPhone(const SlotSide& a, const SlotSide& b) {
 uint32_t FreeRunningMs() { return static_cast<uint32_t>(BootClock::now().time_since_epoch().count()); }
 
 BoardThread::BoardThread(std::unique_ptr<LinePort> line, const std::vector<int>& slot_rails, OnSlotChange on_change)
-    : clock_(FreeRunningMs()), line_(std::move(line)), board_(slot_rails, *line_, [this] { return clock_.now_ms(); }),
-      on_change_(std::move(on_change)), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : clock_(FreeRunningMs()),
+      line_(std::move(line)),
+      board_(slot_rails, *line_, [this] { return clock_.now_ms(); }),
+      on_change_(std::move(on_change)),
+      wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   FARADAY_CHECK(wake_fd_ >= 0);
 }
 

@@ -19,11 +19,11 @@ class BoardThreadTest : public ::testing::Test {
     std::string form = (fs::temp_directory_path() / "faraday-board-XXXXXX").string();
     folder_ = ::mkdtemp(form.data());
     path_ = folder_ + "/mcu";
-    thread_ = std::make_unique<BoardThread>(MakePtyLine(path_), std::vector<int>(32, 0),
-                                            [this](size_t slot, const SlotSide& side) {
-                                              const std::lock_guard lock(mutex_);
-                                              sides_[slot] = side;
-                                            });
+    thread_ = std::make_unique<BoardThread>(
+        MakePtyLine(path_), std::vector<int>(32, 0), [this](size_t slot, const SlotSide& side) {
+          const std::lock_guard lock(mutex_);
+          sides_[slot] = side;
+        });
   }
   ~BoardThreadTest() override {
     thread_.reset();

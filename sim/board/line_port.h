@@ -1,5 +1,5 @@
-// The host's end of a simulated board's serial line: a pty behind a symlink, or a unix stream socket. What happens at the
-// far end (nobody there, opens, dies, opens again, reads too slowly) is a UART's life: the firmware is not told.
+// The host's end of a simulated board's serial line: a pty behind a symlink, or a unix stream socket. What happens at
+// the far end (nobody there, opens, dies, opens again, reads too slowly) is a UART's life: the firmware is not told.
 // One thread uses it.
 #pragma once
 

@@ -73,8 +73,9 @@ class LinePortTest : public ::testing::TestWithParam<bool> {
   std::unique_ptr<LinePort> line_;
 };
 
-INSTANTIATE_TEST_SUITE_P(PtyAndSocket, LinePortTest, ::testing::Bool(),
-                         [](const ::testing::TestParamInfo<bool>& it) { return it.param ? "Pty" : "Socket"; });
+INSTANTIATE_TEST_SUITE_P(PtyAndSocket, LinePortTest, ::testing::Bool(), [](const ::testing::TestParamInfo<bool>& it) {
+  return it.param ? "Pty" : "Socket";
+});
 
 TEST_P(LinePortTest, EveryByteValuePassesBothWays) {
   ASSERT_TRUE(line_->Plug().ok());
@@ -109,7 +110,10 @@ TEST_P(LinePortTest, FarEndDies_TheNextOneIsServed) {
   NearEndWrites("unread");
   ::close(first);
   std::array<uint8_t, 8> buffer{};
-  ASSERT_TRUE(Becomes([&] { line_->Read(buffer); return !line_->Connected(); }));
+  ASSERT_TRUE(Becomes([&] {
+    line_->Read(buffer);
+    return !line_->Connected();
+  }));
   const int second = OpenFarEnd();
   ASSERT_TRUE(Connects());
   NearEndWrites("fresh");

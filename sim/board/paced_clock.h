@@ -1,6 +1,6 @@
-// The clock of a simulated MCU: real time, but it stands still while the simulator itself gets no processor. A real MCU is
-// never starved by a busy host; without this a pause of a second would look to the firmware like a second without any
-// sample, and it would rightly trip its slots. Pure; one thread.
+// The clock of a simulated MCU: real time, but it stands still while the simulator itself gets no processor. A real MCU
+// is never starved by a busy host; without this a pause of a second would look to the firmware like a second without
+// any sample, and it would rightly trip its slots. Pure; one thread.
 #pragma once
 
 #include <algorithm>

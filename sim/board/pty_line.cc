@@ -84,8 +84,8 @@ class PtyLine : public LinePort {
     std::array<char, 128> slave{};
     if (master_ < 0 || ::grantpt(master_) != 0 || ::unlockpt(master_) != 0 ||
         ::ptsname_r(master_, slave.data(), slave.size()) != 0) {
-      return {Code::kResourceExhausted, fmt::format("no pty for {}: {}; is /dev/pts mounted and below its limit?", path_,
-                                                    std::strerror(errno))};
+      return {Code::kResourceExhausted,
+              fmt::format("no pty for {}: {}; is /dev/pts mounted and below its limit?", path_, std::strerror(errno))};
     }
     slave_ = slave.data();
     if (!MakeRaw(slave_)) {
@@ -107,8 +107,8 @@ class PtyLine : public LinePort {
     fs::create_symlink(slave_, fresh, error);
     if (!error) fs::rename(fresh, path_, error);
     if (error) {
-      return {Code::kFailedPrecondition, fmt::format("cannot make the symlink {}: {}; check the folder's rights", path_,
-                                                     error.message())};
+      return {Code::kFailedPrecondition,
+              fmt::format("cannot make the symlink {}: {}; check the folder's rights", path_, error.message())};
     }
     linked_ = true;
     return OkStatus();

@@ -15,7 +15,10 @@ struct Part {
   firmware::ChipAddress (*where)(const firmware::SlotWiring&);
 };
 constexpr std::array<Part, 3> kParts = {{
-    {"expander-missing", [](const firmware::SlotWiring& slot) { return firmware::ChipAddress{slot.outputs.bus, slot.outputs.address}; }},
+    {"expander-missing",
+     [](const firmware::SlotWiring& slot) {
+       return firmware::ChipAddress{slot.outputs.bus, slot.outputs.address};
+     }},
     {"monitor-missing", [](const firmware::SlotWiring& slot) { return slot.monitor; }},
     {"sensor-missing", [](const firmware::SlotWiring& slot) { return slot.temperature; }},
 }};
@@ -25,8 +28,8 @@ std::string Join(const std::vector<std::string_view>& words) {
 }
 
 std::string DescribeOutputs(const SlotOutputs& outputs) {
-  constexpr std::array<std::string_view, 8> kNames = {"vbus",     "data-enable", "data-select", "charge-mode",
-                                                      "rf-relay", "power-key",   "volume-key",  "led"};
+  constexpr std::array<std::string_view, 8> kNames = {
+      "vbus", "data-enable", "data-select", "charge-mode", "rf-relay", "power-key", "volume-key", "led"};
   std::vector<std::string_view> on;
   const uint8_t bits = ToBits(outputs);
   for (size_t i = 0; i < kNames.size(); ++i) {
@@ -76,13 +79,17 @@ Status SimBoard::SetFault(size_t slot_index, std::string_view name, bool on) {
     const firmware::ChipAddress at = kParts[i].where(board_.Slots()[slot_index]);
     board_.Bus(at.bus).SetMissing(at.address, on);
     const unsigned mask = 1U << i;
-    parts_missing_[slot_index] = static_cast<uint8_t>(on ? parts_missing_[slot_index] | mask : parts_missing_[slot_index] & ~mask);
+    parts_missing_[slot_index] =
+        static_cast<uint8_t>(on ? parts_missing_[slot_index] | mask : parts_missing_[slot_index] & ~mask);
     return OkStatus();
   }
-  return {Code::kInvalidArgument, fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(FaultNames(), ", "))};
+  return {Code::kInvalidArgument,
+          fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(FaultNames(), ", "))};
 }
 
-bool SimBoard::PartMissing(size_t slot_index, size_t part) const { return ((parts_missing_[slot_index] >> part) & 1) != 0; }
+bool SimBoard::PartMissing(size_t slot_index, size_t part) const {
+  return ((parts_missing_[slot_index] >> part) & 1) != 0;
+}
 
 std::string SimBoard::Describe(size_t slot_index) const {
   const SlotPhysics& slot = plant_.slot(slot_index);
@@ -93,10 +100,20 @@ std::string SimBoard::Describe(size_t slot_index) const {
   for (size_t i = 0; i < kParts.size(); ++i) {
     if (PartMissing(slot_index, i)) faults.push_back(kParts[i].fault);
   }
-  return fmt::format("outputs={} vbus_mv={} vbus_ma={} rail_mv={} relay={} data={} present={} battery={} charge_ma={} tray_deci_c={} faults={}",
-                     DescribeOutputs(slot.outputs()), slot.vbus_mv(), slot.vbus_ma(), plant_.rail_mv(slot_index),
-                     ToString(slot.relay()), DescribeData(slot.Side()), slot.present() ? "yes" : "no",
-                     slot.battery_percent(), slot.charge_ma(), slot.tray_deci_c(), Join(faults));
+  return fmt::format(
+      "outputs={} vbus_mv={} vbus_ma={} rail_mv={} relay={} data={} present={} battery={} charge_ma={} tray_deci_c={} "
+      "faults={}",
+      DescribeOutputs(slot.outputs()),
+      slot.vbus_mv(),
+      slot.vbus_ma(),
+      plant_.rail_mv(slot_index),
+      ToString(slot.relay()),
+      DescribeData(slot.Side()),
+      slot.present() ? "yes" : "no",
+      slot.battery_percent(),
+      slot.charge_ma(),
+      slot.tray_deci_c(),
+      Join(faults));
 }
 
 }  // namespace faraday::sim

@@ -1,5 +1,5 @@
-// One simulated board with the piece of rack it drives: plant, chips, and the native firmware in them. Time and line come
-// from outside, so tests run it on a virtual clock. One thread owns it.
+// One simulated board with the piece of rack it drives: plant, chips, and the native firmware in them. Time and line
+// come from outside, so tests run it on a virtual clock. One thread owns it.
 #pragma once
 
 #include <cstdint>

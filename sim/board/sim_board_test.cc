@@ -1,5 +1,5 @@
-// The native firmware on the simulated board, spoken to over its line, on a virtual clock: what the rack does when things
-// go right, and with each fault that a scenario can ask for.
+// The native firmware on the simulated board, spoken to over its line, on a virtual clock: what the rack does when
+// things go right, and with each fault that a scenario can ask for.
 #include "sim/board/sim_board.h"
 
 #include <gtest/gtest.h>
@@ -86,7 +86,8 @@ TEST_F(SimBoardTest, Data_ReachesTheHostOnlyWithVbus) {
   ASSERT_TRUE(rack_.Ready());
   EXPECT_EQ(rack_.Do(link::SetData{.slot = 7, .epoch = 1, .path = DataPath::kHost}).verdict, Verdict::kVbusOff);
   SwitchOn();
-  ASSERT_EQ(rack_.Do(link::SetData{.slot = 7, .epoch = 1, .path = DataPath::kHost, .host_index = 1}).verdict, Verdict::kAccepted);
+  ASSERT_EQ(rack_.Do(link::SetData{.slot = 7, .epoch = 1, .path = DataPath::kHost, .host_index = 1}).verdict,
+            Verdict::kAccepted);
   const auto done = rack_.Await();
   ASSERT_TRUE(done);
   EXPECT_EQ(done->code, DoneCode::kOk);
@@ -280,7 +281,12 @@ TEST_F(SimBoardTest, Describe_NamesWhatIsTrue) {
   ASSERT_TRUE(rack_.board.SetFault(6, "relay-stuck", true).ok());
   ASSERT_TRUE(rack_.board.SetFault(6, "sensor-missing", true).ok());
   const std::string text = rack_.board.Describe(6);
-  for (const char* expected : {"outputs=vbus", "vbus_mv=5", "relay=isolated", "data=open", "present=yes", "battery=70",
+  for (const char* expected : {"outputs=vbus",
+                               "vbus_mv=5",
+                               "relay=isolated",
+                               "data=open",
+                               "present=yes",
+                               "battery=70",
                                "faults=relay-stuck,sensor-missing"}) {
     EXPECT_NE(text.find(expected), std::string::npos) << expected << " in " << text;
   }

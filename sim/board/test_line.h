@@ -1,5 +1,6 @@
-// For tests: a rack's controller at the end of a simulated board's line - in memory on a virtual clock (TestRack), or at a
-// pty or socket in real time (LiveHost). Bytes pass as frames through both codecs; nothing is called past the line.
+// For tests: a rack's controller at the end of a simulated board's line - in memory on a virtual clock (TestRack), or
+// at a pty or socket in real time (LiveHost). Bytes pass as frames through both codecs; nothing is called past the
+// line.
 #pragma once
 
 #include <poll.h>
@@ -73,7 +74,8 @@ class TestHost {
     bool ok = true;
     for (uint32_t slot = 1; slot <= kSlots; ++slot) {
       const uint32_t duration_ms = slot == 7 ? 60'000 : 0;
-      ok = ok && Do(link::SetLease{.slot = slot, .epoch = epoch, .duration_ms = duration_ms}).verdict == link::Verdict::kOk;
+      ok = ok &&
+           Do(link::SetLease{.slot = slot, .epoch = epoch, .duration_ms = duration_ms}).verdict == link::Verdict::kOk;
     }
     return ok;
   }
@@ -140,12 +142,23 @@ class TestHost {
   }
   void Take(const link::FrameView& frame) {
     switch (frame.header.channel) {
-      case link::Channel::kHello: hello = *link::DecodeMessage<link::HelloReply>(frame.payload); break;
-      case link::Channel::kReply: reply = *link::DecodeMessage<link::Reply>(frame.payload); break;
-      case link::Channel::kRefusal: refusals.push_back(*link::DecodeMessage<link::Refusal>(frame.payload)); break;
-      case link::Channel::kTelemetry: telemetry = *link::DecodeMessage<link::Telemetry>(frame.payload); break;
-      case link::Channel::kEvent: TakeEvent(*link::DecodeMessage<link::Event>(frame.payload)); break;
-      default: break;
+      case link::Channel::kHello:
+        hello = *link::DecodeMessage<link::HelloReply>(frame.payload);
+        break;
+      case link::Channel::kReply:
+        reply = *link::DecodeMessage<link::Reply>(frame.payload);
+        break;
+      case link::Channel::kRefusal:
+        refusals.push_back(*link::DecodeMessage<link::Refusal>(frame.payload));
+        break;
+      case link::Channel::kTelemetry:
+        telemetry = *link::DecodeMessage<link::Telemetry>(frame.payload);
+        break;
+      case link::Channel::kEvent:
+        TakeEvent(*link::DecodeMessage<link::Event>(frame.payload));
+        break;
+      default:
+        break;
     }
   }
   void TakeEvent(const link::Event& event) {
@@ -195,7 +208,8 @@ class TestRack : public TestHost {
   uint32_t now_ms = 10'000;
   MemoryLine line;
   SimBoard board{{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3},
-                 line, [this] { return now_ms; }};
+                 line,
+                 [this] { return now_ms; }};
 
  protected:
   void SendBytes(std::span<const uint8_t> bytes) override {

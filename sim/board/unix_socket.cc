@@ -19,8 +19,10 @@ Result<sockaddr_un> AddressOf(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
     return Status{Code::kInvalidArgument,
-                  fmt::format("{}: a unix socket's path has 1 to {} bytes, this one {}; choose a shorter folder", path,
-                              sizeof address.sun_path - 1, path.size())};
+                  fmt::format("{}: a unix socket's path has 1 to {} bytes, this one {}; choose a shorter folder",
+                              path,
+                              sizeof address.sun_path - 1,
+                              path.size())};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -67,8 +69,9 @@ Result<int> ConnectUnix(const std::string& path) {
   FARADAY_TRY_ASSIGN(const sockaddr_un address, AddressOf(path));
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd >= 0 && ::connect(fd, Generic(address), sizeof address) == 0) return fd;
-  const Status status{Code::kUnavailable, fmt::format("nobody serves {}: {}; is faraday-sim running with this --run-dir?",
-                                                      path, std::strerror(errno))};
+  const Status status{
+      Code::kUnavailable,
+      fmt::format("nobody serves {}: {}; is faraday-sim running with this --run-dir?", path, std::strerror(errno))};
   if (fd >= 0) ::close(fd);
   return status;
 }

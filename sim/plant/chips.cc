@@ -10,9 +10,9 @@ namespace faraday::sim {
 // ---- PCA9552 ------------------------------------------------------------------------------------------------------
 
 namespace {
-constexpr uint8_t kLs0 = 6;                 // LS0 to LS3 at 6 to 9, two bits a pin
+constexpr uint8_t kLs0 = 6;  // LS0 to LS3 at 6 to 9, two bits a pin
 constexpr uint8_t kPcaRegisters = 10;
-constexpr uint8_t kAutoIncrement = 0x10;    // control byte, bit 4
+constexpr uint8_t kAutoIncrement = 0x10;  // control byte, bit 4
 constexpr std::array<uint8_t, kPcaRegisters> kPcaDefaults = {0, 0, 0xFF, 0x80, 0xFF, 0x80, 0x55, 0x55, 0x55, 0x55};
 }  // namespace
 
@@ -117,10 +117,14 @@ uint16_t Adm1272::Word(uint8_t command) const {
   if (command == kPmonConfig) return pmon_config_;
   const MonitorReading now = read_();
   switch (command) {
-    case kReadVin: return VoltageCode(now.vin_mv);
-    case kReadVout: return (pmon_config_ & kVoutEnable) != 0 ? VoltageCode(now.vout_mv) : uint16_t{0};
-    case kReadIout: return CurrentCode(now.iout_ma);
-    default: return 0;
+    case kReadVin:
+      return VoltageCode(now.vin_mv);
+    case kReadVout:
+      return (pmon_config_ & kVoutEnable) != 0 ? VoltageCode(now.vout_mv) : uint16_t{0};
+    case kReadIout:
+      return CurrentCode(now.iout_ma);
+    default:
+      return 0;
   }
 }
 
@@ -134,7 +138,9 @@ void Adm1272::OnWrite(std::span<const uint8_t> bytes) {
 void Adm1272::OnRead(std::span<uint8_t> bytes) {
   const auto block = [bytes](std::string_view text) {
     for (size_t i = 0; i < bytes.size(); ++i) {
-      bytes[i] = static_cast<uint8_t>(i == 0 ? text.size() : i <= text.size() ? static_cast<size_t>(text[i - 1]) : 0xFF);
+      bytes[i] = static_cast<uint8_t>(i == 0             ? text.size()
+                                      : i <= text.size() ? static_cast<size_t>(text[i - 1])
+                                                         : 0xFF);
     }
   };
   if (command_ == kMfrId) return block("ADI");

@@ -13,8 +13,8 @@
 
 namespace faraday::sim {
 
-// NXP PCA9552: 16 open-drain outputs. A pin is "on" when its LS field is 00 (pulled low); the blink rates (10, 11) do not
-// switch anything here and count as off. After reset every pin floats: off.
+// NXP PCA9552: 16 open-drain outputs. A pin is "on" when its LS field is 00 (pulled low); the blink rates (10, 11) do
+// not switch anything here and count as off. After reset every pin floats: off.
 class Pca9552 : public I2cChip {
  public:
   // `on_change(pins)` gets all 16 pins (bit n is pin n, 1 is on), at each change.
@@ -89,7 +89,8 @@ class Tmp105 : public I2cChip {
   std::array<uint16_t, 2> limits_{};
 };
 
-// Microchip AT24C64: 8 KiB, two address bytes, writes wrap within a page of 32 bytes. The write cycle takes no time here.
+// Microchip AT24C64: 8 KiB, two address bytes, writes wrap within a page of 32 bytes. The write cycle takes no time
+// here.
 class At24 : public I2cChip {
  public:
   static constexpr size_t kSize = 8192;

@@ -20,7 +20,10 @@ struct PcaTest : ::testing::Test {
   }
   uint16_t seen = 0;
   int changes = 0;
-  Pca9552 chip{[this](uint16_t pins) { seen = pins; ++changes; }};
+  Pca9552 chip{[this](uint16_t pins) {
+    seen = pins;
+    ++changes;
+  }};
   I2cBus bus;
 };
 

@@ -1,5 +1,5 @@
-// A modelled I2C bus: chips at addresses, faults on demand. The firmware's drivers meet the plant here, through the same
-// calls that a board's bus hardware offers. No bit timing, no arbitration, no clock stretching.
+// A modelled I2C bus: chips at addresses, faults on demand. The firmware's drivers meet the plant here, through the
+// same calls that a board's bus hardware offers. No bit timing, no arbitration, no clock stretching.
 #pragma once
 
 #include <array>

@@ -7,11 +7,11 @@
 namespace faraday::sim {
 namespace {
 
-constexpr int kRailMv = 5150;           // unloaded: leaves room for the drop to the slot; chosen
-constexpr int kRailMicroohm = 8'000;    // supply and bus bar; chosen
-constexpr int kRailLimitMa = 30'000;    // beyond it the supply folds back; chosen
-constexpr int kFoldedMv = 3000;         // chosen: below what a phone takes
-constexpr uint32_t kStepMs = 100;       // chosen: battery and heat are linear within it
+constexpr int kRailMv = 5150;         // unloaded: leaves room for the drop to the slot; chosen
+constexpr int kRailMicroohm = 8'000;  // supply and bus bar; chosen
+constexpr int kRailLimitMa = 30'000;  // beyond it the supply folds back; chosen
+constexpr int kFoldedMv = 3000;       // chosen: below what a phone takes
+constexpr uint32_t kStepMs = 100;     // chosen: battery and heat are linear within it
 
 int RailMv(int load_ma) {
   if (load_ma > kRailLimitMa) return kFoldedMv;

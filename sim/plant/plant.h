@@ -1,5 +1,6 @@
 // One board's share of the rack: its supply rails, its slots and its rack inputs (door, smoke ...). Advances them in
-// steps of at most 100 ms and is cheap enough to be called each millisecond. Pure: no clock, no chip. One owner, one thread.
+// steps of at most 100 ms and is cheap enough to be called each millisecond. Pure: no clock, no chip. One owner, one
+// thread.
 #pragma once
 
 #include <cstdint>

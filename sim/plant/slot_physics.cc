@@ -6,31 +6,31 @@
 namespace faraday::sim {
 namespace {
 
-constexpr int kSwitchAndCableMilliohm = 120;  // chosen: switch 20, cable and contacts 100
-constexpr int kSwitchLimitMa = 3500;          // what the switch gives into a short; chosen
-constexpr int kShortMilliohm = 200;           // chosen
-constexpr int kRiseUvPerMs = 1'000'000;       // 5 V in 5 ms (soft start); chosen
-constexpr int kBleedUvPerMs = 50'000;         // 5 V in 100 ms: below 0.8 V well within the 1 s allowed; chosen
-constexpr int kNoBleedUvPerMs = 1'250;        // 5 V in 4 s: the phone's own leakage alone; chosen
-constexpr int kBackFeedMv = 4200;             // chosen
-constexpr int kAttachMv = 4400;               // USB 2.0 7.2.2: a device works down to 4.40 V
-constexpr int kUsbHostMa = 500;               // USB 2.0: a configured high-power device
-constexpr int kChargePortMa = 1500;           // Battery Charging 1.2: charging port
-constexpr int kFloatingMa = 500;              // data lines open: most phones stay careful; chosen
-constexpr int kTrickleMa = 60;                // at 100 %: replaces what the pack loses; chosen
-constexpr int kTaperFromPercent = 80;         // constant voltage begins; chosen
-constexpr int kOperateMs = 10;                // coil on to contact: RF relays 5 to 20 ms (rfessentials)
-constexpr int kReleaseMs = 5;                 // Omron G5V-1 and G5LE: release at most 5 ms
-constexpr int64_t kAmbientNanoC = 24'000'000'000;   // chosen
-constexpr int64_t kNanoCPerMilliwatt = 2'000'000;   // tray air over ambient: 2 K per W; chosen
-constexpr int64_t kTrayTauMs = 300'000;          // chosen
-constexpr int64_t kHotNanoC = 65'000'000'000;       // chosen: beyond every limit
-constexpr int64_t kHotNanoCPerMs = 2'000'000;       // 2 K/s; chosen
+constexpr int kSwitchAndCableMilliohm = 120;       // chosen: switch 20, cable and contacts 100
+constexpr int kSwitchLimitMa = 3500;               // what the switch gives into a short; chosen
+constexpr int kShortMilliohm = 200;                // chosen
+constexpr int kRiseUvPerMs = 1'000'000;            // 5 V in 5 ms (soft start); chosen
+constexpr int kBleedUvPerMs = 50'000;              // 5 V in 100 ms: below 0.8 V well within the 1 s allowed; chosen
+constexpr int kNoBleedUvPerMs = 1'250;             // 5 V in 4 s: the phone's own leakage alone; chosen
+constexpr int kBackFeedMv = 4200;                  // chosen
+constexpr int kAttachMv = 4400;                    // USB 2.0 7.2.2: a device works down to 4.40 V
+constexpr int kUsbHostMa = 500;                    // USB 2.0: a configured high-power device
+constexpr int kChargePortMa = 1500;                // Battery Charging 1.2: charging port
+constexpr int kFloatingMa = 500;                   // data lines open: most phones stay careful; chosen
+constexpr int kTrickleMa = 60;                     // at 100 %: replaces what the pack loses; chosen
+constexpr int kTaperFromPercent = 80;              // constant voltage begins; chosen
+constexpr int kOperateMs = 10;                     // coil on to contact: RF relays 5 to 20 ms (rfessentials)
+constexpr int kReleaseMs = 5;                      // Omron G5V-1 and G5LE: release at most 5 ms
+constexpr int64_t kAmbientNanoC = 24'000'000'000;  // chosen
+constexpr int64_t kNanoCPerMilliwatt = 2'000'000;  // tray air over ambient: 2 K per W; chosen
+constexpr int64_t kTrayTauMs = 300'000;            // chosen
+constexpr int64_t kHotNanoC = 65'000'000'000;      // chosen: beyond every limit
+constexpr int64_t kHotNanoCPerMs = 2'000'000;      // 2 K/s; chosen
 // A pack's mAh are at about 3.85 V; the plant counts at 5 V and the charger loses some: 0.77 / 0.9.
 constexpr int64_t kPackPermille = 855;
 
-constexpr std::array<std::string_view, kSlotFaults> kFaultNames = {"short",        "switch-shorted", "back-feed",
-                                                                   "no-discharge", "relay-stuck",    "hot-tray"};
+constexpr std::array<std::string_view, kSlotFaults> kFaultNames = {
+    "short", "switch-shorted", "back-feed", "no-discharge", "relay-stuck", "hot-tray"};
 
 int64_t MoveTowards(int64_t from, int64_t to, int64_t most) {
   return from < to ? std::min(from + most, to) : std::max(from - most, to);
@@ -44,8 +44,8 @@ SlotOutputs OutputsFromBits(uint8_t bits) {
 }
 
 uint8_t ToBits(const SlotOutputs& o) {
-  const std::array<bool, 8> pins = {o.vbus,     o.data_enable, o.data_select, o.charge_mode,
-                                    o.rf_relay, o.power_key,   o.volume_key,  o.led};
+  const std::array<bool, 8> pins = {
+      o.vbus, o.data_enable, o.data_select, o.charge_mode, o.rf_relay, o.power_key, o.volume_key, o.led};
   unsigned bits = 0;
   for (size_t i = 0; i < pins.size(); ++i) bits |= pins[i] ? 1U << i : 0U;
   return static_cast<uint8_t>(bits);
@@ -122,7 +122,8 @@ void SlotPhysics::StepVbus(int dt_ms, int rail_mv) {
     const bool shorted = HasFault(SlotFault::kShort);
     const int64_t floor = HasFault(SlotFault::kBackFeed) && !shorted ? kBackFeedMv * 1000 : 0;
     const int64_t slew = HasFault(SlotFault::kNoDischarge) ? kNoBleedUvPerMs : kBleedUvPerMs;
-    vbus_uv_ = shorted ? 0 : MoveTowards(vbus_uv_, floor, vbus_uv_ < floor ? int64_t{kRiseUvPerMs} * dt_ms : slew * dt_ms);
+    vbus_uv_ =
+        shorted ? 0 : MoveTowards(vbus_uv_, floor, vbus_uv_ < floor ? int64_t{kRiseUvPerMs} * dt_ms : slew * dt_ms);
     return;
   }
   if (HasFault(SlotFault::kShort)) {

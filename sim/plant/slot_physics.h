@@ -31,12 +31,12 @@ uint8_t ToBits(const SlotOutputs& outputs);
 
 // What can be wrong with a slot's hardware. Several may hold at once.
 enum class SlotFault : uint8_t {
-  kShort,            // 0.2 ohm (chosen) across VBUS at the connector
-  kSwitchShorted,    // the VBUS switch conducts whatever its pin says
-  kBackFeed,         // something on the phone's side holds VBUS up while the switch is off
-  kNoDischarge,      // the bleeder is gone: VBUS decays over seconds
-  kRelayStuck,       // the relay stays where it is
-  kHotTray,          // the tray's air heats to 65 degC (chosen)
+  kShort,          // 0.2 ohm (chosen) across VBUS at the connector
+  kSwitchShorted,  // the VBUS switch conducts whatever its pin says
+  kBackFeed,       // something on the phone's side holds VBUS up while the switch is off
+  kNoDischarge,    // the bleeder is gone: VBUS decays over seconds
+  kRelayStuck,     // the relay stays where it is
+  kHotTray,        // the tray's air heats to 65 degC (chosen)
 };
 inline constexpr int kSlotFaults = 6;
 // "short", "switch-shorted", "back-feed", "no-discharge", "relay-stuck", "hot-tray".
@@ -48,9 +48,9 @@ std::string_view ToString(RelayPosition position);
 
 // The phone's pack. Percent is of capacity.
 struct Battery {
-  int capacity_mah = 4500;    // chosen: phones of 2021 to 2024 have 4300 to 5000
+  int capacity_mah = 4500;  // chosen: phones of 2021 to 2024 have 4300 to 5000
   int percent = 70;
-  int max_charge_ma = 1800;   // at VBUS 5 V, from empty to 80 %; chosen
+  int max_charge_ma = 1800;  // at VBUS 5 V, from empty to 80 %; chosen
 };
 
 class SlotPhysics {
@@ -102,7 +102,7 @@ class SlotPhysics {
   bool present_ = true;
   PhoneDraw draw_;
   Battery battery_;
-  int64_t battery_ma_ms_ = 0;      // charge in the pack, mA x ms referred to 5 V
+  int64_t battery_ma_ms_ = 0;  // charge in the pack, mA x ms referred to 5 V
   int64_t battery_full_ma_ms_ = 0;
   int64_t vbus_uv_ = 0;
   int vbus_ma_ = 0;

@@ -14,15 +14,16 @@ constexpr uint8_t kEepromAddress = 0x50;
 constexpr size_t kPinsASlot = 8;
 
 // No key actuators: the rack of the examples has none.
-constexpr uint32_t kCapabilities =
-    link::capability::kVbus | link::capability::kDataEnable | link::capability::kDataSelect |
-    link::capability::kChargeMode | link::capability::kRfRelay | link::capability::kLed | link::capability::kMonitor |
-    link::capability::kTemperature | link::capability::kRelaySense;
+constexpr uint32_t kCapabilities = link::capability::kVbus | link::capability::kDataEnable |
+                                   link::capability::kDataSelect | link::capability::kChargeMode |
+                                   link::capability::kRfRelay | link::capability::kLed | link::capability::kMonitor |
+                                   link::capability::kTemperature | link::capability::kRelaySense;
 
 SlotWiring WiringOf(size_t slot) {
   const size_t expander = slot / 2;
   const auto byte = [](size_t value) { return static_cast<uint8_t>(value); };
-  return {.outputs = {.bus = byte(expander < 8 ? 4 : 10), .address = byte(0x60 + expander % 8),
+  return {.outputs = {.bus = byte(expander < 8 ? 4 : 10),
+                      .address = byte(0x60 + expander % 8),
                       .first_pin = byte(slot % 2 * kPinsASlot)},
           .monitor = {.bus = byte(2 + slot / 16), .address = byte(0x10 + slot % 16)},
           .temperature = {.bus = byte(5 + slot / 8), .address = byte(0x48 + slot % 8)},

@@ -31,7 +31,8 @@ class NativeBoard {
   static constexpr size_t kMaxBoardSlots = 32;
   static constexpr uint32_t kShuntMicroohm = 5000;
 
-  // As many slots as the plant has (1 to 32). `clock` gives free-running milliseconds. Plant and line outlive the board.
+  // As many slots as the plant has (1 to 32). `clock` gives free-running milliseconds. Plant and line outlive the
+  // board.
   NativeBoard(sim::Plant& plant, SerialLine& line, std::function<uint32_t()> clock);
   NativeBoard(const NativeBoard&) = delete;
   NativeBoard& operator=(const NativeBoard&) = delete;
@@ -54,8 +55,8 @@ class NativeBoard {
   sim::I2cBus& Bus(size_t bus) { return buses_[bus]; }
 
   // ---- the simulator's side ----
-  // The MCU's reset line: every part but the memory's contents returns to its reset state; the next BootCause is `cause`.
-  // The firmware's objects must be made anew after it.
+  // The MCU's reset line: every part but the memory's contents returns to its reset state; the next BootCause is
+  // `cause`. The firmware's objects must be made anew after it.
   void Reset(link::BootReason cause);
   bool stopped() const { return stopped_; }
   uint32_t watchdog_fed_at_ms() const { return fed_at_ms_; }

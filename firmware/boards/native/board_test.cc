@@ -20,7 +20,8 @@ class NativeBoardTest : public ::testing::Test {
     const ExpanderPin& at = board_.Slots()[slot].outputs;
     unsigned fields = 0;
     for (unsigned pin = 0; pin < 8; ++pin) fields |= ((outputs >> pin) & 1) != 0 ? 0U : 1U << (2 * pin);
-    const uint8_t bytes[] = {static_cast<uint8_t>(0x16 + at.first_pin / 4), static_cast<uint8_t>(fields & 0xFF),
+    const uint8_t bytes[] = {static_cast<uint8_t>(0x16 + at.first_pin / 4),
+                             static_cast<uint8_t>(fields & 0xFF),
                              static_cast<uint8_t>(fields >> 8)};
     ASSERT_TRUE(board_.Bus(at.bus).Write(at.address, bytes).ok());
   }

@@ -1,5 +1,5 @@
-// The firmware of one native board: what an MCU's flash holds. Built at each reset and destroyed by the next, so nothing
-// but the board's EEPROM survives. Same thread as the board.
+// The firmware of one native board: what an MCU's flash holds. Built at each reset and destroyed by the next, so
+// nothing but the board's EEPROM survives. Same thread as the board.
 #pragma once
 
 #include <memory>
