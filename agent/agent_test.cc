@@ -240,6 +240,22 @@ TEST_F(AgentProcess, HungControllerAndLab_DelayNoOther) {
   ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].serial() == "X1"; }));
 }
 
+TEST_F(AgentProcess, RestartedController_IsAskedAnewLongBeforeThePollEnds) {
+  rack_->Discover();
+  ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].serial() == "X1"; }));
+  const std::string log = dir_ + "/agent.log";
+  rack_->devices.clear();
+  // Only a run that the agent has seen can be seen to change.
+  const BootTime compared = BootClock::now() + 3s;
+  ASSERT_TRUE(Wait([&] { return BootClock::now() > compared; }));
+  rack_->Restart();
+  ASSERT_TRUE(Wait([&] { return ReadAll(log).find("has been restarted") != std::string::npos; }));
+  rack_->Grant(5, 60'000);
+  lab_->Assign(Job("job-8.1", "true"));
+  ASSERT_TRUE(Wait([&] { return !lab_->ended.empty(); }));
+  EXPECT_EQ(lab_->ended[0].outcome(), v1::OUTCOME_PASSED) << lab_->ended[0].reason();
+}
+
 TEST_F(AgentProcess, NoPhoneThere_IsReportedAbsent) {
   Stop(phone_, SIGKILL);
   rack_->Discover();

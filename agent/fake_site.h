@@ -26,6 +26,8 @@ class SyncDesk {
     if (call->request().sync().have() != Version()) return Answer(call);
     waiting_.push_back(call);
   }
+  // Waiting calls get no answer any more.
+  void Forget() { forgotten_.insert(forgotten_.end(), waiting_.begin(), waiting_.end()), waiting_.clear(); }
   void Changed() {
     ++version_;
     for (const auto& call : std::exchange(waiting_, {})) Answer(call);
@@ -47,6 +49,7 @@ class SyncDesk {
   evloop::Handle ticker_ = 0;
   std::function<v1::SyncResult()> build_;
   std::vector<rpc::CallPtr> waiting_;
+  std::vector<rpc::CallPtr> forgotten_;
   int version_ = 1;
 };
 
@@ -78,6 +81,13 @@ class FakeRack {
     desk_.Changed();
   }
 
+  // Forgets the polls that wait, as a killed and restarted controller does.
+  void Restart() {
+    desk_.Forget();
+    publisher_run += "+";
+  }
+
+  std::string publisher_run = "run";
   bool leased = false;
   bool discover = false;
   bool vbus = false;
@@ -96,6 +106,11 @@ class FakeRack {
   rpc::HandlerTable Table() {
     using Case = v1::Request::CallCase;
     return {{Case::kSync, [this](const rpc::CallPtr& call) { desk_.OnSync(call); }},
+            {Case::kSnapshot, [this](const rpc::CallPtr& call) {
+               v1::Reply reply;
+               reply.mutable_snapshot()->set_publisher_run(publisher_run);
+               call->Answer(std::move(reply));
+             }},
             {Case::kGetRack, [this](const rpc::CallPtr& call) { OnGetRack(call); }},
             {Case::kPower, [this](const rpc::CallPtr& call) {
                calls.push_back("power on " + std::to_string(call->request().power().epoch()));

@@ -8,9 +8,8 @@
 namespace faraday::agent {
 namespace {
 
-// Servers answer before this is over. Short, because a server that was killed and came back has forgotten the question
-// and nothing says so (chosen; a poll costs a server about 0.1 ms).
-constexpr Milliseconds kPollTimeout{4'000};
+constexpr Milliseconds kPollTimeout{15'000};  // a server answers after 10 s; 5 s margin (chosen)
+constexpr Milliseconds kCompareEvery{2'000};  // chosen: a restarted server is asked again within that time
 constexpr Milliseconds kFirstPause{200};      // chosen
 constexpr Milliseconds kLongestPause{3'000};  // chosen: well below a lease of 60 s
 
@@ -20,26 +19,60 @@ SyncLoop::SyncLoop(evloop::Loop& loop, zmq::context_t& context, std::string what
                    v1::Caller caller, v1::SyncCall call, OnResult on_result)
     : loop_(loop),
       what_(std::move(what)),
-      channel_(loop, context, endpoint, std::move(caller)),
+      endpoint_(endpoint),
+      caller_(std::move(caller)),
+      context_(context),
+      compare_(loop, context, endpoint, caller_),
       call_(std::move(call)),
       on_result_(std::move(on_result)),
       pause_(kFirstPause) {
-  Ask();
+  comparer_ = loop_.AddPeriodic("compare " + endpoint_, kCompareEvery, [this] { Compare(); });
+  AskAnew();
 }
 
-SyncLoop::~SyncLoop() { loop_.Remove(retry_); }
+SyncLoop::~SyncLoop() {
+  loop_.Remove(retry_);
+  loop_.Remove(comparer_);
+}
+
+void SyncLoop::AskAnew() {
+  loop_.Remove(retry_);
+  retry_ = 0;
+  call_.clear_have();
+  channel_ = std::make_unique<rpc::Channel>(loop_, context_, endpoint_, caller_);
+  Ask();
+}
 
 void SyncLoop::Ask() {
   v1::Request request;
   *request.mutable_sync() = call_;
   const BootTime asked = BootClock::now();
-  channel_.Call(std::move(request), kPollTimeout, [this, asked](Result<v1::Reply> reply) { OnAnswer(std::move(reply), asked); });
+  channel_->Call(std::move(request), kPollTimeout, [this, asked, question = ++question_](Result<v1::Reply> reply) {
+    if (question == question_) OnAnswer(std::move(reply), asked);
+  });
+}
+
+void SyncLoop::Compare() {
+  if (compare_.in_flight() > 0) return;
+  v1::Request request;
+  request.mutable_snapshot();
+  compare_.Call(std::move(request), kCompareEvery, [this](Result<v1::Reply> reply) {
+    if (reply.ok() && rpc::GetStatus(*reply).ok()) OnRun(reply->snapshot().publisher_run());
+  });
+}
+
+void SyncLoop::OnRun(const std::string& publisher_run) {
+  const bool restarted = !publisher_run_.empty() && publisher_run != publisher_run_;
+  publisher_run_ = publisher_run;
+  if (!restarted) return;
+  log::Info("{} {}: has been restarted; asking anew", what_, endpoint_);
+  AskAnew();
 }
 
 void SyncLoop::OnAnswer(Result<v1::Reply> reply, BootTime asked) {
   const Status status = reply.ok() ? rpc::GetStatus(*reply) : reply.status();
   if (!status.ok()) return OnTrouble(status);
-  if (away_) log::Info("{} {}: back", what_, channel_.endpoint());
+  if (away_) log::Info("{} {}: back", what_, endpoint_);
   away_ = false;
   const bool fresh = call_.have().empty();
   pause_ = kFirstPause;
@@ -49,10 +82,10 @@ void SyncLoop::OnAnswer(Result<v1::Reply> reply, BootTime asked) {
 }
 
 void SyncLoop::OnTrouble(const Status& status) {
-  if (!away_) log::Warn("{} {}: {}; what runs here goes on, asking again", what_, channel_.endpoint(), status.message());
+  if (!away_) log::Warn("{} {}: {}; what runs here goes on, asking again", what_, endpoint_, status.message());
   away_ = true;
   call_.clear_have();
-  retry_ = loop_.AddTimer("sync again " + channel_.endpoint(), BootClock::now() + pause_, [this] { Ask(); });
+  retry_ = loop_.AddTimer("sync again " + endpoint_, BootClock::now() + pause_, [this] { Ask(); });
   pause_ = std::min(pause_ * 2, kLongestPause);
 }
 

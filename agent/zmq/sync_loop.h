@@ -1,8 +1,12 @@
 // Keeps one Sync long poll open at one server: asks anew as soon as it is answered, after a growing pause when the
 // server does not answer. Says once that a server is away and once that it is back. Loop's thread.
+//
+// A server that was killed and restarted has forgotten the poll, and its socket says nothing of it: every 2 s the
+// server's publisher_run (Snapshot) is compared, and the poll asked anew when it has changed.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -23,15 +27,25 @@ class SyncLoop {
 
  private:
   void Ask();
+  void AskAnew();
+  void Compare();
+  void OnRun(const std::string& publisher_run);
   void OnAnswer(Result<v1::Reply> reply, BootTime asked);
   void OnTrouble(const Status& status);
 
   evloop::Loop& loop_;
   std::string what_;
-  rpc::Channel channel_;
+  std::string endpoint_;
+  v1::Caller caller_;
+  zmq::context_t& context_;
+  std::unique_ptr<rpc::Channel> channel_;
+  rpc::Channel compare_;
+  std::string publisher_run_;  // empty: not known yet
+  uint64_t question_ = 0;      // answers to older ones do not count
   v1::SyncCall call_;
   OnResult on_result_;
   evloop::Handle retry_ = 0;
+  evloop::Handle comparer_ = 0;
   Milliseconds pause_;
   bool away_ = false;
 };
