@@ -120,7 +120,7 @@ v1::SlotState ToWire(const SlotView& view, Now now) {
   SetDevice(view, now, slot.mutable_device());
   slot.set_reason(view.reason);
   if (view.measured.bits.tripped) slot.set_trip(view.measured.trip);
-  slot.set_measured_age_ms(view.measured.ever ? Count(view.measured_age) : UINT32_MAX);
+  if (view.measured.ever) slot.set_measured_age_ms(Count(view.measured_age));
   for (const auto& [key, value] : view.config->labels) (*slot.mutable_labels())[key] = value;
   for (const std::string& condition : view.conditions) slot.add_conditions(condition);
   for (const auto& host : view.config->hosts) slot.add_hosts(host.host);
