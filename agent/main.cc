@@ -61,7 +61,8 @@ Result<int> Run(const AgentConfig& config) {
 
   std::optional<Agent> agent;  // the parts below speak to it only once the loop runs
   FileJournal journal(config.state_dir);
-  AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, const Facts& facts) {
+  AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, Facts facts) {
+    if (const auto name = config.model_names.find(facts.model); name != config.model_names.end()) facts.model = name->second;
     agent->OnFacts(slot, facts, BootClock::now());
   });
   ProcessRunners runners(loop, config.runner, attempts_dir, [&](const std::string& attempt, const RunEnd& end) {

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/crc32.h"
 #include "cli/job_text.h"
 #include "cli/text.h"
-#include "link/frame.h"
 
 namespace faraday::cli {
 namespace {
@@ -16,10 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint32_t kChunkBytes = 256 * 1024;  // the contract's most (proto/faraday/v1/envelope.proto)
-
-uint32_t CrcOf(const std::string& data) {
-  return link::Crc32({reinterpret_cast<const uint8_t*>(data.data()), data.size()});
-}
 
 Status CannotWrite(const std::string& path) {
   return {Code::kInternal, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
@@ -67,7 +63,7 @@ Result<Chunk> ReadChunk(Session& session,
   if (result.offset() != offset && !result.data().empty()) {
     return Status(Code::kDataLoss, fmt::format("{}: asked from byte {}, got byte {}", name, offset, result.offset()));
   }
-  if (result.crc32() != 0 && result.crc32() != CrcOf(result.data())) {
+  if (result.crc32() != 0 && result.crc32() != Crc32(result.data())) {
     return Status(Code::kDataLoss, fmt::format("{}: the bytes from {} on are damaged", name, offset));
   }
   return Chunk{.data = std::move(*result.mutable_data()), .size = result.size(), .complete = result.complete()};

@@ -15,6 +15,7 @@ std::vector<Mistake> ReadAgentConfig(const std::string& path, AgentConfig* confi
                 {"lab", Need::kOptional, Endpoint(&config->lab), "tcp://HOST:PORT of the lab; without it no jobs run here"},
                 {"state_dir", Need::kOptional, Path(&config->state_dir), "where journal, logs and artefacts lie"},
                 {"adb", Need::kOptional, Text(&config->adb), "the adb program"},
+                {"model_names", Need::kOptional, TextMap(&config->model_names), "map: model as the phone says it -> as selectors say it"},
                 {"runner", Need::kOptional, Path(&config->runner), "the faraday-runner program; default: beside faraday-agent"},
             });
   if (config->agent.empty()) config->agent = config->host;

@@ -3,8 +3,8 @@
 #include <span>
 
 #include "agent/zmq/wire.h"
+#include "base/crc32.h"
 #include "base/log.h"
-#include "link/frame.h"
 #include "rpc/server.h"
 
 namespace faraday::agent {
@@ -71,7 +71,7 @@ void LabLink::Put(const Chunk& chunk, std::function<void(Result<uint64_t>)> done
   call->set_data(chunk.data);
   call->set_complete(chunk.complete);
   call->set_sha256(chunk.sha256);
-  call->set_crc32(link::Crc32({reinterpret_cast<const uint8_t*>(chunk.data.data()), chunk.data.size()}));
+  call->set_crc32(Crc32(chunk.data));
   chunks_->Call(std::move(request), kChunkTimeout, [done](Result<v1::Reply> reply) {
     const Status status = reply.ok() ? rpc::GetStatus(*reply) : reply.status();
     if (!status.ok()) return done(status);

@@ -227,7 +227,15 @@ void Board::OnReply(const link::Reply& reply, Now now) {
     pending.overdue = now.boot + Milliseconds(reply.wait_ms) + kDoneGrace;
     return;
   }
-  Finish(it, {VerdictStatus(pending.what, reply), false, reply}, now);
+  Status status = VerdictStatus(pending.what, reply);
+  if (reply.verdict == link::Verdict::kTripped) status = TrippedStatus(status, pending.board_slot);
+  Finish(it, {std::move(status), false, reply}, now);
+}
+
+// Adds what tripped the slot, and the way out.
+Status Board::TrippedStatus(const Status& status, int board_slot) const {
+  return {status.code(), fmt::format("{}: {}; inspect cable and phone, then a tech runs: faraday slot clear {}",
+                                     status.message(), measured_[At(board_slot)].trip, SlotName(board_slot))};
 }
 
 void Board::OnDone(const link::CommandDone& done, Now now) {

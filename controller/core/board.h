@@ -108,6 +108,7 @@ class Board final : public LineEvents {
   void OneLeasePushed(Now now);
   Status Transmit(decltype(link::Command::call) call, std::string what, Done done, Now now);
   void Finish(std::map<uint32_t, Pending>::iterator it, Outcome outcome, Now now);
+  Status TrippedStatus(const Status& status, int board_slot) const;
   void OnDone(const link::CommandDone& done, Now now);
   void OnTripped(const link::Tripped& tripped);
   link::Configure MakeConfigure() const;

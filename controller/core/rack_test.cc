@@ -490,7 +490,7 @@ TEST_F(RackTest, Trip_KeepsItsFigures) {
   board.At(3).tripped = true;
   board.events.push_back({board.next_event++, 0, link::Tripped{3, link::TripReason::kOverCurrent, 2410, 2000}});
   line->Run(now);
-  EXPECT_EQ(View(3).reason, "tripped: over-current 2410 mA > 2000 mA; inspect the cable, then tech clears it");
+  EXPECT_EQ(View(3).reason, "tripped: over-current 2410 mA > 2000 mA; inspect cable and phone, then a tech runs: faraday slot clear");
   EXPECT_EQ(Acquire("r01/03", "ana").status().code(), Code::kFailedPrecondition);
 }
 
@@ -519,7 +519,7 @@ TEST_F(RackTest, Stop_NeedsNoLeaseEndsItAndKeepsTheSlotDark) {
   EXPECT_TRUE(answer->ok()) << answer->message();
   EXPECT_FALSE(board.At(3).vbus);
   EXPECT_FALSE(board.At(3).safe) << "charge would switch VBUS on again";
-  EXPECT_EQ(View(3).reason, "stopped by tina: smoke; tech clears it");
+  EXPECT_EQ(View(3).reason, "stopped by tina: smoke; a tech ends it with: faraday slot clear");
   EXPECT_EQ(book->at(3).epoch, 3u);
 }
 

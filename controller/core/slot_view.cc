@@ -63,7 +63,7 @@ HealthView SlotViews::HealthOf(int slot, Now now) const {
   if (tenure.health != Health::kGood) return {tenure.health, tenure.health_reason};
   const Measured& measured = parts_.MeasuredOf(slot);
   if (measured.ever && measured.bits.tripped) {
-    return {Health::kSuspect, fmt::format("tripped: {}; inspect the cable, then tech clears it", measured.trip)};
+    return {Health::kSuspect, fmt::format("tripped: {}; inspect cable and phone, then a tech runs: faraday slot clear", measured.trip)};
   }
   for (const Condition& condition : Conditions()) {
     if (condition.suspect && measured.ever && measured.bits.*condition.bit) {

@@ -178,7 +178,7 @@ void Switching::Stop(const CallContext& context, const std::string& name, const 
       now);
   const std::string why = fmt::format("stopped by {}: {}", context.caller.user, reason);
   const AuditLine line{now.utc, context.caller.user, std::string(RoleName(context.caller.role)), "stop_slot", slot, why};
-  const Status stored = parts_.book.SetHealth(slot, Health::kMaintenance, why + "; tech clears it", line, now);
+  const Status stored = parts_.book.SetHealth(slot, Health::kMaintenance, why + "; a tech ends it with: faraday slot clear", line, now);
   if (stored.ok() && parts_.book.at(slot).phase == Phase::kLeased) (void)grants_.End(slot, context, "stop_slot", why, now);
   parts_.events.OnSlot(slot, "slot.stopped", why, context.trace, now);
   if (!sent.ok()) answer(sent, now);

@@ -74,7 +74,7 @@ constexpr std::array<VerdictWords, 15> kVerdicts = {{
     {Code::kNotFound, "the board has no such slot"},
     {Code::kUnimplemented, "the slot lacks this part"},
     {Code::kUnavailable, "the board is not configured yet; try again"},
-    {Code::kFailedPrecondition, "the slot is tripped; inspect the cable, then tech clears it"},
+    {Code::kFailedPrecondition, "the slot is tripped"},
     {Code::kResourceExhausted, "the rail's or rack's budget is used up; switch another slot off or wait"},
     {Code::kFailedPrecondition, "VBUS is off, so no data path can be connected; switch power on first"},
     {Code::kInvalidArgument, "a value is looser than the board's compiled-in ceiling"},

@@ -12,7 +12,7 @@
 #include <filesystem>
 
 #include "lab/core/records.h"
-#include "lab/sqlite/crc32.h"
+#include "base/crc32.h"
 
 namespace faraday::lab {
 namespace {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "lab/sqlite/crc32.h"
+#include "base/crc32.h"
 #include "lab/sqlite/schema.h"
 
 namespace faraday::lab {

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "evloop/loop.h"
-#include "lab/sqlite/crc32.h"
+#include "base/crc32.h"
 #include "lab/test/fake_controller.h"
 #include "lab/test/lab_process.h"
 #include "rpc/publisher.h"

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "lab/protobuf/convert.h"
-#include "lab/sqlite/crc32.h"
+#include "base/crc32.h"
 #include "model/slot_id.h"
 
 namespace faraday::lab {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/crc32.h"
 #include "base/result.h"
 
 namespace faraday::link {
@@ -58,7 +59,7 @@ struct FrameView {
   std::span<const uint8_t> payload;
 };
 
-uint32_t Crc32(std::span<const uint8_t> bytes);
+using faraday::Crc32;
 
 // Writes the wire form (leading zero, COBS body, trailing zero) to `out`. Returns its length.
 // Errors: kResourceExhausted when `out` is too small (kMaxWire always fits), kInvalidArgument when the payload
