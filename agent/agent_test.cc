@@ -35,8 +35,8 @@ class AgentProcess : public testing::Test {
     StartPhone();
     rack_ = std::make_unique<FakeRack>(loop_, context_, phone_address_);
     lab_ = std::make_unique<FakeLab>(loop_, context_);
-    std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << rack_->endpoint() << "]\nlab: "
-                                        << lab_->endpoint() << "\nstate_dir: " << dir_ << "/state\n";
+    std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << rack_->endpoint()
+                                        << "]\nlab: " << lab_->endpoint() << "\nstate_dir: " << dir_ << "/state\n";
     StartAgent();
   }
   void TearDown() override {
@@ -55,8 +55,16 @@ class AgentProcess : public testing::Test {
   void StartPhone() {
     const std::string output = dir_ + "/phone.out";
     fs::create_directories(dir_ + "/phone");
-    phone_ = Spawn({"faraday-sim-phone", "--listen", "127.0.0.1:0", "--model", "pixel-8", "--serial", "X1", "--dir",
-                    dir_ + "/phone"}, output);
+    phone_ = Spawn({"faraday-sim-phone",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--model",
+                    "pixel-8",
+                    "--serial",
+                    "X1",
+                    "--dir",
+                    dir_ + "/phone"},
+                   output);
     ASSERT_TRUE(Wait([&] {
       const std::string text = ReadAll(output);
       const size_t at = text.find("listening 127.");
@@ -97,7 +105,9 @@ class AgentProcess : public testing::Test {
     return attempt;
   }
   bool Running(const std::string& attempt) { return fs::exists(dir_ + "/state/attempts/" + attempt + "/work/started"); }
-  bool AgentSaysRunning() { return !lab_->reports.empty() && lab_->reports.back().state() == v1::ATTEMPT_STATE_RUNNING; }
+  bool AgentSaysRunning() {
+    return !lab_->reports.empty() && lab_->reports.back().state() == v1::ATTEMPT_STATE_RUNNING;
+  }
 
   std::string dir_;
   evloop::Loop loop_;
@@ -151,14 +161,16 @@ TEST_F(AgentProcess, Job_RunsFromLeaseToRelease) {
   EXPECT_EQ(end.power(1).vbus_mv(), 5050u);
   EXPECT_EQ(end.power(2).when(), "after");
   ASSERT_TRUE(Wait([&] { return rack_->clearing == 0; }));
-  EXPECT_THAT(rack_->calls, ElementsAre("sample", "power on 5", "usb h01", "sample", "sample", "usb open",
-                                        "release r01-01-5", "cleared 5"));
+  EXPECT_THAT(
+      rack_->calls,
+      ElementsAre("sample", "power on 5", "usb h01", "sample", "sample", "usb open", "release r01-01-5", "cleared 5"));
   EXPECT_TRUE(Wait([&] { return !fs::exists(dir_ + "/state/attempts/job-1.1"); })) << "the spool is not removed";
 }
 
 TEST_F(AgentProcess, KilledInMidJob_NextAgentAdoptsAndReportsOnce) {
   rack_->Grant(5, 60'000);
-  lab_->Assign(Job("job-2.1", "touch started; while [ ! -e go ]; do sleep 0.1; done; adb shell getprop ro.serialno; exit 3"));
+  lab_->Assign(
+      Job("job-2.1", "touch started; while [ ! -e go ]; do sleep 0.1; done; adb shell getprop ro.serialno; exit 3"));
   ASSERT_TRUE(Wait([&] { return Running("job-2.1") && AgentSaysRunning(); }));
   Stop(agent_, SIGKILL);
   StartAgent();
@@ -233,8 +245,8 @@ TEST_F(AgentProcess, HungControllerAndLab_DelayNoOther) {
   zmq::socket_t hung(context_, zmq::socket_type::router);  // takes everything, answers nothing
   hung.bind("tcp://127.0.0.1:*");
   const std::string nowhere = hung.get(zmq::sockopt::last_endpoint);
-  std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << nowhere << ", " << rack_->endpoint() << "]\nlab: "
-                                      << nowhere << "\nstate_dir: " << dir_ << "/state\n";
+  std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << nowhere << ", " << rack_->endpoint()
+                                      << "]\nlab: " << nowhere << "\nstate_dir: " << dir_ << "/state\n";
   StartAgent();
   rack_->Discover();
   ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].serial() == "X1"; }));

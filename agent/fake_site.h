@@ -37,7 +37,8 @@ class SyncDesk {
   std::string Version() const { return std::to_string(version_); }
   void AnswerOverdue() {
     const BootTime soon = BootClock::now() + Milliseconds(500);
-    for (const auto& call : std::exchange(waiting_, {})) call->deadline() < soon ? Answer(call) : waiting_.push_back(call);
+    for (const auto& call : std::exchange(waiting_, {}))
+      call->deadline() < soon ? Answer(call) : waiting_.push_back(call);
   }
   void Answer(const rpc::CallPtr& call) {
     v1::Reply reply;
@@ -55,7 +56,8 @@ class SyncDesk {
 
 class FakeRack {
  public:
-  FakeRack(evloop::Loop& loop, zmq::context_t& context, std::string adb_address) : adb_address_(std::move(adb_address)), desk_(loop, [this] { return Build(); }) {
+  FakeRack(evloop::Loop& loop, zmq::context_t& context, std::string adb_address)
+      : adb_address_(std::move(adb_address)), desk_(loop, [this] { return Build(); }) {
     auto server = rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", Table());
     FARADAY_CHECK(server.ok());
     server_ = std::move(*server);
@@ -94,7 +96,7 @@ class FakeRack {
   bool renews = true;
   std::string data_host;
   uint32_t epoch = 1;
-  uint32_t clearing = 0;      // to be cleared; 0: nothing
+  uint32_t clearing = 0;  // to be cleared; 0: nothing
   uint32_t ttl = 60'000;
   BootTime end{};
   std::vector<std::string> calls;  // hardware and lease calls, in order
@@ -106,20 +108,23 @@ class FakeRack {
   rpc::HandlerTable Table() {
     using Case = v1::Request::CallCase;
     return {{Case::kSync, [this](const rpc::CallPtr& call) { desk_.OnSync(call); }},
-            {Case::kSnapshot, [this](const rpc::CallPtr& call) {
+            {Case::kSnapshot,
+             [this](const rpc::CallPtr& call) {
                v1::Reply reply;
                reply.mutable_snapshot()->set_publisher_run(publisher_run);
                call->Answer(std::move(reply));
              }},
             {Case::kGetRack, [this](const rpc::CallPtr& call) { OnGetRack(call); }},
-            {Case::kPower, [this](const rpc::CallPtr& call) {
+            {Case::kPower,
+             [this](const rpc::CallPtr& call) {
                calls.push_back("power on " + std::to_string(call->request().power().epoch()));
                vbus = true;
                call->Answer({});
              }},
             {Case::kUsb, [this](const rpc::CallPtr& call) { OnUsb(call); }},
             {Case::kRenew, [this](const rpc::CallPtr& call) { OnRenew(call); }},
-            {Case::kRelease, [this](const rpc::CallPtr& call) {
+            {Case::kRelease,
+             [this](const rpc::CallPtr& call) {
                calls.push_back("release " + call->request().release().lease());
                call->Answer({});
                EndLease();
@@ -196,7 +201,10 @@ class FakeRack {
 
 class FakeLab {
  public:
-  FakeLab(evloop::Loop& loop, zmq::context_t& context) : loop_(loop), context_(context), desk_(loop, [this] { return Build(); }) { Open("tcp://127.0.0.1:0"); }
+  FakeLab(evloop::Loop& loop, zmq::context_t& context)
+      : loop_(loop), context_(context), desk_(loop, [this] { return Build(); }) {
+    Open("tcp://127.0.0.1:0");
+  }
   const std::string& endpoint() const { return endpoint_; }
   // Away: the port is closed. Back: the same port.
   void Close() { server_.reset(); }
@@ -213,14 +221,16 @@ class FakeLab {
 
   std::map<std::string, v1::SyncResult::Attempt> assigned;
   std::vector<v1::Attempt> reports;
-  std::vector<v1::Attempt> ended;                 // reports of the final state, one an acknowledgement
-  std::map<std::string, std::string> files;       // "attempt/name"
-  std::map<std::string, std::string> sha256;      // of those that are complete
+  std::vector<v1::Attempt> ended;             // reports of the final state, one an acknowledgement
+  std::map<std::string, std::string> files;   // "attempt/name"
+  std::map<std::string, std::string> sha256;  // of those that are complete
 
  private:
   void Open(const std::string& endpoint) {
     using Case = v1::Request::CallCase;
-    auto server = rpc::Server::Bind(loop_, context_, endpoint,
+    auto server = rpc::Server::Bind(loop_,
+                                    context_,
+                                    endpoint,
                                     {{Case::kSync, [this](const rpc::CallPtr& call) { desk_.OnSync(call); }},
                                      {Case::kReportAttempt, [this](const rpc::CallPtr& call) { OnReport(call); }},
                                      {Case::kPutChunk, [this](const rpc::CallPtr& call) { OnPut(call); }}});

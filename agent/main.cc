@@ -62,7 +62,8 @@ Result<int> Run(const AgentConfig& config) {
   std::optional<Agent> agent;  // the parts below speak to it only once the loop runs
   FileJournal journal(config.state_dir);
   AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, Facts facts) {
-    if (const auto name = config.model_names.find(facts.model); name != config.model_names.end()) facts.model = name->second;
+    if (const auto name = config.model_names.find(facts.model); name != config.model_names.end())
+      facts.model = name->second;
     agent->OnFacts(slot, facts, BootClock::now());
   });
   ProcessRunners runners(loop, config.runner, attempts_dir, [&](const std::string& attempt, const RunEnd& end) {
@@ -72,17 +73,21 @@ Result<int> Run(const AgentConfig& config) {
     agent->OnLabSync(attempts, BootClock::now());
   });
   Uploader spool(loop, lab, attempts_dir);
-  Racks racks(loop, context, config.agent, config.host, [&](int controller, const std::vector<SlotWish>& slots, bool fresh) {
-    if (fresh) agent->OnRackBack(controller);
-    agent->OnRackSync(controller, slots, BootClock::now());
-  });
+  Racks racks(
+      loop, context, config.agent, config.host, [&](int controller, const std::vector<SlotWish>& slots, bool fresh) {
+        if (fresh) agent->OnRackBack(controller);
+        agent->OnRackSync(controller, slots, BootClock::now());
+      });
   agent.emplace(config.host, Ports{racks, phones, runners, spool, lab, journal});
   agent->TakeUp(journal.LoadAttempts(), journal.LoadEpochs(), BootClock::now());
   for (const std::string& endpoint : config.controllers) racks.Add(endpoint);
   loop.AddPeriodic("agent", kTick, [&] { agent->Tick(BootClock::now(), UtcNow()); });
 
   FARADAY_TRY(folder::Replace(config.state_dir + "/ready", fmt::format("pid {}\n", ::getpid())));
-  log::Info("agent {} of host {}: {} controllers, lab {}", config.agent, config.host, config.controllers.size(),
+  log::Info("agent {} of host {}: {} controllers, lab {}",
+            config.agent,
+            config.host,
+            config.controllers.size(),
             config.lab.empty() ? "none" : config.lab);
   FeedWatchdog(loop);
   sd_notify(0, "READY=1");
@@ -90,7 +95,8 @@ Result<int> Run(const AgentConfig& config) {
   sd_notify(0, "STOPPING=1");
   std::filesystem::remove(config.state_dir + "/ready", ignored);
   phones.KillExcept(agent->SlotsInUse());
-  log::Info("ends; {} running commands go on under their runners and are taken up by the next agent", runners.running());
+  log::Info("ends; {} running commands go on under their runners and are taken up by the next agent",
+            runners.running());
   return code;
 }
 
@@ -103,12 +109,14 @@ int main(int argc, char** argv) {
   CLI::App app{"faraday-agent: finds the phones whose cables run to this host and runs jobs on them."};
   std::string path;
   bool check = false;
-  app.add_option("--config", path, "the agent's YAML: agent, host, controllers, lab, state_dir, adb, runner")->required();
+  app.add_option("--config", path, "the agent's YAML: agent, host, controllers, lab, state_dir, adb, runner")
+      ->required();
   app.add_flag("--check", check, "read the config, say every mistake, and end");
   app.set_version_flag("--version", "faraday-agent " FARADAY_VERSION);
-  app.footer("Example:\n  faraday-agent --config /etc/faraday/agent.yaml\n\nSIGTERM leaves running commands alone: the next "
-             "agent takes them up.\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot serve (see stderr), 2 bad usage or "
-             "config.");
+  app.footer(
+      "Example:\n  faraday-agent --config /etc/faraday/agent.yaml\n\nSIGTERM leaves running commands alone: the next "
+      "agent takes them up.\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot serve (see stderr), 2 bad usage or "
+      "config.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

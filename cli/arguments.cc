@@ -25,7 +25,8 @@ void AddArgument(CLI::App* app, const Argument& argument, Invocation* into) {
   const std::string name = LongName(argument.names);
   CLI::Option* option = nullptr;
   if (argument.kind == Argument::Kind::kFlag) {
-    option = app->add_flag_callback(argument.names, [into, name] { into->values[name].push_back("true"); }, argument.doc);
+    option = app->add_flag_callback(
+        argument.names, [into, name] { into->values[name].push_back("true"); }, argument.doc);
   } else {
     // One value an occurrence, so that "-l a -l b" is two and a following word stays a word.
     const std::string names = argument.kind == Argument::Kind::kPositional ? name : argument.names;
@@ -40,8 +41,10 @@ void AddArgument(CLI::App* app, const Argument& argument, Invocation* into) {
 
 void AddGlobals(CLI::App* app, GlobalOptions* options) {
   app->add_flag("--json", options->json, "answers as JSON, with the field names of the .proto files");
-  app->add_option("--lab", options->lab, "the lab, default $FARADAY_LAB, else tcp://127.0.0.1:7710")->type_name("ENDPOINT");
-  app->add_option("--controller", options->controller, "a rack's controller without the lab, default $FARADAY_CONTROLLER")
+  app->add_option("--lab", options->lab, "the lab, default $FARADAY_LAB, else tcp://127.0.0.1:7710")
+      ->type_name("ENDPOINT");
+  app->add_option(
+         "--controller", options->controller, "a rack's controller without the lab, default $FARADAY_CONTROLLER")
       ->type_name("ENDPOINT");
   app->add_option("--user", options->user, "who asks, default $FARADAY_USER, else the login name")->type_name("NAME");
   app->add_option("--role", options->role, "as what, default $FARADAY_ROLE, else user")->type_name("ROLE");
@@ -60,7 +63,9 @@ faraday VERB --help shows each verb with examples. Servers are found by --lab an
 $FARADAY_CONTROLLER, else lab: and controller: in ~/.config/faraday/config.yaml, else tcp://127.0.0.1:7710.
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no answer (try again); `run` has more, see faraday run --help.)";
 
-CLI::App* GroupApp(CLI::App* top, const std::string& word, const std::vector<Group>& groups,
+CLI::App* GroupApp(CLI::App* top,
+                   const std::string& word,
+                   const std::vector<Group>& groups,
                    std::map<std::string, CLI::App*>* made) {
   CLI::App*& app = (*made)[word];
   if (app != nullptr) return app;
@@ -71,7 +76,9 @@ CLI::App* GroupApp(CLI::App* top, const std::string& word, const std::vector<Gro
   return app;
 }
 
-std::vector<Bound> AddVerbs(CLI::App* top, const std::vector<Verb>& verbs, const std::vector<Group>& groups,
+std::vector<Bound> AddVerbs(CLI::App* top,
+                            const std::vector<Verb>& verbs,
+                            const std::vector<Group>& groups,
                             Invocation* into) {
   std::vector<Bound> bound;
   std::map<std::string, CLI::App*> made;
@@ -109,7 +116,8 @@ std::string HelpText(const CLI::App& top, const std::vector<Verb>& verbs) {
   std::string text = top.help();
   const Verb* verb = NamedVerb(verbs, CommandName(&top));
   const size_t end_of_usage = text.find('\n', text.find("Usage: "));
-  if (verb != nullptr && verb->takes_command && end_of_usage != std::string::npos) text.insert(end_of_usage, " -- CMD...");
+  if (verb != nullptr && verb->takes_command && end_of_usage != std::string::npos)
+    text.insert(end_of_usage, " -- CMD...");
   return text;
 }
 
@@ -134,7 +142,9 @@ std::vector<std::string> TopWords(const std::vector<Verb>& verbs) {
   return words;
 }
 
-std::string UsageText(const CLI::App& top, const CLI::Error& error, const std::vector<Verb>& verbs,
+std::string UsageText(const CLI::App& top,
+                      const CLI::Error& error,
+                      const std::vector<Verb>& verbs,
                       const std::string& first_word) {
   const std::string command = CommandName(&top);
   std::string what = error.what();
@@ -153,10 +163,12 @@ void TakeVerb(const std::vector<Bound>& bound, ParsedLine* line) {
 
 void CheckRest(ParsedLine* line, bool had_mark) {
   if (line->verb == nullptr) return;
-  const std::string command = line->verb->path.size() > 1 ? line->verb->path[0] + " " + line->verb->path[1] : line->verb->path[0];
+  const std::string command =
+      line->verb->path.size() > 1 ? line->verb->path[0] + " " + line->verb->path[1] : line->verb->path[0];
   std::string problem;
   if (line->verb->takes_command && line->invocation.rest.empty()) {
-    problem = had_mark ? "nothing follows the --: name the command to run" : "no command to run: put it after --, as in -- sh -c 'adb devices'";
+    problem = had_mark ? "nothing follows the --: name the command to run"
+                       : "no command to run: put it after --, as in -- sh -c 'adb devices'";
   } else if (!line->verb->takes_command && had_mark) {
     problem = "this verb takes no command after --";
   }
@@ -178,7 +190,10 @@ std::vector<std::string> Invocation::All(const std::string& name) const {
   return found == values.end() ? std::vector<std::string>{} : found->second;
 }
 
-Result<int64_t> Invocation::DurationMs(const std::string& name, int64_t fallback, int64_t min_ms, int64_t max_ms) const {
+Result<int64_t> Invocation::DurationMs(const std::string& name,
+                                       int64_t fallback,
+                                       int64_t min_ms,
+                                       int64_t max_ms) const {
   if (!Has(name)) return fallback;
   const std::string text = Get(name);
   const std::optional<int64_t> value = rackconfig::ParseDuration(text);

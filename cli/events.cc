@@ -25,7 +25,9 @@ class Source {
 
   Status Begin() {
     FARADAY_TRY_ASSIGN(const v1::SnapshotResult snapshot, Snapshot());
-    subscriber_ = std::make_unique<rpc::Subscriber>(loop_, session_.context(), snapshot.events_endpoint(),
+    subscriber_ = std::make_unique<rpc::Subscriber>(loop_,
+                                                    session_.context(),
+                                                    snapshot.events_endpoint(),
                                                     std::vector<std::string>{""},
                                                     [this](const v1::Event& event) { OnEvent(event); });
     loop_.AddTimer("first tick", BootClock::now() + kFirstTick, [this] { ReadState(); });
@@ -95,7 +97,9 @@ class Source {
   }
 
   void TellLost(const std::string& topic, uint64_t count) {
-    session_.Progress(fmt::format("{} of {} {} lost on the way (this program was too slow)", Counted(count, "event"), topic,
+    session_.Progress(fmt::format("{} of {} {} lost on the way (this program was too slow)",
+                                  Counted(count, "event"),
+                                  topic,
                                   count == 1 ? "was" : "were"));
   }
 
@@ -106,8 +110,11 @@ class Source {
       text = fmt::format("{}, {}", HealthWord(event.slot().health()), LeaseWords(event.slot(), event.utc_ms()));
       if (!event.slot().reason().empty()) text += ": " + Printable(event.slot().reason());
     }
-    session_.Out(fmt::format("{} {:<16} {:<18} {}\n", FormatSecond(event.utc_ms()), Printable(event.topic()),
-                             Printable(event.kind()), text));
+    session_.Out(fmt::format("{} {:<16} {:<18} {}\n",
+                             FormatSecond(event.utc_ms()),
+                             Printable(event.topic()),
+                             Printable(event.kind()),
+                             text));
   }
 
   Session& session_;
@@ -172,11 +179,12 @@ std::vector<Verb> EventVerbs() {
            .summary = "Show changes as they happen, after how things stand now",
            .arguments = {{Argument::Kind::kOption, "--rack", "RACK", "only this rack; default: every rack and the lab"},
                          {Argument::Kind::kOption, "--for", "TIME", "end after this time; default: until Ctrl-C"}},
-           .examples = "  faraday events --rack r01\n"
-                       "  faraday events --json | jq -c 'select(.kind == \"slot.tripped\")'\n"
-                       "  faraday events --rack r01 --for 10s\n"
-                       "\n"
-                       "With --json each line is one Event; lines of kind \"snapshot\" come first and tell each slot's state.",
+           .examples =
+               "  faraday events --rack r01\n"
+               "  faraday events --json | jq -c 'select(.kind == \"slot.tripped\")'\n"
+               "  faraday events --rack r01 --for 10s\n"
+               "\n"
+               "With --json each line is one Event; lines of kind \"snapshot\" come first and tell each slot's state.",
            .run = Events}};
 }
 

@@ -102,11 +102,18 @@ const Argument kReason{Kind::kOption, "--reason", "TEXT", "why, when a tech or a
 const Argument kMustReason{Kind::kOption, "--reason", "TEXT", "why; it is recorded", true};
 
 constexpr char kLeaseHint[] =
-    "\n\nYou need the slot's lease (faraday reserve). The answer is what is measured after switching; a mismatch is an error.";
+    "\n\nYou need the slot's lease (faraday reserve). The answer is what is measured after switching; a mismatch is an "
+    "error.";
 
-Verb SwitchVerb(std::vector<std::string> path, std::string summary, std::vector<Argument> more, std::string examples,
+Verb SwitchVerb(std::vector<std::string> path,
+                std::string summary,
+                std::vector<Argument> more,
+                std::string examples,
                 std::function<int(Session&, const Invocation&)> run) {
-  Verb verb{.path = std::move(path), .summary = std::move(summary), .arguments = {kSlot}, .examples = std::move(examples) + kLeaseHint,
+  Verb verb{.path = std::move(path),
+            .summary = std::move(summary),
+            .arguments = {kSlot},
+            .examples = std::move(examples) + kLeaseHint,
             .run = std::move(run)};
   for (Argument& argument : more) verb.arguments.push_back(std::move(argument));
   verb.arguments.push_back(kReason);
@@ -118,19 +125,34 @@ Verb SwitchVerb(std::vector<std::string> path, std::string summary, std::vector<
 std::vector<Verb> HardwareVerbs() {
   return {
       SwitchVerb({"power", "on"}, "VBUS on", {}, "  faraday power on r01/07", Power(v1::PowerCall::ACTION_ON)),
-      SwitchVerb({"power", "off"}, "VBUS off: stops charging and USB; the phone runs on from its battery", {},
+      SwitchVerb({"power", "off"},
+                 "VBUS off: stops charging and USB; the phone runs on from its battery",
+                 {},
                  "  faraday power off r01/07\n  faraday --role tech power off r01/07 --reason 'smells hot'",
                  Power(v1::PowerCall::ACTION_OFF)),
-      SwitchVerb({"power", "cycle"}, "VBUS off, a pause, on again: one command, run by the board",
+      SwitchVerb({"power", "cycle"},
+                 "VBUS off, a pause, on again: one command, run by the board",
                  {{Kind::kOption, "--off-for", "TIME", "500ms to 10m, default 2s"}},
-                 "  faraday power cycle r01/07\n  faraday power cycle r01/07 --off-for 10s", Power(v1::PowerCall::ACTION_CYCLE)),
-      SwitchVerb({"shield", "isolate"}, "RF coupler onto its termination", {}, "  faraday shield isolate r01/07", Shield(false)),
-      SwitchVerb({"shield", "couple"}, "RF coupler to the rack's feed", {}, "  faraday shield couple r01/07", Shield(true)),
+                 "  faraday power cycle r01/07\n  faraday power cycle r01/07 --off-for 10s",
+                 Power(v1::PowerCall::ACTION_CYCLE)),
+      SwitchVerb({"shield", "isolate"},
+                 "RF coupler onto its termination",
+                 {},
+                 "  faraday shield isolate r01/07",
+                 Shield(false)),
+      SwitchVerb(
+          {"shield", "couple"}, "RF coupler to the rack's feed", {}, "  faraday shield couple r01/07", Shield(true)),
       SwitchVerb({"usb", "open"}, "Data lines to nowhere", {}, "  faraday usb open r01/07", Usb(v1::DATA_PATH_OPEN)),
-      SwitchVerb({"usb", "charge"}, "Data lines to the charge port", {}, "  faraday usb charge r01/07", Usb(v1::DATA_PATH_CHARGE)),
-      SwitchVerb({"usb", "connect"}, "Data lines to a host (VBUS must be on)",
+      SwitchVerb({"usb", "charge"},
+                 "Data lines to the charge port",
+                 {},
+                 "  faraday usb charge r01/07",
+                 Usb(v1::DATA_PATH_CHARGE)),
+      SwitchVerb({"usb", "connect"},
+                 "Data lines to a host (VBUS must be on)",
                  {{Kind::kOption, "--host", "NAME", "which of the slot's hosts, default its first"}},
-                 "  faraday usb connect r01/07\n  faraday usb connect r01/07 --host h02", Usb(v1::DATA_PATH_HOST)),
+                 "  faraday usb connect r01/07\n  faraday usb connect r01/07 --host h02",
+                 Usb(v1::DATA_PATH_HOST)),
       {.path = {"slot", "stop"},
        .summary = "VBUS off, data open, isolated, at once; ends the lease (tech, admin)",
        .arguments = {kSlot, kMustReason},

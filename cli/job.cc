@@ -57,7 +57,8 @@ int List(Session& session, const Invocation& invocation) {
   uint32_t limit = 0;
   const auto parsed = std::from_chars(limit_text.data(), limit_text.data() + limit_text.size(), limit);
   if (parsed.ec != std::errc{} || parsed.ptr != limit_text.data() + limit_text.size() || limit < 1 || limit > 1000) {
-    return session.Fail({Code::kInvalidArgument, fmt::format("--limit: '{}' is out of range, allowed 1 to 1000", limit_text)});
+    return session.Fail(
+        {Code::kInvalidArgument, fmt::format("--limit: '{}' is out of range, allowed 1 to 1000", limit_text)});
   }
   v1::Request request;
   request.mutable_list_jobs()->set_limit(limit);

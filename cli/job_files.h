@@ -18,16 +18,25 @@ struct Chunk {
 
 // At most 256 KiB from `offset`, waiting up to `wait` for there to be any. Errors: kNotFound while the attempt has no
 // such file yet, kDataLoss for a damaged chunk, and the calls'.
-Result<Chunk> ReadChunk(Session& session, const std::string& attempt, const std::string& name, uint64_t offset,
-                        Milliseconds wait, BootTime give_up);
+Result<Chunk> ReadChunk(Session& session,
+                        const std::string& attempt,
+                        const std::string& name,
+                        uint64_t offset,
+                        Milliseconds wait,
+                        BootTime give_up);
 
-// Where an artefact is kept below `folder`: folder/artifacts/NAME. Errors: kInvalidArgument for a name that would leave it.
+// Where an artefact is kept below `folder`: folder/artifacts/NAME. Errors: kInvalidArgument for a name that would leave
+// it.
 Result<std::string> ArtifactPath(const std::string& folder, const std::string& name);
 
 // Writes one file of an attempt to `path` (its folders made), whole or not at all. Errors: kDataLoss when size or
 // checksum differ, kInternal when it cannot be written, and the calls'.
-Status FetchFile(Session& session, const std::string& attempt, const std::string& name, const std::string& path,
-                 uint64_t expected_size, BootTime give_up);
+Status FetchFile(Session& session,
+                 const std::string& attempt,
+                 const std::string& name,
+                 const std::string& path,
+                 uint64_t expected_size,
+                 BootTime give_up);
 
 // FetchFile of every artefact of the job's last attempt into folder/artifacts. Names each failure, then goes on.
 // Returns how many came.

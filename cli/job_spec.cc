@@ -34,7 +34,8 @@ Status CheckRelative(const std::string& option, const std::string& path) {
   const bool climbs = ("/" + path + "/").find("/../") != std::string::npos;
   if (path.empty() || path[0] == '/' || climbs) {
     return {Code::kInvalidArgument,
-            fmt::format("--{}: '{}' must be a path inside the job's working folder, relative and without ..", option, path)};
+            fmt::format(
+                "--{}: '{}' must be a path inside the job's working folder, relative and without ..", option, path)};
   }
   return OkStatus();
 }
@@ -47,7 +48,10 @@ std::vector<Argument> JobArguments() {
       {Kind::kOption, "-l,--selector", "SELECTOR", "which phone: model=pixel-8,os>=14", true},
       {Kind::kOption, "--timeout", "TIME", "of the run, default 10m; longer is a failed test"},
       {Kind::kOption, "--queue-timeout", "TIME", "how long to wait for a phone, default 10m"},
-      {Kind::kRepeated, "--artifact", "GLOB", "files to bring back besides those in $FARADAY_ARTIFACTS; may be given again"},
+      {Kind::kRepeated,
+       "--artifact",
+       "GLOB",
+       "files to bring back besides those in $FARADAY_ARTIFACTS; may be given again"},
       {Kind::kOption, "--junit", "FILE", "JUnit file the command writes; its failures fail the job"},
       {Kind::kRepeated, "--env", "NAME=VALUE", "for the command; may be given again"},
       {Kind::kOption, "--note", "TEXT", "what it is for; others see it"},
@@ -84,7 +88,8 @@ Result<v1::Job> SubmitJob(Session& session, const v1::JobSpec& spec) {
   auto reply = session.CallLab(request);
   // Not known whether it was taken: the key makes asking again harmless.
   if (!reply.ok() && reply.status().code() == Code::kDeadlineExceeded && !session.interrupted()) {
-    reply = session.CallUntil(session.lab(), request, Milliseconds(10'000), BootClock::now() + std::chrono::seconds(30));
+    reply =
+        session.CallUntil(session.lab(), request, Milliseconds(10'000), BootClock::now() + std::chrono::seconds(30));
   }
   FARADAY_TRY(reply.status());
   return reply->job().job();

@@ -20,15 +20,21 @@ constexpr Milliseconds kPollTimeout{15'000};  // of the call around it
 int64_t NowMs() { return UtcNow().since_epoch.count(); }
 
 void PrintLease(Session& session, const v1::Lease& lease) {
-  session.Out(fmt::format("lease {} on slot {}, epoch {}, until {} ({} left)\n", Printable(lease.id()), Printable(lease.slot()),
-                          lease.epoch(), FormatClock(lease.end_utc_ms(), NowMs()), FormatAge(lease.left_ms())));
+  session.Out(fmt::format("lease {} on slot {}, epoch {}, until {} ({} left)\n",
+                          Printable(lease.id()),
+                          Printable(lease.slot()),
+                          lease.epoch(),
+                          FormatClock(lease.end_utc_ms(), NowMs()),
+                          FormatAge(lease.left_ms())));
 }
 
 void PrintNext(Session& session, const v1::Lease& lease) {
   const std::string slot = Printable(lease.slot());
-  session.Out(fmt::format("next: faraday status {0}\n      faraday power on {0}\n      faraday usb connect {0}\n"
-                          "      faraday renew {1} --for 30m\n      faraday release {1}\n",
-                          slot, Printable(lease.id())));
+  session.Out(
+      fmt::format("next: faraday status {0}\n      faraday power on {0}\n      faraday usb connect {0}\n"
+                  "      faraday renew {1} --for 30m\n      faraday release {1}\n",
+                  slot,
+                  Printable(lease.id())));
 }
 
 // ---- reserve at the lab ----
@@ -68,7 +74,8 @@ Result<v1::Reservation> Await(Session& session, v1::Reservation reservation, Boo
 int ShowReservation(Session& session, const v1::Reservation& reservation) {
   if (session.json()) session.Json(reservation);
   if (reservation.state() != v1::RESERVATION_STATE_GRANTED) {
-    session.Say("no phone: " + Printable(reservation.reason().empty() ? "the lab gave no reason" : reservation.reason()));
+    session.Say("no phone: " +
+                Printable(reservation.reason().empty() ? "the lab gave no reason" : reservation.reason()));
     return kExitRefused;
   }
   if (session.json()) return kExitOk;
@@ -115,8 +122,8 @@ model::Attributes AttributesOf(const v1::SlotState& slot, const std::string& rac
 }
 
 // One look over the rack: a lease, nullopt when nothing is free now, or why nothing ever will be.
-Result<std::optional<v1::Lease>> TryAcquire(Session& session, const model::Selector& selector, int64_t for_ms,
-                                            const std::string& note, std::string* why) {
+Result<std::optional<v1::Lease>> TryAcquire(
+    Session& session, const model::Selector& selector, int64_t for_ms, const std::string& note, std::string* why) {
   v1::Request get;
   get.mutable_get_rack();
   FARADAY_TRY_ASSIGN(v1::Reply reply, session.Call(session.controller(), std::move(get)));
@@ -126,7 +133,10 @@ Result<std::optional<v1::Lease>> TryAcquire(Session& session, const model::Selec
     if (!selector.Matches(AttributesOf(slot, rack.rack()))) continue;
     ++matching;
     if (slot.allocation() != v1::ALLOCATION_FREE || slot.health() != v1::HEALTH_GOOD) {
-      *why = fmt::format("{} is {}", slot.slot(), slot.allocation() == v1::ALLOCATION_LEASED ? "leased by " + slot.lease().holder() : slot.reason());
+      *why = fmt::format(
+          "{} is {}",
+          slot.slot(),
+          slot.allocation() == v1::ALLOCATION_LEASED ? "leased by " + slot.lease().holder() : slot.reason());
       continue;
     }
     v1::Request request;
@@ -142,7 +152,8 @@ Result<std::optional<v1::Lease>> TryAcquire(Session& session, const model::Selec
     if (code != Code::kAborted && code != Code::kFailedPrecondition) return granted.status();
     *why = granted.status().message();
   }
-  if (matching == 0) return Status(Code::kNotFound, "no slot of this rack matches; see faraday status --json for what they offer");
+  if (matching == 0)
+    return Status(Code::kNotFound, "no slot of this rack matches; see faraday status --json for what they offer");
   return std::optional<v1::Lease>();
 }
 
@@ -229,7 +240,8 @@ int Release(Session& session, const Invocation& invocation) {
   return kExitOk;
 }
 
-const Argument kSelector{Argument::Kind::kOption, "-l,--selector", "SELECTOR", "which phone: model=pixel-8,os>=14", true};
+const Argument kSelector{
+    Argument::Kind::kOption, "-l,--selector", "SELECTOR", "which phone: model=pixel-8,os>=14", true};
 const Argument kLease{Argument::Kind::kPositional, "lease", "LEASE|SLOT", "r01-07-42, or the slot it is on", true};
 
 }  // namespace
@@ -243,12 +255,13 @@ std::vector<Verb> LeaseVerbs() {
                      {Kind::kOption, "--for", "TIME", "how long, default 30m"},
                      {Kind::kOption, "--wait", "TIME", "how long to queue when none is free, default: not at all"},
                      {Kind::kOption, "--note", "TEXT", "what it is for; others see it"}},
-       .examples = "  faraday reserve -l model=pixel-8                       for 30 minutes, if one is free\n"
-                   "  faraday reserve -l 'os>=14,model!=pixel-7a' --for 2h --wait 10m\n"
-                   "  faraday reserve -l slot=r01/07 --note 'modem bug 4711'\n"
-                   "  faraday reserve -l platform=android --json | jq -r '.leases[0].slot'\n"
-                   "\n"
-                   "Prints lease, slot, epoch and end. Ctrl-C while waiting takes the wish back. Nobody in time: exit 1.",
+       .examples =
+           "  faraday reserve -l model=pixel-8                       for 30 minutes, if one is free\n"
+           "  faraday reserve -l 'os>=14,model!=pixel-7a' --for 2h --wait 10m\n"
+           "  faraday reserve -l slot=r01/07 --note 'modem bug 4711'\n"
+           "  faraday reserve -l platform=android --json | jq -r '.leases[0].slot'\n"
+           "\n"
+           "Prints lease, slot, epoch and end. Ctrl-C while waiting takes the wish back. Nobody in time: exit 1.",
        .run = Reserve},
       {.path = {"renew"},
        .summary = "Keep a lease longer: it ends the given time from now",

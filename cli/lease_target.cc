@@ -13,7 +13,8 @@ Result<SlotTarget> FindSlot(Session& session, const std::string& text) {
   request.mutable_get_rack()->set_slot(target.name);
   FARADAY_TRY_ASSIGN(v1::Reply reply, session.Call(target.controller, std::move(request)));
   if (reply.get_rack().rack().slots_size() != 1) {
-    return Status(Code::kNotFound, fmt::format("there is no slot {}; see faraday status {}", target.name, target.slot.rack));
+    return Status(Code::kNotFound,
+                  fmt::format("there is no slot {}; see faraday status {}", target.name, target.slot.rack));
   }
   target.state = reply.get_rack().rack().slots(0);
   return target;

@@ -35,8 +35,11 @@ std::string Quoted(const std::string& text) {
 void PrintFrame(Session& session, const CapturedFrame& frame) {
   const std::string text = Printable(frame.text);
   if (session.json()) {
-    session.Out(fmt::format("{{\"at_ms\": {}, \"direction\": \"{}\", \"good\": {}, \"text\": {}}}\n", Quoted(Printable(frame.at_ms)),
-                            frame.direction == link::Direction::kToMcu ? "to_mcu" : "to_host", frame.good, Quoted(text)));
+    session.Out(fmt::format("{{\"at_ms\": {}, \"direction\": \"{}\", \"good\": {}, \"text\": {}}}\n",
+                            Quoted(Printable(frame.at_ms)),
+                            frame.direction == link::Direction::kToMcu ? "to_mcu" : "to_host",
+                            frame.good,
+                            Quoted(text)));
   } else {
     session.Out(frame.at_ms.empty() ? text + "\n" : fmt::format("{:>10} {}\n", Printable(frame.at_ms), text));
   }
@@ -55,17 +58,21 @@ int Decode(Session& session, const Invocation& invocation) {
   }
   std::free(line);
   if (std::ferror(file.get()) != 0) return session.Fail({Code::kInternal, fmt::format("{}: cannot be read", path)});
-  if (reader.good() + reader.bad() == 0) session.Say(path + " holds no frames; write lines like: 120 -> 00 03 01 02 ... 00");
-  if (reader.bad() > 0) session.Say(fmt::format("{} decoded, {} damaged or no capture", Counted(reader.good(), "frame"), reader.bad()));
+  if (reader.good() + reader.bad() == 0)
+    session.Say(path + " holds no frames; write lines like: 120 -> 00 03 01 02 ... 00");
+  if (reader.bad() > 0)
+    session.Say(fmt::format("{} decoded, {} damaged or no capture", Counted(reader.good(), "frame"), reader.bad()));
   return reader.bad() > 0 || reader.good() == 0 ? kExitRefused : kExitOk;
 }
 
-Result<uint32_t> Number(const Invocation& invocation, const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) {
+Result<uint32_t> Number(
+    const Invocation& invocation, const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) {
   const std::string text = invocation.Get(name, fmt::format("{}", fallback));
   uint32_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value >= min && value <= max) return value;
-  return Status(Code::kInvalidArgument, fmt::format("--{}: '{}' is out of range, allowed {} to {}", name, text, min, max));
+  return Status(Code::kInvalidArgument,
+                fmt::format("--{}: '{}' is out of range, allowed {} to {}", name, text, min, max));
 }
 
 int Ping(Session& session, const Invocation& invocation) {
@@ -85,7 +92,9 @@ int Ping(Session& session, const Invocation& invocation) {
     if (session.json()) {
       session.Json(reply->ping(), true);
     } else {
-      session.Out(fmt::format("board {} of {}: MCU answered in {} us\n", *board, rack.empty() ? "the rack" : rack,
+      session.Out(fmt::format("board {} of {}: MCU answered in {} us\n",
+                              *board,
+                              rack.empty() ? "the rack" : rack,
                               reply->ping().mcu_round_trip_us()));
     }
   }
@@ -99,7 +108,11 @@ std::vector<Verb> LinkVerbs() {
   return {
       {.path = {"link", "decode"},
        .summary = "Print a capture of a board's line in words",
-       .arguments = {{Kind::kPositional, "file", "FILE|-", "lines '<ms> -> <hex>', '<ms> <- <hex>', or bare hex; -: stdin", true}},
+       .arguments = {{Kind::kPositional,
+                      "file",
+                      "FILE|-",
+                      "lines '<ms> -> <hex>', '<ms> <- <hex>', or bare hex; -: stdin",
+                      true}},
        .examples = "  faraday-controller --config rack.yaml --capture line.txt      makes one\n"
                    "  faraday link decode line.txt\n"
                    "  faraday link decode - <libs/link/vectors/commands.txt\n"

@@ -22,9 +22,12 @@ Direction DirectionOf(const link::FrameHeader& header) {
     case Channel::kReply:
     case Channel::kTelemetry:
     case Channel::kEvent:
-    case Channel::kRefusal: return Direction::kToHost;
-    case Channel::kHello: return header.session == 0 ? Direction::kToMcu : Direction::kToHost;
-    default: return Direction::kToMcu;
+    case Channel::kRefusal:
+      return Direction::kToHost;
+    case Channel::kHello:
+      return header.session == 0 ? Direction::kToMcu : Direction::kToHost;
+    default:
+      return Direction::kToMcu;
   }
 }
 
@@ -61,7 +64,9 @@ void CaptureReader::Bytes(std::string_view hex, const std::string& at_ms, Stream
   const auto bytes = link::FromHex(hex);
   const Direction fallback = known == nullptr ? Direction::kToMcu : *known;
   if (!bytes.ok()) {
-    Found({.at_ms = at_ms, .direction = fallback, .good = false,
+    Found({.at_ms = at_ms,
+           .direction = fallback,
+           .good = false,
            .text = fmt::format("line {} is no capture: {}", number_, bytes.status().message())});
     return;
   }
@@ -73,9 +78,13 @@ void CaptureReader::Bytes(std::string_view hex, const std::string& at_ms, Stream
       const Direction direction = known == nullptr ? DirectionOf(frame.header) : *known;
       Found({.at_ms = at_ms, .direction = direction, .good = true, .text = link::Describe(direction, frame)});
     } else {
-      Found({.at_ms = at_ms, .direction = fallback, .good = false,
-             .text = fmt::format("{} damaged: {} (line {})", fallback == Direction::kToMcu ? "->" : "<-",
-                                 link::OutcomeName(outcome), number_)});
+      Found({.at_ms = at_ms,
+             .direction = fallback,
+             .good = false,
+             .text = fmt::format("{} damaged: {} (line {})",
+                                 fallback == Direction::kToMcu ? "->" : "<-",
+                                 link::OutcomeName(outcome),
+                                 number_)});
     }
   }
 }

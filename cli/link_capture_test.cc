@@ -33,7 +33,9 @@ TEST(CaptureReader, ReadsTimedLinesAndBareHex) {
 }
 
 TEST(CaptureReader, AFrameMayGoOverSeveralLines) {
-  const auto frames = Read({"1 -> 00 03 01 02 01 02 01 04 ed 5e 01 01 01 02 01", "2 <- 00", "3 -> 01 01 0b 08 65 12 02 08 07 18 18 ee db 00"});
+  const auto frames = Read({"1 -> 00 03 01 02 01 02 01 04 ed 5e 01 01 01 02 01",
+                            "2 <- 00",
+                            "3 -> 01 01 0b 08 65 12 02 08 07 18 18 ee db 00"});
   ASSERT_THAT(frames, SizeIs(1));
   EXPECT_EQ(frames[0].text, kPingWords);
 }

@@ -22,7 +22,8 @@ Status Unavailable(const std::string& endpoint, const char* why) {
   return {Code::kUnavailable,
           fmt::format("nothing answers at {}: {}; is the server running? choose another with --lab or --controller, or "
                       "FARADAY_LAB or FARADAY_CONTROLLER",
-                      endpoint, why)};
+                      endpoint,
+                      why)};
 }
 
 Status Connect(int family, const sockaddr* address, socklen_t size, const std::string& endpoint) {
@@ -60,7 +61,8 @@ Status ConnectUnix(const std::string& endpoint, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return {Code::kInvalidArgument, fmt::format("'{}': the path must have 1 to {} bytes", endpoint, sizeof(address.sun_path) - 1)};
+    return {Code::kInvalidArgument,
+            fmt::format("'{}': the path must have 1 to {} bytes", endpoint, sizeof(address.sun_path) - 1)};
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return Connect(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof(address), endpoint);
@@ -73,7 +75,8 @@ Status ProbeEndpoint(const std::string& endpoint) {
   if (endpoint.rfind("inproc://", 0) == 0) return OkStatus();
   const size_t colon = endpoint.rfind(':');
   if (endpoint.rfind("tcp://", 0) != 0 || colon < 6) {
-    return {Code::kInvalidArgument, fmt::format("'{}' is no endpoint; write tcp://127.0.0.1:7710 or ipc:///PATH", endpoint)};
+    return {Code::kInvalidArgument,
+            fmt::format("'{}' is no endpoint; write tcp://127.0.0.1:7710 or ipc:///PATH", endpoint)};
   }
   return ConnectTcp(endpoint, endpoint.substr(6, colon - 6), endpoint.substr(colon + 1));
 }

@@ -30,7 +30,9 @@ namespace fs = std::filesystem;
 // A server in a thread of its own. Handlers run in that thread; what they share with the test is guarded by the test.
 class FakeServer {
  public:
-  explicit FakeServer(rpc::HandlerTable table, bool publishes = false, const std::string& endpoint = "tcp://127.0.0.1:0") {
+  explicit FakeServer(rpc::HandlerTable table,
+                      bool publishes = false,
+                      const std::string& endpoint = "tcp://127.0.0.1:0") {
     std::promise<std::string> bound;
     thread_ = std::thread([this, table = std::move(table), publishes, endpoint, &bound] {
       evloop::Loop loop;
@@ -104,7 +106,8 @@ class ProgramTest : public ::testing::Test {
     fs::remove_all(folder_, ignored);
   }
 
-  Outcome Faraday(std::vector<std::string> args, std::function<int()> interrupts = [] { return 0; }) {
+  Outcome Faraday(
+      std::vector<std::string> args, std::function<int()> interrupts = [] { return 0; }) {
     std::FILE* out = std::tmpfile();
     std::FILE* err = std::tmpfile();
     out_ = out;
@@ -179,7 +182,10 @@ TEST_P(UsageTest, ExitsWith2AndSaysWhatToDo) {
 }
 
 const BadLine kBadLines[] = {
-    {"nothing", {}, "do what? one of: status, reserve, renew, release, power, shield, usb, slot, run, job, events, link\nSee: faraday --help"},
+    {"nothing",
+     {},
+     "do what? one of: status, reserve, renew, release, power, shield, usb, slot, run, job, events, link\nSee: faraday "
+     "--help"},
     {"misspelt_verb", {"reserv", "-l", "a"}, "'reserv' is no verb (did you mean \"reserve\"?)"},
     {"unknown_option", {"status", "--colour"}, "See: faraday status --help"},
     {"group_without_verb", {"power"}, "power what? one of: on, off, cycle\nSee: faraday power --help"},
@@ -187,7 +193,9 @@ const BadLine kBadLines[] = {
     {"no_selector", {"reserve"}, "--selector is required"},
     {"bad_selector", {"reserve", "-l", "model=="}, "column"},
     {"bad_time", {"reserve", "-l", "a", "--for", "5x"}, "--for: '5x' is no time: write 500ms, 2s, 30m or 8h"},
-    {"time_out_of_range", {"power", "cycle", "r01/07", "--off-for", "1h"}, "--off-for: 1h is out of range, allowed 500ms to 10m"},
+    {"time_out_of_range",
+     {"power", "cycle", "r01/07", "--off-for", "1h"},
+     "--off-for: 1h is out of range, allowed 500ms to 10m"},
     {"no_slot_name", {"power", "on", "seven"}, "'seven' is not a slot; write rack/number, for example r01/07"},
     {"no_lease_name", {"release", "xyz"}, "'xyz' is not a lease"},
     {"force_without_reason", {"release", "r01-07-42", "--force"}, "say why with --reason"},
@@ -200,18 +208,22 @@ const BadLine kBadLines[] = {
     {"neither_rack_nor_slot", {"status", "R_1"}, "'R_1' is neither a rack (r01) nor a slot (r01/07)"},
     {"limit", {"job", "list", "--limit", "0"}, "--limit: '0' is out of range, allowed 1 to 1000"},
 };
-INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](const auto& param) {
+  return param.param.name;
+});
 
 TEST_F(ProgramTest, EveryVerbTeachesByExample) {
-  for (const char* line : {"status", "reserve", "renew", "release", "power on", "power off", "power cycle", "shield isolate", "shield couple",
-                           "usb open", "usb charge", "usb connect", "slot stop", "slot clear", "run", "job submit", "job list", "job show",
-                           "job logs", "job cancel", "events", "link decode", "link ping"}) {
+  for (const char* line : {"status",      "reserve",        "renew",         "release",     "power on",   "power off",
+                           "power cycle", "shield isolate", "shield couple", "usb open",    "usb charge", "usb connect",
+                           "slot stop",   "slot clear",     "run",           "job submit",  "job list",   "job show",
+                           "job logs",    "job cancel",     "events",        "link decode", "link ping"}) {
     std::istringstream words{std::string(line)};
     std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
     args.push_back("--help");
     const Outcome outcome = Faraday(args);
     EXPECT_EQ(outcome.exit, 0) << line;
-    EXPECT_THAT(outcome.out, AllOf(HasSubstr("Examples:"), HasSubstr(std::string("faraday ")), HasSubstr("--json"))) << line;
+    EXPECT_THAT(outcome.out, AllOf(HasSubstr("Examples:"), HasSubstr(std::string("faraday ")), HasSubstr("--json")))
+        << line;
   }
   EXPECT_THAT(Faraday({"--version"}).out, HasSubstr("faraday 0."));
 }
@@ -221,14 +233,19 @@ TEST_F(ProgramTest, MistakesInTheConfigFileAreAllTold) {
   std::ofstream(folder_ + "/.config/faraday/config.yaml") << "labb: x\nlab: 7710\n";
   const Outcome outcome = Faraday({"status"});
   EXPECT_EQ(outcome.exit, 2);
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("config.yaml:1: unknown key \"labb\" (did you mean \"lab\"?)"),
-                                 HasSubstr("config.yaml:2: lab: \"7710\" is no endpoint")));
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("config.yaml:1: unknown key \"labb\" (did you mean \"lab\"?)"),
+                    HasSubstr("config.yaml:2: lab: \"7710\" is no endpoint")));
 }
 
 TEST_F(ProgramTest, NobodyThereIsSaidAtOnceWithExit3) {
   environment_["FARADAY_LAB"] = "ipc://" + folder_ + "/nobody";
-  for (const auto& args : std::vector<std::vector<std::string>>{
-           {"status"}, {"reserve", "-l", "a"}, {"run", "-l", "a", "--out", folder_ + "/o", "--", "true"}, {"job", "list"}, {"events"}}) {
+  for (const auto& args :
+       std::vector<std::vector<std::string>>{{"status"},
+                                             {"reserve", "-l", "a"},
+                                             {"run", "-l", "a", "--out", folder_ + "/o", "--", "true"},
+                                             {"job", "list"},
+                                             {"events"}}) {
     const Outcome outcome = Faraday(args);
     EXPECT_EQ(outcome.exit, 3) << args[0];
     EXPECT_THAT(outcome.err, HasSubstr("nothing answers at ipc://")) << args[0];
@@ -274,7 +291,10 @@ TEST_F(ProgramTest, StatusOfAllRacksShowsTheLabsCopyOfOneThatHangs) {
   FakeServer lab({{v1::Request::kListRacks, Answers(racks)}});
   const Outcome outcome = Faraday({"--lab", lab.endpoint(), "status"});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("rack r01 does not answer: no answer since 12 s"), HasSubstr("as of 12s ago"), HasSubstr("r01/07")));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("rack r01 does not answer: no answer since 12 s"),
+                    HasSubstr("as of 12s ago"),
+                    HasSubstr("r01/07")));
 }
 
 TEST_F(ProgramTest, PowerSendsTheEpochAndPrintsWhatIsMeasured) {
@@ -288,7 +308,8 @@ TEST_F(ProgramTest, PowerSendsTheEpochAndPrintsWhatIsMeasured) {
                             seen = call->request();
                             call->Answer(switched);
                           }}});
-  const Outcome outcome = Faraday({"power", "cycle", "r01/7", "--off-for", "1s", "--controller", controller.endpoint()});
+  const Outcome outcome =
+      Faraday({"power", "cycle", "r01/7", "--off-for", "1s", "--controller", controller.endpoint()});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("r01/07: VBUS on, 5021 mV"));
   const std::lock_guard lock(mutex);
@@ -317,8 +338,9 @@ TEST_F(ProgramTest, ATechWithAReasonActsWithoutALease) {
 }
 
 TEST_F(ProgramTest, ARefusalIsPlainWordsAndExit1) {
-  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
-                         {v1::Request::kShield, Refuses(Code::kPermissionDenied, "r01/07 is leased by ana until 14:20\x1b[2J")}});
+  FakeServer controller(
+      {{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
+       {v1::Request::kShield, Refuses(Code::kPermissionDenied, "r01/07 is leased by ana until 14:20\x1b[2J")}});
   environment_["FARADAY_CONTROLLER"] = controller.endpoint();
   const Outcome outcome = Faraday({"--user", "bob", "shield", "couple", "r01/07"});
   EXPECT_EQ(outcome.exit, 1);
@@ -333,7 +355,8 @@ TEST_F(ProgramTest, RenewAndReleaseTakeALeaseOrItsSlot) {
     leases.push_back(lease);
   };
   FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(SlotOf("r01/07", "ana")))},
-                         {v1::Request::kRenew, [&](const rpc::CallPtr& call) {
+                         {v1::Request::kRenew,
+                          [&](const rpc::CallPtr& call) {
                             note("renew " + call->request().renew().lease());
                             v1::Reply reply;
                             *reply.mutable_renew()->mutable_lease() = SlotOf("r01/07", "ana").lease();
@@ -363,21 +386,26 @@ v1::Reply ReservationReply(v1::ReservationState state, const std::string& reason
 
 TEST_F(ProgramTest, ReserveWaitsByLongPollAndShowsWhatToDoNext) {
   std::atomic<int> polls{0};
-  FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_WAITING, "2 match: both leased until 14:20"))},
+  FakeServer lab({{v1::Request::kReserve,
+                   Answers(ReservationReply(v1::RESERVATION_STATE_WAITING, "2 match: both leased until 14:20"))},
                   {v1::Request::kGetReservation, [&](const rpc::CallPtr& call) {
                      const bool granted = ++polls > 2;
-                     call->Answer(ReservationReply(granted ? v1::RESERVATION_STATE_GRANTED : v1::RESERVATION_STATE_WAITING, "1 matches"));
+                     call->Answer(ReservationReply(
+                         granted ? v1::RESERVATION_STATE_GRANTED : v1::RESERVATION_STATE_WAITING, "1 matches"));
                    }}});
   environment_["FARADAY_LAB"] = lab.endpoint();
   const Outcome outcome = Faraday({"reserve", "-l", "model=pixel-8", "--wait", "10m"});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("lease r01-07-42 on slot r01/07, epoch 42"), HasSubstr("faraday power on r01/07"),
-                                 HasSubstr("faraday release r01-07-42")));
+  EXPECT_THAT(outcome.out,
+              AllOf(HasSubstr("lease r01-07-42 on slot r01/07, epoch 42"),
+                    HasSubstr("faraday power on r01/07"),
+                    HasSubstr("faraday release r01-07-42")));
   EXPECT_THAT(outcome.err, HasSubstr("res-3 is waiting: 2 match: both leased until 14:20"));
 }
 
 TEST_F(ProgramTest, ReserveThatFailsSaysWhy) {
-  FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_FAILED, "no slot has model=pixel-9"))}});
+  FakeServer lab(
+      {{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_FAILED, "no slot has model=pixel-9"))}});
   const Outcome outcome = Faraday({"reserve", "-l", "model=pixel-9", "--lab", lab.endpoint()});
   EXPECT_EQ(outcome.exit, 1);
   EXPECT_EQ(outcome.err, "faraday: no phone: no slot has model=pixel-9\n");
@@ -387,7 +415,8 @@ TEST_F(ProgramTest, CtrlCWhileWaitingTakesTheWishBack) {
   std::atomic<int> interrupts{0};
   std::atomic<bool> cancelled{false};
   FakeServer lab({{v1::Request::kReserve, Answers(ReservationReply(v1::RESERVATION_STATE_WAITING, ""))},
-                  {v1::Request::kGetReservation, [&](const rpc::CallPtr& call) {
+                  {v1::Request::kGetReservation,
+                   [&](const rpc::CallPtr& call) {
                      interrupts = 1;
                      call->Answer(ReservationReply(v1::RESERVATION_STATE_WAITING, ""));
                    }},
@@ -407,7 +436,8 @@ TEST_F(ProgramTest, ReserveWithoutALabTakesTheFirstFreeMatch) {
   *rack.mutable_get_rack()->mutable_rack()->add_slots() = SlotOf("r01/08", "care");
   rack.mutable_get_rack()->mutable_rack()->mutable_slots(0)->mutable_device()->set_model("pixel-8");
   rack.mutable_get_rack()->mutable_rack()->mutable_slots(1)->mutable_device()->set_model("pixel-8");
-  FakeServer controller({{v1::Request::kGetRack, Answers(rack)}, {v1::Request::kAcquire, [&](const rpc::CallPtr& call) {
+  FakeServer controller({{v1::Request::kGetRack, Answers(rack)},
+                         {v1::Request::kAcquire, [&](const rpc::CallPtr& call) {
                             v1::Reply reply;
                             reply.mutable_acquire()->mutable_lease()->set_id("r01-08-5");
                             reply.mutable_acquire()->mutable_lease()->set_slot(call->request().acquire().slot());
@@ -529,7 +559,8 @@ TEST_F(ProgramTest, RunStreamsTheLogBringsFilesAndExitsWithTheOutcome) {
   FakeLab fake;
   FakeServer lab(fake.Table());
   environment_["FARADAY_LAB"] = lab.endpoint();
-  const Outcome outcome = Faraday({"run", "-l", "os>=14", "--out", folder_ + "/out", "--", "sh", "-c", "echo hello -- world"});
+  const Outcome outcome =
+      Faraday({"run", "-l", "os>=14", "--out", folder_ + "/out", "--", "sh", "-c", "echo hello -- world"});
   // One of its artefacts would have left the folder: what passed is not what CI asked for.
   EXPECT_EQ(outcome.exit, 3) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("artefact '../../escape' is not kept"));
@@ -537,13 +568,16 @@ TEST_F(ProgramTest, RunStreamsTheLogBringsFilesAndExitsWithTheOutcome) {
   EXPECT_EQ(ReadText(folder_ + "/out/log.txt"), "hello\nworld\n");
   EXPECT_EQ(ReadText(folder_ + "/out/artifacts/shots/1.png"), "shot");
   EXPECT_FALSE(fs::exists(folder_ + "/escape"));
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("job-12 is queued at position 2: 1 matches: leased until 14:20"),
-                                 HasSubstr("job-12.1 on r01/03 is preparing: waiting for boot"), HasSubstr("job-12 passed"),
-                                 HasSubstr("before 5010 mV 400 mA, during 5010 mV 400 mA, after 5010 mV 400 mA")));
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("job-12 is queued at position 2: 1 matches: leased until 14:20"),
+                    HasSubstr("job-12.1 on r01/03 is preparing: waiting for boot"),
+                    HasSubstr("job-12 passed"),
+                    HasSubstr("before 5010 mV 400 mA, during 5010 mV 400 mA, after 5010 mV 400 mA")));
 }
 
 TEST_F(ProgramTest, RunOfAFailedTestExitsWith1AndOfNoDeviceWith4) {
-  for (const auto& [how, exit] : std::map<v1::Outcome, int>{{v1::OUTCOME_FAILED, 1}, {v1::OUTCOME_NO_DEVICE, 4}, {v1::OUTCOME_LEASE_LOST, 5}}) {
+  for (const auto& [how, exit] :
+       std::map<v1::Outcome, int>{{v1::OUTCOME_FAILED, 1}, {v1::OUTCOME_NO_DEVICE, 4}, {v1::OUTCOME_LEASE_LOST, 5}}) {
     FakeLab fake;
     fake.outcome = how;
     FakeServer lab(fake.Table());
@@ -565,8 +599,9 @@ TEST_F(ProgramTest, CtrlCCancelsTheJobAndExitsWith5) {
   FakeLab fake;
   fake.never_ends = true;
   FakeServer lab(fake.Table());
-  const Outcome outcome = Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "sleep", "99"},
-                                  [&] { return fake.running ? 1 : 0; });
+  const Outcome outcome =
+      Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "sleep", "99"},
+              [&] { return fake.running ? 1 : 0; });
   EXPECT_EQ(outcome.exit, 5) << outcome.err;
   EXPECT_TRUE(fake.cancelled);
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("cancelling job-12"), HasSubstr("job-12 cancelled")));
@@ -593,7 +628,8 @@ TEST_F(ProgramTest, RunGoesOnWhenTheLabRestarts) {
 TEST_F(ProgramTest, RunWithJsonGivesTheJobOnStdout) {
   FakeLab fake;
   FakeServer lab(fake.Table());
-  const Outcome outcome = Faraday({"run", "-l", "a", "--json", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
+  const Outcome outcome =
+      Faraday({"run", "-l", "a", "--json", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
   EXPECT_EQ(outcome.out.front(), '{');
   EXPECT_THAT(outcome.out, HasSubstr("\"outcome\": \"OUTCOME_PASSED\""));
   EXPECT_THAT(outcome.err, HasSubstr("hello\nworld\n"));
@@ -604,13 +640,15 @@ TEST_F(ProgramTest, RunWithJsonGivesTheJobOnStdout) {
 TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
   std::unique_ptr<FakeServer> controller;
   controller = std::make_unique<FakeServer>(
-      rpc::HandlerTable{{v1::Request::kSnapshot, [&](const rpc::CallPtr& call) {
+      rpc::HandlerTable{{v1::Request::kSnapshot,
+                         [&](const rpc::CallPtr& call) {
                            v1::Reply reply;
                            *reply.mutable_snapshot() = controller->publisher()->Snapshot();
                            reply.mutable_snapshot()->set_events_endpoint(controller->publisher()->endpoint());
                            call->Answer(reply);
                          }},
-                        {v1::Request::kGetRack, [&](const rpc::CallPtr& call) {
+                        {v1::Request::kGetRack,
+                         [&](const rpc::CallPtr& call) {
                            call->Answer(RackReply(SlotOf("r01/07", "ana")));
                            v1::Event event;
                            event.set_kind("lease.ended");
@@ -633,12 +671,14 @@ TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
 // ---- link ----
 
 TEST_F(ProgramTest, LinkDecodePrintsACaptureAndNamesDamage) {
-  std::ofstream(folder_ + "/line.txt") << "120 -> 00 03 01 02 01 02 01 04 ed 5e 01 01 01 02 01 01 01 0b 08 65 12 02 08 07 18 18 ee db 00\n"
-                                       << "125 <- 00 03 01 02 01 00\n";
+  std::ofstream(folder_ + "/line.txt")
+      << "120 -> 00 03 01 02 01 02 01 04 ed 5e 01 01 01 02 01 01 01 0b 08 65 12 02 08 07 18 18 ee db 00\n"
+      << "125 <- 00 03 01 02 01 00\n";
   const Outcome outcome = Faraday({"link", "decode", folder_ + "/line.txt"});
   EXPECT_EQ(outcome.exit, 1);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("120 -> command #1"), HasSubstr("<- damaged")));
-  EXPECT_THAT(Faraday({"link", "decode", folder_ + "/line.txt", "--json"}).out, HasSubstr("{\"at_ms\": \"120\", \"direction\": \"to_mcu\", \"good\": true"));
+  EXPECT_THAT(Faraday({"link", "decode", folder_ + "/line.txt", "--json"}).out,
+              HasSubstr("{\"at_ms\": \"120\", \"direction\": \"to_mcu\", \"good\": true"));
   EXPECT_EQ(Faraday({"link", "decode", folder_ + "/none.txt"}).exit, 1);
 }
 

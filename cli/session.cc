@@ -41,12 +41,17 @@ bool MayRetry(const Status& status) {
 
 int ExitOf(const Status& status) {
   switch (status.code()) {
-    case Code::kOk: return kExitOk;
-    case Code::kInvalidArgument: return kExitUsage;
+    case Code::kOk:
+      return kExitOk;
+    case Code::kInvalidArgument:
+      return kExitUsage;
     case Code::kUnavailable:
-    case Code::kDeadlineExceeded: return kExitUnavailable;
-    case Code::kCancelled: return kExitCancelled;
-    default: return kExitRefused;
+    case Code::kDeadlineExceeded:
+      return kExitUnavailable;
+    case Code::kCancelled:
+      return kExitCancelled;
+    default:
+      return kExitRefused;
   }
 }
 
@@ -64,7 +69,8 @@ Session::~Session() = default;
 Result<std::unique_ptr<Session>> Session::Create(const GlobalOptions& options, Surroundings surroundings) {
   std::unique_ptr<Session> session(new Session(options, std::move(surroundings)));
   if (session->user().empty()) {
-    return Status(Code::kInvalidArgument, "nobody asks: this account has no login name; give --user NAME or set FARADAY_USER");
+    return Status(Code::kInvalidArgument,
+                  "nobody asks: this account has no login name; give --user NAME or set FARADAY_USER");
   }
   FARADAY_TRY(session->FindServers(options));
   return session;
@@ -77,7 +83,8 @@ std::string Session::FromEnvironment(const std::string& name) const {
 Status Session::FindServers(const GlobalOptions& options) {
   lab_ = options.lab.empty() ? FromEnvironment("FARADAY_LAB") : options.lab;
   // An explicit --lab asks the lab, whatever controller the surroundings name.
-  controller_ = options.controller.empty() && options.lab.empty() ? FromEnvironment("FARADAY_CONTROLLER") : options.controller;
+  controller_ =
+      options.controller.empty() && options.lab.empty() ? FromEnvironment("FARADAY_CONTROLLER") : options.controller;
   if (!lab_.empty() || !controller_.empty()) return OkStatus();
   std::string folder = FromEnvironment("XDG_CONFIG_HOME");
   if (folder.empty()) folder = FromEnvironment("HOME") + "/.config";
@@ -138,7 +145,8 @@ void Session::Json(const google::protobuf::Message& message, bool one_line) {
   options.always_print_primitive_fields = true;
   options.add_whitespace = !one_line;
   std::string text;
-  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return Say("the answer is no valid text");
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok())
+    return Say("the answer is no valid text");
   if (one_line) text += "\n";
   Out(text);
 }
@@ -175,7 +183,9 @@ Result<v1::Reply> Session::CallLab(v1::Request request, Milliseconds timeout) {
   return Call(lab_.empty() ? kDefaultLab : lab_, std::move(request), timeout);
 }
 
-Result<v1::Reply> Session::CallUntil(const std::string& endpoint, const v1::Request& request, Milliseconds timeout,
+Result<v1::Reply> Session::CallUntil(const std::string& endpoint,
+                                     const v1::Request& request,
+                                     Milliseconds timeout,
                                      BootTime give_up) {
   bool said = false;
   while (true) {
@@ -187,7 +197,8 @@ Result<v1::Reply> Session::CallUntil(const std::string& endpoint, const v1::Requ
     }
     const auto left = give_up - BootClock::now();
     if (left.count() <= 0) return reply;
-    if (!said) Progress(fmt::format("{} does not answer; asking again for up to {}", endpoint, FormatAge(left.count())));
+    if (!said)
+      Progress(fmt::format("{} does not answer; asking again for up to {}", endpoint, FormatAge(left.count())));
     said = true;
     Pause(Milliseconds(250));
   }

@@ -72,9 +72,11 @@ class Session {
   // One call. A server that is not there fails at once with kUnavailable, one that hangs after `timeout`.
   Result<v1::Reply> Call(const std::string& endpoint, v1::Request request, Milliseconds timeout = Milliseconds(10'000));
   Result<v1::Reply> CallLab(v1::Request request, Milliseconds timeout = Milliseconds(10'000));
-  // The same until `give_up` for calls that may be repeated (reads, waits, calls with an idempotency key): a server that
-  // is away is asked again, and that is said once. Ends early with kCancelled when interrupted.
-  Result<v1::Reply> CallUntil(const std::string& endpoint, const v1::Request& request, Milliseconds timeout,
+  // The same until `give_up` for calls that may be repeated (reads, waits, calls with an idempotency key): a server
+  // that is away is asked again, and that is said once. Ends early with kCancelled when interrupted.
+  Result<v1::Reply> CallUntil(const std::string& endpoint,
+                              const v1::Request& request,
+                              Milliseconds timeout,
                               BootTime give_up);
   // The controller of a rack ("r01"), a slot or a lease: the named one, else the lab's answer. Kept.
   Result<std::string> ControllerOf(const std::string& rack);

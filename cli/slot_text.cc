@@ -17,27 +17,38 @@ constexpr size_t kNarrow = 110;
 
 std::string TriWord(v1::TriState state) {
   switch (state) {
-    case v1::TRI_STATE_YES: return "on";
-    case v1::TRI_STATE_NO: return "off";
-    default: return "?";
+    case v1::TRI_STATE_YES:
+      return "on";
+    case v1::TRI_STATE_NO:
+      return "off";
+    default:
+      return "?";
   }
 }
 
 std::string ShieldWord(v1::ShieldState state) {
   switch (state) {
-    case v1::SHIELD_STATE_ISOLATED: return "isolated";
-    case v1::SHIELD_STATE_COUPLED: return "coupled";
-    case v1::SHIELD_STATE_MOVING: return "moving";
-    default: return "?";
+    case v1::SHIELD_STATE_ISOLATED:
+      return "isolated";
+    case v1::SHIELD_STATE_COUPLED:
+      return "coupled";
+    case v1::SHIELD_STATE_MOVING:
+      return "moving";
+    default:
+      return "?";
   }
 }
 
 std::string PathWord(v1::DataPath path, const std::string& host) {
   switch (path) {
-    case v1::DATA_PATH_OPEN: return "open";
-    case v1::DATA_PATH_CHARGE: return "charge";
-    case v1::DATA_PATH_HOST: return "host:" + (host.empty() ? std::string("?") : Printable(host));
-    default: return "?";
+    case v1::DATA_PATH_OPEN:
+      return "open";
+    case v1::DATA_PATH_CHARGE:
+      return "charge";
+    case v1::DATA_PATH_HOST:
+      return "host:" + (host.empty() ? std::string("?") : Printable(host));
+    default:
+      return "?";
   }
 }
 
@@ -58,7 +69,8 @@ std::string Reason(const v1::SlotState& slot) {
   add(Printable(slot.health_reason()));
   for (const std::string& condition : slot.conditions()) {
     const std::string safe = Printable(condition);
-    const bool told = std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return part.find(safe) != std::string::npos; });
+    const bool told = std::any_of(
+        parts.begin(), parts.end(), [&](const std::string& part) { return part.find(safe) != std::string::npos; });
     if (!told) add(safe);
   }
   if (slot.measured_age_ms() > kStaleMs) add("measured " + FormatAge(slot.measured_age_ms()) + " ago");
@@ -71,7 +83,8 @@ std::string SeenWord(const v1::Device& device) {
 
 std::string BoardLine(const v1::BoardState& board) {
   if (!board.online()) return fmt::format("board {} is OFFLINE: {}", board.index(), Printable(board.reason()));
-  std::string line = fmt::format("board {} online ({} {})", board.index(), Printable(board.board()), Printable(board.firmware_version()));
+  std::string line = fmt::format(
+      "board {} online ({} {})", board.index(), Printable(board.board()), Printable(board.firmware_version()));
   for (const std::string& fault : board.faults()) line += ", " + Printable(fault);
   return line;
 }
@@ -83,8 +96,10 @@ std::string SlotCounts(const v1::RackState& rack) {
     ++counts[slot.allocation()];
     not_good += slot.health() == v1::HEALTH_GOOD ? 0 : 1;
   }
-  std::string line = fmt::format("{}: {} free, {} leased", Counted(static_cast<uint64_t>(rack.slots_size()), "slot"),
-                                 counts[v1::ALLOCATION_FREE], counts[v1::ALLOCATION_LEASED]);
+  std::string line = fmt::format("{}: {} free, {} leased",
+                                 Counted(static_cast<uint64_t>(rack.slots_size()), "slot"),
+                                 counts[v1::ALLOCATION_FREE],
+                                 counts[v1::ALLOCATION_LEASED]);
   if (counts[v1::ALLOCATION_CLEANING] > 0) line += fmt::format(", {} cleaning", counts[v1::ALLOCATION_CLEANING]);
   if (not_good > 0) line += fmt::format(", {} not in good health", not_good);
   return line;
@@ -104,8 +119,11 @@ std::string LeaseCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   const v1::Lease& lease = slot.lease();
   std::string out = Fact("lease", LeaseWords(slot, now_utc_ms));
   const bool held = lease.purpose() == v1::PURPOSE_PERSON || lease.purpose() == v1::PURPOSE_JOB;
-  out += Fact("", fmt::format("{} epoch {}{}", held ? "lease " + Printable(lease.id()) + "," : "care's,", lease.epoch(),
-                              held ? ", " + FormatAge(lease.left_ms()) + " left" : ""));
+  out += Fact("",
+              fmt::format("{} epoch {}{}",
+                          held ? "lease " + Printable(lease.id()) + "," : "care's,",
+                          lease.epoch(),
+                          held ? ", " + FormatAge(lease.left_ms()) + " left" : ""));
   if (!lease.reservation().empty()) out += Fact("", "for " + Printable(lease.reservation()));
   if (!lease.agent().empty()) out += Fact("", "acted for by agent " + Printable(lease.agent()));
   if (!lease.note().empty()) out += Fact("", "note: " + Printable(lease.note()));
@@ -114,16 +132,29 @@ std::string LeaseCard(const v1::SlotState& slot, int64_t now_utc_ms) {
 
 std::string PhoneCard(const v1::Device& device) {
   if (device.never_seen()) {
-    return Fact("phone", device.expected().empty() ? "never seen, none expected" : "never seen, expected " + Printable(device.expected()));
+    return Fact("phone",
+                device.expected().empty() ? "never seen, none expected"
+                                          : "never seen, expected " + Printable(device.expected()));
   }
-  std::string out = Fact("phone", fmt::format("{} serial {}, {} {}", Printable(device.model()), Printable(device.serial()),
-                                              Printable(device.platform()), Printable(device.os_version())));
+  std::string out = Fact("phone",
+                         fmt::format("{} serial {}, {} {}",
+                                     Printable(device.model()),
+                                     Printable(device.serial()),
+                                     Printable(device.platform()),
+                                     Printable(device.os_version())));
   const std::string battery = device.battery_percent() < 0 ? "unknown" : fmt::format("{}%", device.battery_percent());
-  const char* boot = device.boot_completed() == v1::TRI_STATE_YES ? "booted"
-                     : device.boot_completed() == v1::TRI_STATE_NO ? "booting" : "boot state unknown";
-  out += Fact("", fmt::format("battery {}, adb {}, {}; read {} ago by agent {}", battery, Printable(device.adb_state()), boot,
-                              FormatAge(device.age_ms()), Printable(device.agent())));
-  if (!device.expected().empty() && device.expected() != device.model()) out += Fact("", "expected " + Printable(device.expected()));
+  const char* boot = device.boot_completed() == v1::TRI_STATE_YES  ? "booted"
+                     : device.boot_completed() == v1::TRI_STATE_NO ? "booting"
+                                                                   : "boot state unknown";
+  out += Fact("",
+              fmt::format("battery {}, adb {}, {}; read {} ago by agent {}",
+                          battery,
+                          Printable(device.adb_state()),
+                          boot,
+                          FormatAge(device.age_ms()),
+                          Printable(device.agent())));
+  if (!device.expected().empty() && device.expected() != device.model())
+    out += Fact("", "expected " + Printable(device.expected()));
   return out;
 }
 
@@ -138,12 +169,18 @@ std::string Labels(const v1::SlotState& slot) {
 
 std::string HealthWord(v1::Health health) {
   switch (health) {
-    case v1::HEALTH_GOOD: return "good";
-    case v1::HEALTH_SUSPECT: return "suspect";
-    case v1::HEALTH_REPAIRING: return "repairing";
-    case v1::HEALTH_QUARANTINED: return "quarantined";
-    case v1::HEALTH_MAINTENANCE: return "maintenance";
-    default: return "?";
+    case v1::HEALTH_GOOD:
+      return "good";
+    case v1::HEALTH_SUSPECT:
+      return "suspect";
+    case v1::HEALTH_REPAIRING:
+      return "repairing";
+    case v1::HEALTH_QUARANTINED:
+      return "quarantined";
+    case v1::HEALTH_MAINTENANCE:
+      return "maintenance";
+    default:
+      return "?";
   }
 }
 
@@ -151,25 +188,33 @@ std::string LeaseWords(const v1::SlotState& slot, int64_t now_utc_ms) {
   const v1::Lease& lease = slot.lease();
   const std::string holder = Printable(lease.holder()) + " until " + FormatClock(lease.end_utc_ms(), now_utc_ms);
   switch (slot.allocation()) {
-    case v1::ALLOCATION_FREE: return "free";
-    case v1::ALLOCATION_CLEANING: return "cleaning";
-    case v1::ALLOCATION_LEASED: return lease.purpose() == v1::PURPOSE_JOB ? "job of " + holder : holder;
-    default: return "?";
+    case v1::ALLOCATION_FREE:
+      return "free";
+    case v1::ALLOCATION_CLEANING:
+      return "cleaning";
+    case v1::ALLOCATION_LEASED:
+      return lease.purpose() == v1::PURPOSE_JOB ? "job of " + holder : holder;
+    default:
+      return "?";
   }
 }
 
-std::string VbusWords(const v1::Vbus& vbus) { return AskedAndMeasured(TriWord(vbus.commanded_on()), TriWord(vbus.measured_on())); }
+std::string VbusWords(const v1::Vbus& vbus) {
+  return AskedAndMeasured(TriWord(vbus.commanded_on()), TriWord(vbus.measured_on()));
+}
 
 std::string ShieldWords(const v1::Shield& shield) {
   return AskedAndMeasured(ShieldWord(shield.commanded()), ShieldWord(shield.measured()));
 }
 
 std::string DataWords(const v1::Data& data) {
-  return AskedAndMeasured(PathWord(data.commanded(), data.commanded_host()), PathWord(data.measured(), data.measured_host()));
+  return AskedAndMeasured(PathWord(data.commanded(), data.commanded_host()),
+                          PathWord(data.measured(), data.measured_host()));
 }
 
 std::string PhoneWords(const v1::Device& device) {
-  if (device.never_seen() || device.model().empty()) return device.expected().empty() ? "-" : "(" + Printable(device.expected()) + "?)";
+  if (device.never_seen() || device.model().empty())
+    return device.expected().empty() ? "-" : "(" + Printable(device.expected()) + "?)";
   std::string words = Printable(device.model());
   if (!device.os_version().empty()) words += " " + Printable(device.os_version());
   if (device.battery_percent() >= 0) words += fmt::format(" {}%", device.battery_percent());
@@ -179,15 +224,30 @@ std::string PhoneWords(const v1::Device& device) {
 
 std::string RenderRack(const v1::RackState& rack, int64_t now_utc_ms, size_t width, int64_t age_ms) {
   const bool narrow = width < kNarrow;
-  std::vector<Column> columns = {{"SLOT"}, {"PHONE"}, {"SEEN", true}, {"HEALTH"}, {"LEASE"}, {"VBUS"},
-                                 {"mV", true}, {"mA", true}, {"SHIELD"}, {"DATA"}};
+  std::vector<Column> columns = {{"SLOT"},
+                                 {"PHONE"},
+                                 {"SEEN", true},
+                                 {"HEALTH"},
+                                 {"LEASE"},
+                                 {"VBUS"},
+                                 {"mV", true},
+                                 {"mA", true},
+                                 {"SHIELD"},
+                                 {"DATA"}};
   if (!narrow) columns.push_back({"REASON"});
   std::vector<std::vector<std::string>> rows;
   std::vector<std::string> notes;
   for (const v1::SlotState& slot : rack.slots()) {
-    rows.push_back({Printable(slot.slot()), PhoneWords(slot.device()), SeenWord(slot.device()), HealthWord(slot.health()),
-                    LeaseWords(slot, now_utc_ms), VbusWords(slot.vbus()), fmt::format("{}", slot.vbus().measured_mv()),
-                    fmt::format("{}", slot.vbus().measured_ma()), ShieldWords(slot.shield()), DataWords(slot.data())});
+    rows.push_back({Printable(slot.slot()),
+                    PhoneWords(slot.device()),
+                    SeenWord(slot.device()),
+                    HealthWord(slot.health()),
+                    LeaseWords(slot, now_utc_ms),
+                    VbusWords(slot.vbus()),
+                    fmt::format("{}", slot.vbus().measured_mv()),
+                    fmt::format("{}", slot.vbus().measured_ma()),
+                    ShieldWords(slot.shield()),
+                    DataWords(slot.data())});
     if (narrow) {
       notes.push_back(Cut(Reason(slot), width > 9 ? width - 9 : width));
     } else {
@@ -204,13 +264,21 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   out += LeaseCard(slot, now_utc_ms);
   out += PhoneCard(slot.device());
   const v1::Vbus& vbus = slot.vbus();
-  out += Fact("VBUS", fmt::format("commanded {}, measured {}: {} mV, {} mA", TriWord(vbus.commanded_on()),
-                                  TriWord(vbus.measured_on()), vbus.measured_mv(), vbus.measured_ma()));
+  out += Fact("VBUS",
+              fmt::format("commanded {}, measured {}: {} mV, {} mA",
+                          TriWord(vbus.commanded_on()),
+                          TriWord(vbus.measured_on()),
+                          vbus.measured_mv(),
+                          vbus.measured_ma()));
   const v1::Data& data = slot.data();
-  out += Fact("data", fmt::format("commanded {}, measured {}", PathWord(data.commanded(), data.commanded_host()),
-                                  PathWord(data.measured(), data.measured_host())));
-  out += Fact("shield", fmt::format("commanded {}, measured {}", ShieldWord(slot.shield().commanded()),
-                                    ShieldWord(slot.shield().measured())));
+  out += Fact("data",
+              fmt::format("commanded {}, measured {}",
+                          PathWord(data.commanded(), data.commanded_host()),
+                          PathWord(data.measured(), data.measured_host())));
+  out += Fact(
+      "shield",
+      fmt::format(
+          "commanded {}, measured {}", ShieldWord(slot.shield().commanded()), ShieldWord(slot.shield().measured())));
   out += Fact("tray", fmt::format("{:.1f} degC", slot.tray_deci_celsius() / 10.0));
   out += Fact("measured", FormatAge(slot.measured_age_ms()) + " ago");
   if (slot.hosts_size() > 0) {
@@ -221,8 +289,13 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
 }
 
 std::string RenderMeasured(const v1::SlotState& slot) {
-  return fmt::format("{}: VBUS {}, {} mV, {} mA; data {}; RF {}\n", Printable(slot.slot()), VbusWords(slot.vbus()),
-                     slot.vbus().measured_mv(), slot.vbus().measured_ma(), DataWords(slot.data()), ShieldWords(slot.shield()));
+  return fmt::format("{}: VBUS {}, {} mV, {} mA; data {}; RF {}\n",
+                     Printable(slot.slot()),
+                     VbusWords(slot.vbus()),
+                     slot.vbus().measured_mv(),
+                     slot.vbus().measured_ma(),
+                     DataWords(slot.data()),
+                     ShieldWords(slot.shield()));
 }
 
 }  // namespace faraday::cli

@@ -109,7 +109,8 @@ TEST_F(SlotTextTest, WideTableShowsAllOnOneLineASlot) {
             "SLOT    PHONE           SEEN  HEALTH   LEASE            VBUS      mV   mA  SHIELD    DATA      REASON\n"
             "r01/01  -                  -  good     free             off       12    0  isolated  open\n"
             "r01/07  pixel-8 14 87%    3s  good     ana until 14:20  on      5021  412  isolated  host:h01\n"
-            "r01/08  (galaxy-s23?)      -  suspect  free             on>off    12    0  isolated  open      tripped: over-current "
+            "r01/08  (galaxy-s23?)      -  suspect  free             on>off    12    0  isolated  open      tripped: "
+            "over-current "
             "2410 mA > 2000 mA; measured 12s ago\n");
 }
 
@@ -125,7 +126,8 @@ TEST_F(SlotTextTest, ABoardThatIsAwaySaysWhy) {
   v1::RackState rack = Rack();
   rack.mutable_boards(0)->set_online(false);
   rack.mutable_boards(0)->set_reason("cannot open /dev/ttyACM0: No such file or directory");
-  EXPECT_THAT(RenderRack(rack, kNow, 120), HasSubstr("board 0 is OFFLINE: cannot open /dev/ttyACM0: No such file or directory"));
+  EXPECT_THAT(RenderRack(rack, kNow, 120),
+              HasSubstr("board 0 is OFFLINE: cannot open /dev/ttyACM0: No such file or directory"));
   EXPECT_THAT(RenderRack(rack, kNow, 120, 65'000), HasSubstr("as of 65s ago"));
 }
 
@@ -159,7 +161,9 @@ TEST_F(SlotTextTest, PhonesAndNotesCannotSteerTheTerminal) {
   slot.mutable_device()->set_serial("S\x1b[2J");
   slot.mutable_device()->set_model("p\x1b]0;x\x07");
   slot.mutable_lease()->set_note("n\r\n\x1b[31m");
-  slot.mutable_lease()->set_holder("a\x1b" "b");
+  slot.mutable_lease()->set_holder(
+      "a\x1b"
+      "b");
   slot.set_reason("r\x1b");
   (*slot.mutable_labels())["l\x1b"] = "v\x1b";
   v1::RackState rack;

@@ -14,7 +14,10 @@ constexpr Milliseconds kRackTimeout{3000};  // one hung rack costs a look at the
 
 int64_t NowMs() { return UtcNow().since_epoch.count(); }
 
-Result<v1::RackState> GetRack(Session& session, const std::string& rack, const std::string& slot, Milliseconds timeout) {
+Result<v1::RackState> GetRack(Session& session,
+                              const std::string& rack,
+                              const std::string& slot,
+                              Milliseconds timeout) {
   FARADAY_TRY_ASSIGN(std::string controller, session.ControllerOf(rack));
   v1::Request request;
   request.mutable_get_rack()->set_slot(slot);
@@ -82,7 +85,8 @@ int ShowAll(Session& session) {
     return kExitOk;
   }
   for (const auto& rack : racks.racks()) {
-    if (!rack.reachable()) session.Out(fmt::format("rack {} does not answer: {}\n", Printable(rack.rack()), Printable(rack.reason())));
+    if (!rack.reachable())
+      session.Out(fmt::format("rack {} does not answer: {}\n", Printable(rack.rack()), Printable(rack.reason())));
     if (rack.state().slots_size() > 0) PrintRack(session, rack.state(), rack.age_ms());
   }
   if (racks.racks_size() == 0) session.Out("this lab has no racks; name them in the lab's config\n");
@@ -93,7 +97,8 @@ int Status(Session& session, const Invocation& invocation) {
   const std::string what = invocation.Get("what");
   if (what.find('/') != std::string::npos) return ShowSlot(session, what);
   if (!what.empty() && !model::IsRackName(what)) {
-    return session.Fail({Code::kInvalidArgument, fmt::format("'{}' is neither a rack (r01) nor a slot (r01/07)", what)});
+    return session.Fail(
+        {Code::kInvalidArgument, fmt::format("'{}' is neither a rack (r01) nor a slot (r01/07)", what)});
   }
   return what.empty() && !session.direct() ? ShowAll(session) : ShowRack(session, what);
 }
@@ -104,13 +109,14 @@ std::vector<Verb> StatusVerbs() {
   return {{.path = {"status"},
            .summary = "Show slots: phone, health, lease, VBUS commanded and measured, shield, data, reason",
            .arguments = {{Argument::Kind::kPositional, "what", "RACK|SLOT", "r01 or r01/07; nothing: every rack"}},
-           .examples = "  faraday status                     every slot of every rack\n"
-                       "  faraday status r01                 one rack\n"
-                       "  faraday status r01/07              everything about one slot\n"
-                       "  faraday status r01 --json | jq '.slots[] | select(.allocation == \"ALLOCATION_FREE\") | .slot'\n"
-                       "\n"
-                       "VBUS, SHIELD and DATA show what is measured; on>off means: on was asked, off is measured.\n"
-                       "SEEN is the age of the phone's facts. A phone in brackets, (pixel-8?), is expected but was never seen.",
+           .examples =
+               "  faraday status                     every slot of every rack\n"
+               "  faraday status r01                 one rack\n"
+               "  faraday status r01/07              everything about one slot\n"
+               "  faraday status r01 --json | jq '.slots[] | select(.allocation == \"ALLOCATION_FREE\") | .slot'\n"
+               "\n"
+               "VBUS, SHIELD and DATA show what is measured; on>off means: on was asked, off is measured.\n"
+               "SEEN is the age of the phone's facts. A phone in brackets, (pixel-8?), is expected but was never seen.",
            .run = Status}};
 }
 

@@ -141,7 +141,8 @@ std::string Counted(uint64_t count, std::string_view one) {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
 
-std::string RenderTable(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows,
+std::string RenderTable(const std::vector<Column>& columns,
+                        const std::vector<std::vector<std::string>>& rows,
                         const std::vector<std::string>& notes) {
   std::vector<size_t> widths;
   for (size_t i = 0; i < columns.size(); ++i) {
@@ -154,7 +155,8 @@ std::string RenderTable(const std::vector<Column>& columns, const std::vector<st
     std::string line;
     for (size_t i = 0; i < columns.size(); ++i) {
       const bool last = i + 1 == columns.size();
-      line += (i == 0 ? "" : "  ") + (last && !columns[i].right ? cell(i) : Padded(cell(i), widths[i], columns[i].right));
+      line +=
+          (i == 0 ? "" : "  ") + (last && !columns[i].right ? cell(i) : Padded(cell(i), widths[i], columns[i].right));
     }
     TrimEnd(&line);
     out += line + "\n";

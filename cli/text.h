@@ -39,7 +39,8 @@ struct Column {
 };
 // Rows under their titles, two spaces between columns, no spaces at line ends. The last column is not padded.
 // `notes` (a row each, may be shorter) go under their row, indented; empty ones are left out.
-std::string RenderTable(const std::vector<Column>& columns, const std::vector<std::vector<std::string>>& rows,
+std::string RenderTable(const std::vector<Column>& columns,
+                        const std::vector<std::vector<std::string>>& rows,
                         const std::vector<std::string>& notes = {});
 // Cut to `width` characters, the last being '~' when something is missing.
 std::string Cut(const std::string& text, size_t width);

@@ -11,8 +11,14 @@ namespace {
 TEST(Printable, ForeignTextCannotSteerTheTerminal) {
   EXPECT_EQ(Printable("pixel-8"), "pixel-8");
   EXPECT_EQ(Printable("a\x1b[2Jb\nc\x7f"), "a?[2Jb?c?");
-  EXPECT_EQ(Printable("\xC2\x9B" "31m"), "?31m") << "C1 control as UTF-8";
-  EXPECT_EQ(Printable("abc\xE2\x80\xAE" "fdp"), "abc?fdp") << "right-to-left override";
+  EXPECT_EQ(Printable("\xC2\x9B"
+                      "31m"),
+            "?31m")
+      << "C1 control as UTF-8";
+  EXPECT_EQ(Printable("abc\xE2\x80\xAE"
+                      "fdp"),
+            "abc?fdp")
+      << "right-to-left override";
   EXPECT_EQ(Printable("caf\xC3\xA9"), "caf\xC3\xA9");
   EXPECT_EQ(Printable("bad\xC3"), "bad?");
   EXPECT_EQ(Printable("over\xC0\x80long"), "over??long");
@@ -55,11 +61,12 @@ TEST(FormatSize, IsForPeople) {
 }
 
 TEST(RenderTable, AlignsByCharactersAndLeavesNoTrailingSpace) {
-  EXPECT_EQ(RenderTable({{"A"}, {"N", true}, {"REASON"}}, {{"caf\xC3\xA9", "5", ""}, {"x", "1234", "why"}}, {"", "note"}),
-            "A        N  REASON\n"
-            "caf\xC3\xA9     5\n"
-            "x     1234  why\n"
-            "        note\n");
+  EXPECT_EQ(
+      RenderTable({{"A"}, {"N", true}, {"REASON"}}, {{"caf\xC3\xA9", "5", ""}, {"x", "1234", "why"}}, {"", "note"}),
+      "A        N  REASON\n"
+      "caf\xC3\xA9     5\n"
+      "x     1234  why\n"
+      "        note\n");
 }
 
 TEST(Cut, MarksWhatIsMissing) {

@@ -1,5 +1,5 @@
-// What one verb of `faraday` is, as data: its words, arguments, examples and what it runs. The verb families (status.cc,
-// lease.cc, ...) give tables of these; arguments.cc alone turns them into a command line parser.
+// What one verb of `faraday` is, as data: its words, arguments, examples and what it runs. The verb families
+// (status.cc, lease.cc, ...) give tables of these; arguments.cc alone turns them into a command line parser.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ inline constexpr int kExitCancelled = 5;    // run: cancelled, or the lease was 
 struct Argument {
   enum class Kind { kPositional, kOption, kRepeated, kFlag };
   Kind kind = Kind::kOption;
-  std::string names = {};    // "-l,--selector" or, positional, "slot"
-  std::string value = {};    // "SELECTOR"; empty with kFlag
-  std::string doc = {};      // one line
+  std::string names = {};  // "-l,--selector" or, positional, "slot"
+  std::string value = {};  // "SELECTOR"; empty with kFlag
+  std::string doc = {};    // one line
   bool required = false;
 };
 
@@ -50,8 +50,8 @@ struct Verb {
   std::vector<std::string> path = {};  // {"power", "on"}
   std::string summary = {};            // one line
   std::vector<Argument> arguments = {};
-  bool takes_command = false;     // "-- CMD..." follows
-  std::string examples = {};           // shown by --help
+  bool takes_command = false;  // "-- CMD..." follows
+  std::string examples = {};   // shown by --help
   std::function<int(Session&, const Invocation&)> run = {};
 };
 

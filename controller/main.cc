@@ -1,6 +1,6 @@
 // faraday-controller: owns one rack's hardware and the leases on it. This file is the list of its parts.
-#include <CLI/CLI.hpp>
 #include <systemd/sd-daemon.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -38,8 +38,8 @@ int Fail(const Status& status) {
 
 Now Time() { return {BootClock::now(), UtcNow()}; }
 
-Result<std::unique_ptr<McuLine>> MakeLine(evloop::Loop& loop, const rackconfig::RackConfig& config, Board& board,
-                                          const std::string& capture, uint32_t seed) {
+Result<std::unique_ptr<McuLine>> MakeLine(
+    evloop::Loop& loop, const rackconfig::RackConfig& config, Board& board, const std::string& capture, uint32_t seed) {
   const rackconfig::BoardConfig& wiring = config.boards.at(static_cast<size_t>(board.index()));
   McuLine::Options options;
   options.rack = config.rack;
@@ -103,8 +103,12 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   });
   FeedWatchdog(loop);
 
-  log::Info("rack {}: {} slots on {} boards, listening on {}, events on {}", config.rack, config.slots.size(),
-            config.boards.size(), (*server)->endpoint(), (*publisher)->endpoint());
+  log::Info("rack {}: {} slots on {} boards, listening on {}, events on {}",
+            config.rack,
+            config.slots.size(),
+            config.boards.size(),
+            (*server)->endpoint(),
+            (*publisher)->endpoint());
   sd_notify(0, "READY=1");
   const int code = loop.Run();
   sd_notify(0, "STOPPING=1");
@@ -114,14 +118,16 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
 
 int Main(int argc, char** argv) {
   log::Program() = "controller";
-  CLI::App app{"Owns one rack's hardware and the leases on it.\n\nExamples:\n"
-               "  faraday-controller --config rack-configs/r01.yaml --check\n"
-               "  faraday-controller --config /etc/faraday/r01.yaml --capture /tmp/r01.link",
-               "faraday-controller"};
+  CLI::App app{
+      "Owns one rack's hardware and the leases on it.\n\nExamples:\n"
+      "  faraday-controller --config rack-configs/r01.yaml --check\n"
+      "  faraday-controller --config /etc/faraday/r01.yaml --capture /tmp/r01.link",
+      "faraday-controller"};
   Flags flags;
   app.add_option("--config", flags.config, "the rack's YAML (docs/reference/rack-config.md)")->required();
   app.add_flag("--check", flags.check, "read the config, print every mistake, exit 0 or 2");
-  app.add_option("--capture", flags.capture, "append every frame of the line to this file; with several boards .0, .1, ...");
+  app.add_option(
+      "--capture", flags.capture, "append every frame of the line to this file; with several boards .0, .1, ...");
   app.set_version_flag("--version", std::string("faraday-controller ") + kVersion);
   try {
     app.parse(argc, argv);

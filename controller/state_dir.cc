@@ -19,13 +19,16 @@ Result<std::unique_ptr<StateDir>> StateDir::Open(const std::string& path) {
   const std::string lock_path = path + "/lock";
   const int fd = error ? -1 : ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) {
-    return Status{Code::kUnavailable, fmt::format("state_dir {}: {}; make it writable for this user or set controller.state_dir",
-                                                  path, error ? error.message() : std::strerror(errno))};
+    return Status{Code::kUnavailable,
+                  fmt::format("state_dir {}: {}; make it writable for this user or set controller.state_dir",
+                              path,
+                              error ? error.message() : std::strerror(errno))};
   }
   std::unique_ptr<StateDir> dir(new StateDir(path, fd));
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return dir;
-  return Status{Code::kFailedPrecondition,
-                fmt::format("state_dir {} is in use by another faraday-controller; stop it, or give this rack its own", path)};
+  return Status{
+      Code::kFailedPrecondition,
+      fmt::format("state_dir {} is in use by another faraday-controller; stop it, or give this rack its own", path)};
 }
 
 StateDir::~StateDir() { ::close(lock_); }

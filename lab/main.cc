@@ -85,9 +85,16 @@ Result<int> Run(const LabConfig& config) {
   Racks racks(loop, context);
   std::optional<Service> service;
   const std::string run = fmt::format("{}-{}", UtcNow().since_epoch.count(), ::getpid());
-  Lab lab(store, racks, NamesOf(config.racks), run,
-          {[&](const Reservation& reservation) { if (service) service->OnChanged(reservation); },
-           [&](const Job& job) { if (service) service->OnChanged(job); }});
+  Lab lab(store,
+          racks,
+          NamesOf(config.racks),
+          run,
+          {[&](const Reservation& reservation) {
+             if (service) service->OnChanged(reservation);
+           },
+           [&](const Job& job) {
+             if (service) service->OnChanged(job);
+           }});
   FARADAY_TRY(lab.Start(ReadClocks()));
   service.emplace(loop, lab, racks, *spool, *publisher);
   racks.Start(AddressesOf(config.racks),
@@ -115,14 +122,17 @@ Result<int> Run(const LabConfig& config) {
 int main(int argc, char** argv) {
   using namespace faraday;
   log::Program() = "lab";
-  CLI::App app{"faraday-lab: takes reservations and jobs, places them on the phones of its racks, keeps their history."};
+  CLI::App app{
+      "faraday-lab: takes reservations and jobs, places them on the phones of its racks, keeps their history."};
   std::string path;
   bool check = false;
-  app.add_option("--config", path, "the lab's YAML: listen, events, state_dir, racks [{rack, controller, events}]")->required();
+  app.add_option("--config", path, "the lab's YAML: listen, events, state_dir, racks [{rack, controller, events}]")
+      ->required();
   app.add_flag("--check", check, "read the config, say every mistake, and end");
   app.set_version_flag("--version", "faraday-lab 0.1.0");
-  app.footer("Example:\n  faraday-lab --config /etc/faraday/lab.yaml\n\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot "
-             "serve (see stderr), 2 bad usage or config.");
+  app.footer(
+      "Example:\n  faraday-lab --config /etc/faraday/lab.yaml\n\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot "
+      "serve (see stderr), 2 bad usage or config.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -47,8 +47,12 @@ void AdbPhones::Start(const std::string& slot, const PhoneAddress& address) {
   }
   leftovers_.erase(slot);  // the session's own server takes the process over
   sessions_[slot] = std::make_unique<PhoneSession>(
-      loop_, slot, address, PlaceOf(slot, !address.usb.empty()),
-      [this, slot](const Facts& facts) { on_facts_(slot, facts); }, [this, slot] { sessions_.erase(slot); });
+      loop_,
+      slot,
+      address,
+      PlaceOf(slot, !address.usb.empty()),
+      [this, slot](const Facts& facts) { on_facts_(slot, facts); },
+      [this, slot] { sessions_.erase(slot); });
 }
 
 void AdbPhones::End(const std::string& slot) {

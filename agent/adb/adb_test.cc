@@ -138,7 +138,8 @@ class Query : public testing::Test {
     EXPECT_TRUE(answer.has_value()) << "never answered";
     return answer.value_or(Status(Code::kInternal, "never answered"));
   }
-  Result<AdbQuery::Answer> AskScripted(std::vector<ScriptedServer::Turn> script, AdbQuery::Form form,
+  Result<AdbQuery::Answer> AskScripted(std::vector<ScriptedServer::Turn> script,
+                                       AdbQuery::Form form,
                                        Milliseconds timeout = 10s) {
     std::vector<std::string> services;
     for (const auto& turn : script) services.push_back(turn.expect);
@@ -159,16 +160,18 @@ TEST_F(Query, Text_IsTakenByItsLength) {
 
 TEST_F(Query, BytesOneByOne_MakeTheSameAnswer) {
   trickle_ = true;
-  const auto answer = AskScripted({{"host:transport:X1", "OKAY"},
-                                   {"shell,v2,raw:getprop", "OKAY" + Frame(1, "out") + Frame(2, "err") + Frame(1, "put") + Frame(3, "\x2a")}},
-                                  AdbQuery::Form::kShell);
+  const auto answer = AskScripted(
+      {{"host:transport:X1", "OKAY"},
+       {"shell,v2,raw:getprop", "OKAY" + Frame(1, "out") + Frame(2, "err") + Frame(1, "put") + Frame(3, "\x2a")}},
+      AdbQuery::Form::kShell);
   ASSERT_TRUE(answer.ok()) << answer.status().message();
   EXPECT_EQ(answer->text, "output");
   EXPECT_EQ(answer->exit_code, 42);
 }
 
 TEST_F(Query, Refusal_IsAdbsOwnText) {
-  const auto answer = AskScripted({{"host:transport:X9", "FAIL0016device 'X9' not found."}, {"never asked", ""}}, AdbQuery::Form::kShell);
+  const auto answer = AskScripted({{"host:transport:X9", "FAIL0016device 'X9' not found."}, {"never asked", ""}},
+                                  AdbQuery::Form::kShell);
   EXPECT_EQ(answer.status().code(), Code::kFailedPrecondition);
   EXPECT_THAT(answer.status().message(), HasSubstr("device 'X9' not found"));
 }
@@ -184,7 +187,8 @@ TEST_F(Query, BadAnswers_AreErrors) {
                 {"OK", Code::kDeadlineExceeded},
                 {"FAIL!!!!", Code::kDataLoss}};
   for (const auto& one : kCases) {
-    EXPECT_EQ(AskScripted({{"host:version", one.answer}}, AdbQuery::Form::kText, 300ms).status().code(), one.code) << one.answer;
+    EXPECT_EQ(AskScripted({{"host:version", one.answer}}, AdbQuery::Form::kText, 300ms).status().code(), one.code)
+        << one.answer;
   }
   const auto huge = AskScripted({{"shell,v2,raw:x", "OKAY\x01\xff\xff\xff\x7f"}}, AdbQuery::Form::kShell);
   EXPECT_EQ(huge.status().code(), Code::kDataLoss);
@@ -199,7 +203,9 @@ TEST_F(Query, NoServer_IsUnavailable) {
 TEST_F(Query, DestroyedEarly_NeverCallsBack) {
   ScriptedServer server(loop_, {{"host:version", "OKAY00040029"}});
   bool called = false;
-  { AdbQuery query(loop_, {server.port, {"host:version"}}, [&](Result<AdbQuery::Answer>) { called = true; }); }
+  {
+    AdbQuery query(loop_, {server.port, {"host:version"}}, [&](Result<AdbQuery::Answer>) { called = true; });
+  }
   for (int i = 0; i < 20; ++i) loop_.RunOnce(5ms);
   EXPECT_FALSE(called);
 }
@@ -224,11 +230,11 @@ class Session : public testing::Test {
     fs::remove_all(dir_);
   }
   void New() {
-    phones_ = std::make_unique<AdbPhones>(loop_, "adb", dir_ + "/adb",
-                                          [this](const std::string& slot, const Facts& facts) {
-                                            facts_[slot] = facts;
-                                            ++told_[slot];
-                                          });
+    phones_ =
+        std::make_unique<AdbPhones>(loop_, "adb", dir_ + "/adb", [this](const std::string& slot, const Facts& facts) {
+          facts_[slot] = facts;
+          ++told_[slot];
+        });
   }
   bool Wait(const std::function<bool()>& condition) {
     const BootTime give_up = BootClock::now() + 60s;
@@ -241,9 +247,18 @@ class Session : public testing::Test {
   std::string Phone(const std::string& serial, const std::string& model) {
     const std::string output = dir_ + "/" + serial + ".out";
     auto child = Child::Spawn(loop_,
-                              {{FARADAY_BIN_DIR "/faraday-sim-phone", "--listen", "127.0.0.1:0", "--model", model, "--serial", serial,
-                                "--dir", dir_ + "/" + serial},
-                               {"PATH=/usr/bin:/bin"}, dir_, output},
+                              {{FARADAY_BIN_DIR "/faraday-sim-phone",
+                                "--listen",
+                                "127.0.0.1:0",
+                                "--model",
+                                model,
+                                "--serial",
+                                serial,
+                                "--dir",
+                                dir_ + "/" + serial},
+                               {"PATH=/usr/bin:/bin"},
+                               dir_,
+                               output},
                               [] {});
     EXPECT_TRUE(child.ok());
     processes_.push_back(std::move(*child));
@@ -255,7 +270,9 @@ class Session : public testing::Test {
     }));
     return address;
   }
-  bool Booted(const std::string& slot) { return facts_[slot].booted == Facts::Booted::kYes && facts_[slot].battery_percent >= 0; }
+  bool Booted(const std::string& slot) {
+    return facts_[slot].booted == Facts::Booted::kYes && facts_[slot].battery_percent >= 0;
+  }
 
   std::string dir_;
   evloop::Loop loop_;
@@ -286,7 +303,8 @@ TEST_F(Session, HungPhone_IsOfflineAndDelaysNoOther) {
   EXPECT_TRUE(Wait([&] { return told_["r01/02"] > told + 1; }));
   EXPECT_EQ(facts_["r01/02"].adb_state, "device");
   processes_[0]->Signal(SIGCONT);
-  EXPECT_TRUE(Wait([&] { return facts_["r01/01"].adb_state == "device"; })) << "a phone that answers again is found again";
+  EXPECT_TRUE(Wait([&] { return facts_["r01/01"].adb_state == "device"; }))
+      << "a phone that answers again is found again";
 }
 
 TEST_F(Session, ServerKilled_ComesBackOnTheSamePort) {
@@ -295,7 +313,8 @@ TEST_F(Session, ServerKilled_ComesBackOnTheSamePort) {
   const int port = facts_["r01/01"].server_port;
   bool answered = false;
   // What a job's "adb kill-server" sends.
-  AdbQuery kill(loop_, {port, {"host:kill"}, AdbQuery::Form::kOkay, 3s}, [&](Result<AdbQuery::Answer>) { answered = true; });
+  AdbQuery kill(
+      loop_, {port, {"host:kill"}, AdbQuery::Form::kOkay, 3s}, [&](Result<AdbQuery::Answer>) { answered = true; });
   ASSERT_TRUE(Wait([&] { return answered; }));
   const int told = told_["r01/01"];
   ASSERT_TRUE(Wait([&] { return told_["r01/01"] > told + 2 && facts_["r01/01"].adb_state == "device"; }));

@@ -19,8 +19,12 @@ constexpr Milliseconds kConnectTimeout{12'000};  // adb itself gives up after 10
 
 }  // namespace
 
-PhoneSession::PhoneSession(evloop::Loop& loop, std::string slot, PhoneAddress address, AdbServer::Place place,
-                           OnFacts on_facts, std::function<void()> ended)
+PhoneSession::PhoneSession(evloop::Loop& loop,
+                           std::string slot,
+                           PhoneAddress address,
+                           AdbServer::Place place,
+                           OnFacts on_facts,
+                           std::function<void()> ended)
     : loop_(loop),
       slot_(std::move(slot)),
       address_(std::move(address)),
@@ -77,7 +81,9 @@ void PhoneSession::Ask(AdbQuery::Question question, void (PhoneSession::*then)(R
 }
 
 AdbQuery::Question PhoneSession::Shell(const std::string& command) const {
-  return {server_.port(), {"host:transport:" + facts_.adb_serial, "shell,v2,raw:" + command}, AdbQuery::Form::kShell,
+  return {server_.port(),
+          {"host:transport:" + facts_.adb_serial, "shell,v2,raw:" + command},
+          AdbQuery::Form::kShell,
           kShellTimeout};
 }
 
@@ -160,8 +166,7 @@ void PhoneSession::Tell() {
 void PhoneSession::Probe(std::function<void(Status)> done) {
   if (ending_ || facts_.adb_serial.empty()) {
     probe_.reset();
-    loop_.AddTimer("no probe", BootClock::now(),
-                   [done] { done(Status(Code::kUnavailable, "adb does not see it")); });
+    loop_.AddTimer("no probe", BootClock::now(), [done] { done(Status(Code::kUnavailable, "adb does not see it")); });
     return;
   }
   probe_ = std::make_unique<AdbQuery>(loop_, Shell("getprop ro.serialno"), [done](Result<AdbQuery::Answer> answer) {

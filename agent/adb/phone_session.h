@@ -20,7 +20,11 @@ namespace faraday::agent {
 class PhoneSession {
  public:
   using OnFacts = std::function<void(const Facts&)>;
-  PhoneSession(evloop::Loop& loop, std::string slot, PhoneAddress address, AdbServer::Place place, OnFacts on_facts,
+  PhoneSession(evloop::Loop& loop,
+               std::string slot,
+               PhoneAddress address,
+               AdbServer::Place place,
+               OnFacts on_facts,
                std::function<void()> ended);
   ~PhoneSession();
 
@@ -59,7 +63,7 @@ class PhoneSession {
   Facts facts_;
   BootTime trying_since_;
   BootTime offline_since_{};
-  BootTime read_at_{};        // next reading of properties
+  BootTime read_at_{};  // next reading of properties
   bool ending_ = false;
   std::string server_problem_;
 };

@@ -51,8 +51,9 @@ AdbQuery::AdbQuery(evloop::Loop& loop, Question question, Done done)
   unsent_ = AdbRequest(question_.services[0]);
   watch_ = loop_.AddFd("adb query", fd_, POLLIN | POLLOUT, [this](short events) { OnReady(events); });
   timer_ = loop_.AddTimer("adb deadline", BootClock::now() + question_.timeout, [this] {
-    Finish(Status(Code::kDeadlineExceeded, fmt::format("adb gave no answer to '{}' within {} ms",
-                                                       question_.services.back(), question_.timeout.count())));
+    Finish(Status(
+        Code::kDeadlineExceeded,
+        fmt::format("adb gave no answer to '{}' within {} ms", question_.services.back(), question_.timeout.count())));
   });
 }
 
@@ -87,13 +88,14 @@ void AdbQuery::ReadMore() {
   const ssize_t got = ::recv(fd_, buffer, sizeof(buffer), 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {
-    return Finish(Status(Code::kUnavailable, fmt::format("the adb server at port {} hung up on '{}'", question_.port,
-                                                         question_.services.back())));
+    return Finish(
+        Status(Code::kUnavailable,
+               fmt::format("the adb server at port {} hung up on '{}'", question_.port, question_.services.back())));
   }
   received_.append(buffer, static_cast<size_t>(got));
   if (received_.size() + answer_.text.size() > kMostBytes) {
-    return Finish(Status(Code::kResourceExhausted, fmt::format("adb's answer to '{}' is larger than 1 MiB",
-                                                               question_.services.back())));
+    return Finish(Status(Code::kResourceExhausted,
+                         fmt::format("adb's answer to '{}' is larger than 1 MiB", question_.services.back())));
   }
   while (Step()) {
   }
@@ -112,7 +114,8 @@ bool AdbQuery::TakeStatus() {
   received_.erase(0, 4);
   if (word == "FAIL") return failed_ = true;
   if (word != "OKAY") {
-    Finish(Status(Code::kDataLoss, fmt::format("adb answered '{}' with neither OKAY nor FAIL", question_.services[service_])));
+    Finish(Status(Code::kDataLoss,
+                  fmt::format("adb answered '{}' with neither OKAY nor FAIL", question_.services[service_])));
     return false;
   }
   ++service_;
@@ -147,8 +150,8 @@ bool AdbQuery::TakeShell() {
   if (received_.size() < kFrameHeader) return false;
   const uint32_t size = LittleEndian(received_.data() + 1);
   if (size > kMostBytes) {
-    Finish(Status(Code::kDataLoss, fmt::format("adb's shell answer to '{}' has a frame of {} bytes",
-                                               question_.services.back(), size)));
+    Finish(Status(Code::kDataLoss,
+                  fmt::format("adb's shell answer to '{}' has a frame of {} bytes", question_.services.back(), size)));
     return false;
   }
   if (received_.size() < kFrameHeader + size) return false;

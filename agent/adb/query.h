@@ -2,8 +2,8 @@
 //
 //   C: "000chost:version"   S: "OKAY" "00040029"
 //   C: "0018host:transport:r01" S: "OKAY"   C: "...shell,v2,raw:getprop" S: "OKAY", frames id u32 data
-// A refusal is "FAIL" + %04x + text. Formats: research of Debian's adb 29.0.6 and its SERVICES.TXT. Asynchronous, in the
-// loop's thread, always with a deadline: a hung phone costs nobody else anything.
+// A refusal is "FAIL" + %04x + text. Formats: research of Debian's adb 29.0.6 and its SERVICES.TXT. Asynchronous, in
+// the loop's thread, always with a deadline: a hung phone costs nobody else anything.
 #pragma once
 
 #include <functional>
@@ -39,7 +39,8 @@ class AdbQuery {
   // kDataLoss: an answer out of form; kResourceExhausted: more than 1 MiB.
   using Done = std::function<void(Result<Answer>)>;
 
-  // Starts at once; `done` runs later in the loop, at most once, and may destroy this object. Destroying ends it silently.
+  // Starts at once; `done` runs later in the loop, at most once, and may destroy this object. Destroying ends it
+  // silently.
   AdbQuery(evloop::Loop& loop, Question question, Done done);
   ~AdbQuery();
   AdbQuery(const AdbQuery&) = delete;
@@ -62,10 +63,10 @@ class AdbQuery {
   int fd_ = -1;
   evloop::Handle watch_ = 0;
   evloop::Handle timer_ = 0;
-  size_t service_ = 0;      // the one whose OKAY is awaited
+  size_t service_ = 0;  // the one whose OKAY is awaited
   std::string unsent_;
   std::string received_;
-  bool failed_ = false;     // FAIL was read, its text follows
+  bool failed_ = false;  // FAIL was read, its text follows
   Answer answer_;
 };
 

@@ -24,8 +24,8 @@ constexpr const char* kRecord = "/server";
 
 std::vector<std::string> Environment(const AdbServer::Place& place) {
   // ADB_* switches as Debian's 29.0.6 honours them.
-  std::vector<std::string> environment{"HOME=" + place.folder, "TMPDIR=" + place.folder, "ADB_MDNS=0", "ADB_EMU=0",
-                                       "LANG=C.UTF-8"};
+  std::vector<std::string> environment{
+      "HOME=" + place.folder, "TMPDIR=" + place.folder, "ADB_MDNS=0", "ADB_EMU=0", "LANG=C.UTF-8"};
   if (!place.usb) environment.push_back("ADB_USB=0");
   for (const char* name : {"PATH", "ADB_VENDOR_KEYS"}) {
     if (const char* value = std::getenv(name)) environment.push_back(fmt::format("{}={}", name, value));

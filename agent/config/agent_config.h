@@ -6,8 +6,8 @@
 //   lab: tcp://127.0.0.1:7710               # optional: without one no jobs are taken
 //   state_dir: /var/lib/faraday/agent       # journal, logs and artefacts not yet at the lab, adb servers' homes
 //   adb: adb                                # program
-//   model_names: {sm-s911b: galaxy-s23}     # what phones call themselves (lower case, '-' for ' ') -> what people call them
-//   runner: /usr/lib/faraday/faraday-runner # default: beside faraday-agent
+//   model_names: {sm-s911b: galaxy-s23}     # what phones call themselves (lower case, '-' for ' ') -> what people call
+//   them runner: /usr/lib/faraday/faraday-runner # default: beside faraday-agent
 #pragma once
 
 #include <map>

@@ -13,7 +13,9 @@ void Agent::TakeUp(std::vector<AttemptRecord> records, std::map<std::string, uin
   now_ = now;
   epochs_ = std::move(epochs);
   for (AttemptRecord& record : records) {
-    log::Info("attempt {} on {}: taken up from the journal ({})", record.wish.attempt, record.wish.slot,
+    log::Info("attempt {} on {}: taken up from the journal ({})",
+              record.wish.attempt,
+              record.wish.slot,
               PhaseText(record.phase));
     const std::string id = record.wish.attempt;
     auto& attempt = attempts_[id] = std::make_unique<Attempt>(std::move(record), ports_);

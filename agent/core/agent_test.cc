@@ -38,7 +38,8 @@ class AgentCore : public testing::Test {
     return wish;
   }
   AttemptWish Wish(uint32_t epoch = 5) {
-    return {"job-1.1", "job-1", "r01/01", "r01-01-" + std::to_string(epoch), epoch, {{"true"}, 600s, {}, "", {}}, "ana"};
+    return {
+        "job-1.1", "job-1", "r01/01", "r01-01-" + std::to_string(epoch), epoch, {{"true"}, 600s, {}, "", {}}, "ana"};
   }
   Facts Booted() {
     Facts facts;
@@ -94,8 +95,16 @@ TEST_F(AgentCore, Attempt_GoesThroughAllStepsInOrder) {
   Exit(0);
   Pass(2s);
   EXPECT_THAT(world_.done,
-              ElementsAre("sample r01/01", "power on r01/01 5", "connect r01/01 5", "session r01/01", "run job-1.1",
-                          "sample r01/01", "sample r01/01", "session end r01/01", "open r01/01 5", "release r01-01-5",
+              ElementsAre("sample r01/01",
+                          "power on r01/01 5",
+                          "connect r01/01 5",
+                          "session r01/01",
+                          "run job-1.1",
+                          "sample r01/01",
+                          "sample r01/01",
+                          "session end r01/01",
+                          "open r01/01 5",
+                          "release r01-01-5",
                           "upload"));
   EXPECT_EQ(Last().phase, Phase::kReport);
   EXPECT_EQ(Last().outcome, Outcome::kPassed);
@@ -198,7 +207,8 @@ TEST_F(AgentCore, Cleared_IsSaidOnlyWhenNothingOfTheEpochIsLeft) {
   for (const RackReport& report : world_.rack_reports) EXPECT_TRUE(report.cleared.empty()) << "the command still runs";
   Exit(137, RunEnd::Why::kLeaseLost);
   Pass(1s);
-  for (const RackReport& report : world_.rack_reports) EXPECT_TRUE(report.cleared.empty()) << "its adb server still runs";
+  for (const RackReport& report : world_.rack_reports)
+    EXPECT_TRUE(report.cleared.empty()) << "its adb server still runs";
   world_.sessions_linger = false;
   Pass(1s);
   EXPECT_THAT(world_.rack_reports.back().cleared, ElementsAre(std::pair<std::string, uint32_t>("r01/01", 5)));
@@ -227,7 +237,8 @@ TEST_F(AgentCore, Cancelled_BeforeTheCommand_NeverStartsIt) {
   Pass(1s);
   agent_->OnLabSync({}, now_);
   Pass(3s);
-  EXPECT_THAT(world_.done, AllOf(Contains("open r01/01 5"), Contains("release r01-01-5"), Not(Contains("run job-1.1"))));
+  EXPECT_THAT(world_.done,
+              AllOf(Contains("open r01/01 5"), Contains("release r01-01-5"), Not(Contains("run job-1.1"))));
   EXPECT_EQ(Last().outcome, Outcome::kCancelled);
 }
 

@@ -22,7 +22,8 @@ bool SaysLeaseGone(Code code) {
 }
 
 std::string HowItFailed(const RunEnd& end) {
-  if (end.exit_code > 128 && end.exit_code <= 192) return fmt::format("signal {} ended the command", end.exit_code - 128);
+  if (end.exit_code > 128 && end.exit_code <= 192)
+    return fmt::format("signal {} ended the command", end.exit_code - 128);
   return fmt::format("the command ended with exit code {}", end.exit_code);
 }
 
@@ -98,8 +99,10 @@ void Attempt::TakeUp(BootTime now) {
 void Attempt::OnSlot(const SlotWish& wish, BootTime now) {
   now_ = now;
   if (wish.epoch > record_.wish.epoch) {
-    return LoseLease(fmt::format("slot {} has gone over to epoch {}, the lease was epoch {}", wish.slot, wish.epoch,
-                                 record_.wish.epoch), now);
+    return LoseLease(
+        fmt::format(
+            "slot {} has gone over to epoch {}, the lease was epoch {}", wish.slot, wish.epoch, record_.wish.epoch),
+        now);
   }
   // An older epoch is an answer from before the grant.
   if (wish.epoch != record_.wish.epoch || wish.lease != record_.wish.lease) return;
@@ -189,8 +192,8 @@ void Attempt::SettleAfter(const Status& status) {
 
 void Attempt::OnLate() {
   if (record_.phase >= Phase::kProbe) return Next();
-  std::string reason = fmt::format("{}: not within {} s", PhaseText(record_.phase),
-                                   StepOf(record_.phase).limit.count() / 1000);
+  std::string reason =
+      fmt::format("{}: not within {} s", PhaseText(record_.phase), StepOf(record_.phase).limit.count() / 1000);
   if (!last_problem_.empty()) reason += "; " + last_problem_;
   if (record_.phase == Phase::kLease) reason += fmt::format("; lease {}", record_.wish.lease);
   if (record_.phase == Phase::kDevice || record_.phase == Phase::kBoot) reason += "; adb says " + facts_.adb_state;
@@ -202,8 +205,10 @@ void Attempt::Tick(BootTime now, UtcTime utc) {
   utc_ = utc;
   if (record_.started_utc_ms == 0) record_.started_utc_ms = utc.since_epoch.count();
   if (LeaseMatters() && lease_end_ && now >= *lease_end_) {
-    LoseLease(fmt::format("lease {} ran out: it could not be renewed{}", record_.wish.lease,
-                          last_problem_.empty() ? "" : "; " + last_problem_), now);
+    LoseLease(fmt::format("lease {} ran out: it could not be renewed{}",
+                          record_.wish.lease,
+                          last_problem_.empty() ? "" : "; " + last_problem_),
+              now);
   }
   Renew();
   const Step& step = StepOf(record_.phase);
@@ -221,27 +226,27 @@ void Attempt::Tick(BootTime now, UtcTime utc) {
 
 void Attempt::SampleBefore() {
   ports_.rack.Sample(record_.wish.slot, InPhase<Result<PowerSample>>([this](Result<PowerSample> sample) {
-    if (sample.ok()) {
-      sample->when = "before";
-      record_.power.push_back(*sample);
-    }
-    Settle(sample.status());
-  }));
+                       if (sample.ok()) {
+                         sample->when = "before";
+                         record_.power.push_back(*sample);
+                       }
+                       Settle(sample.status());
+                     }));
 }
 
 void Attempt::SwitchPower() {
-  ports_.rack.PowerOn(record_.wish.slot, record_.wish.epoch, InPhase<Status>([this](Status status) { Settle(status); }));
+  ports_.rack.PowerOn(
+      record_.wish.slot, record_.wish.epoch, InPhase<Status>([this](Status status) { Settle(status); }));
 }
 
 void Attempt::ConnectData() {
   facts_ = {};  // what an earlier session knew does not count
-  ports_.rack.SetData(record_.wish.slot, record_.wish.epoch, true,
-                      InPhase<Status>([this](Status status) { Settle(status); }));
+  ports_.rack.SetData(
+      record_.wish.slot, record_.wish.epoch, true, InPhase<Status>([this](Status status) { Settle(status); }));
 }
 
 void Attempt::StartRun() {
-  const Status status =
-      ports_.runners.Start(record_, JobEnvironment(), lease_end_.value_or(now_));
+  const Status status = ports_.runners.Start(record_, JobEnvironment(), lease_end_.value_or(now_));
   if (!status.ok()) {
     busy_ = false;
     return Finish(Outcome::kInfrastructure, "the runner could not be started: " + status.message());
@@ -282,8 +287,8 @@ void Attempt::JudgeRun(const RunEnd& end) {
       if (end.exit_code == 0) return set(Outcome::kPassed, "");
       return set(Outcome::kFailed, HowItFailed(end));
     case RunEnd::Why::kTimeout:
-      return set(Outcome::kFailed, fmt::format("the command ran out of its time of {} s",
-                                               record_.wish.spec.timeout.count() / 1000));
+      return set(Outcome::kFailed,
+                 fmt::format("the command ran out of its time of {} s", record_.wish.spec.timeout.count() / 1000));
     case RunEnd::Why::kLeaseLost:
       return set(Outcome::kLeaseLost, fmt::format("lease {} ran out: it could not be renewed", record_.wish.lease));
     case RunEnd::Why::kCancelled:
@@ -297,39 +302,39 @@ void Attempt::JudgeRun(const RunEnd& end) {
 
 void Attempt::ProbePhone() {
   ports_.phones.Probe(record_.wish.slot, InPhase<Status>([this](Status status) {
-    if (!status.ok()) {
-      record_.outcome = Outcome::kInfrastructure;
-      record_.reason += fmt::format("; the phone is no longer reachable: {}", status.message());
-    }
-    Next();
-  }));
+                        if (!status.ok()) {
+                          record_.outcome = Outcome::kInfrastructure;
+                          record_.reason += fmt::format("; the phone is no longer reachable: {}", status.message());
+                        }
+                        Next();
+                      }));
 }
 
 void Attempt::SampleAfter() {
   ports_.rack.Sample(record_.wish.slot, InPhase<Result<PowerSample>>([this](Result<PowerSample> sample) {
-    if (sample.ok()) {
-      sample->when = "after";
-      record_.power.push_back(*sample);
-    }
-    SettleAfter(sample.status());
-  }));
+                       if (sample.ok()) {
+                         sample->when = "after";
+                         record_.power.push_back(*sample);
+                       }
+                       SettleAfter(sample.status());
+                     }));
 }
 
 void Attempt::OpenData() {
-  ports_.rack.SetData(record_.wish.slot, record_.wish.epoch, false,
-                      InPhase<Status>([this](Status status) { SettleAfter(status); }));
+  ports_.rack.SetData(
+      record_.wish.slot, record_.wish.epoch, false, InPhase<Status>([this](Status status) { SettleAfter(status); }));
 }
 
 void Attempt::ReleaseLease() {
-  ports_.rack.Release(record_.wish.slot, record_.wish.lease,
-                      InPhase<Status>([this](Status status) { SettleAfter(status); }));
+  ports_.rack.Release(
+      record_.wish.slot, record_.wish.lease, InPhase<Status>([this](Status status) { SettleAfter(status); }));
 }
 
 void Attempt::CollectFiles() {
   ports_.spool.Collect(record_, InPhase<Collected>([this](Collected collected) {
-    JudgeFiles(collected);
-    Next();
-  }));
+                         JudgeFiles(collected);
+                         Next();
+                       }));
 }
 
 void Attempt::JudgeFiles(const Collected& collected) {
@@ -339,7 +344,8 @@ void Attempt::JudgeFiles(const Collected& collected) {
   const uint32_t bad = collected.junit.failures + collected.junit.errors;
   if (record_.outcome == Outcome::kPassed && collected.has_junit && bad > 0) {
     record_.outcome = Outcome::kFailed;
-    record_.reason = fmt::format("{} of {} tests failed (JUnit); the command itself ended with 0", bad, collected.junit.tests);
+    record_.reason =
+        fmt::format("{} of {} tests failed (JUnit); the command itself ended with 0", bad, collected.junit.tests);
   }
   if (record_.outcome == Outcome::kPassed && collected.junit_bad) record_.outcome = Outcome::kFailed;
   const bool said = record_.reason.find(collected.problem) != std::string::npos;
@@ -348,9 +354,9 @@ void Attempt::JudgeFiles(const Collected& collected) {
 
 void Attempt::UploadFiles() {
   ports_.spool.Upload(record_, InPhase<Status>([this](Status status) {
-    if (!status.ok()) record_.reason += (record_.reason.empty() ? "" : "; ") + status.message();
-    Next();
-  }));
+                        if (!status.ok()) record_.reason += (record_.reason.empty() ? "" : "; ") + status.message();
+                        Next();
+                      }));
 }
 
 // ---- alongside ----
@@ -372,7 +378,8 @@ void Attempt::SampleDuring() {
 void Attempt::Renew() {
   if (!LeaseMatters() || record_.phase >= Phase::kRelease || renewing_ || now_ < renew_at_) return;
   renewing_ = true;
-  ports_.rack.Renew(record_.wish.slot, record_.wish.lease,
+  ports_.rack.Renew(record_.wish.slot,
+                    record_.wish.lease,
                     [this, alive = std::weak_ptr<int>(alive_), asked = now_](Result<BootTime> end) {
                       if (!alive.expired()) OnRenewed(end, asked);
                     });
@@ -402,15 +409,15 @@ void Attempt::SendReport() {
   ports_.lab.Report(record_, [this, alive = std::weak_ptr<int>(alive_), final_word](Result<bool> end_it) {
     if (alive.expired()) return;
     reporting_ = false;
-    const bool unknown_there = !end_it.ok() && (end_it.status().code() == Code::kNotFound ||
-                                                end_it.status().code() == Code::kInvalidArgument);
+    const bool unknown_there =
+        !end_it.ok() && (end_it.status().code() == Code::kNotFound || end_it.status().code() == Code::kInvalidArgument);
     if (!end_it.ok() && !unknown_there) {
       Changed();
       report_at_ = now_ + kCallRetry;
       return;
     }
-    if (unknown_there) log::Warn("attempt {}: the lab does not take the report: {}", record_.wish.attempt,
-                                 end_it.status().message());
+    if (unknown_there)
+      log::Warn("attempt {}: the lab does not take the report: {}", record_.wish.attempt, end_it.status().message());
     if (final_word) return Enter(Phase::kGone);
     if (unknown_there || *end_it) Cancel("the lab does not want it any more", now_);
   });

@@ -15,10 +15,10 @@
 
 namespace faraday::agent {
 
-inline constexpr Milliseconds kRenewEvery{20'000};      // design section 4: lease 60 s, renewed every 20 s
-inline constexpr Milliseconds kRenewRetry{2'000};       // chosen: ten tries before a lease of 60 s is lost
-inline constexpr Milliseconds kCallRetry{1'000};        // chosen
-inline constexpr Milliseconds kSecondSample{2'000};     // chosen: after the load of a starting test has settled
+inline constexpr Milliseconds kRenewEvery{20'000};   // design section 4: lease 60 s, renewed every 20 s
+inline constexpr Milliseconds kRenewRetry{2'000};    // chosen: ten tries before a lease of 60 s is lost
+inline constexpr Milliseconds kCallRetry{1'000};     // chosen
+inline constexpr Milliseconds kSecondSample{2'000};  // chosen: after the load of a starting test has settled
 
 class Attempt {
  public:
@@ -64,8 +64,8 @@ class Attempt {
   void Next() { Enter(static_cast<Phase>(static_cast<int>(record_.phase) + 1)); }
   // Decides the outcome, unless one stands, and goes where the rest is done.
   void Finish(Outcome outcome, const std::string& reason);
-  void Settle(const Status& status);      // of a step before the command: retry, lease lost, or infrastructure
-  void SettleAfter(const Status& status); // of a step after it: retry until its limit, then go on
+  void Settle(const Status& status);       // of a step before the command: retry, lease lost, or infrastructure
+  void SettleAfter(const Status& status);  // of a step after it: retry until its limit, then go on
   void OnLate();
   void JudgeRun(const RunEnd& end);
   void JudgeFiles(const Collected& collected);
@@ -95,7 +95,7 @@ class Attempt {
   BootTime renew_at_{};
   bool renewing_ = false;
   int during_samples_ = 0;
-  bool dirty_ = true;        // the lab has not heard the newest record
+  bool dirty_ = true;  // the lab has not heard the newest record
   bool reporting_ = false;
   BootTime report_at_{};
 };

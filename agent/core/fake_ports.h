@@ -21,14 +21,14 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   std::vector<AttemptRecord> lab_reports;
   std::vector<RackReport> rack_reports;
   int renewals = 0;
-  std::vector<BootTime> runner_ends;      // lease ends told to the runner
+  std::vector<BootTime> runner_ends;  // lease ends told to the runner
   bool cancelled = false;
   std::map<std::string, AttemptRecord> journal;
   std::map<std::string, uint32_t> epochs;
   std::set<std::string> sessions;
 
   // How the world answers; a non-OK status stays until it is changed.
-  Status rack_status = OkStatus();        // of all the controller's calls
+  Status rack_status = OkStatus();  // of all the controller's calls
   Status power_status = OkStatus();
   Status renew_status = OkStatus();
   Status lab_status = OkStatus();
@@ -37,7 +37,7 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   BootTime renewed_end{};
   Result<BootTime> kept_lease_end = Status(Code::kNotFound, "no deadline kept");
   Collected collected;
-  bool sessions_linger = false;           // End does not take effect at once
+  bool sessions_linger = false;  // End does not take effect at once
 
   // Runs the answers that are due; new questions of theirs wait for the next call.
   void Answer() {

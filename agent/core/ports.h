@@ -16,8 +16,8 @@ namespace faraday::agent {
 
 // What a controller is told. Sent when something changed and at least every 10 s.
 struct RackReport {
-  std::vector<std::pair<std::string, Facts>> facts;             // slot, facts
-  std::vector<std::pair<std::string, uint32_t>> cleared;        // slot, epoch
+  std::vector<std::pair<std::string, Facts>> facts;       // slot, facts
+  std::vector<std::pair<std::string, uint32_t>> cleared;  // slot, epoch
   std::map<std::string, uint32_t> epochs_seen;
 };
 
@@ -30,8 +30,7 @@ class RackCalls {
   // Connects the data path to this host, or opens it.
   virtual void SetData(const std::string& slot, uint32_t epoch, bool connect, std::function<void(Status)> done) = 0;
   // Gives the lease's new end, counted from before the question.
-  virtual void Renew(const std::string& slot, const std::string& lease,
-                     std::function<void(Result<BootTime>)> done) = 0;
+  virtual void Renew(const std::string& slot, const std::string& lease, std::function<void(Result<BootTime>)> done) = 0;
   virtual void Release(const std::string& slot, const std::string& lease, std::function<void(Status)> done) = 0;
   virtual void Report(int controller, const RackReport& report, std::function<void(Status)> done) = 0;
 };
@@ -55,7 +54,8 @@ class Runners {
  public:
   virtual ~Runners() = default;
   // Environment: FARADAY_* and ANDROID_* in `extra` win over the job's own.
-  virtual Status Start(const AttemptRecord& record, const std::map<std::string, std::string>& extra,
+  virtual Status Start(const AttemptRecord& record,
+                       const std::map<std::string, std::string>& extra,
                        BootTime lease_end) = 0;
   virtual void SetLeaseEnd(const std::string& attempt, BootTime lease_end) = 0;
   // The newest end that was told, also by an agent before this one.

@@ -6,7 +6,8 @@ namespace faraday::agent {
 
 bool Facts::SameAs(const Facts& other) const {
   const auto tie = [](const Facts& f) {
-    return std::tie(f.adb_state, f.adb_serial, f.server_port, f.serial, f.model, f.os_version, f.battery_percent, f.booted);
+    return std::tie(
+        f.adb_state, f.adb_serial, f.server_port, f.serial, f.model, f.os_version, f.battery_percent, f.booted);
   };
   return tie(*this) == tie(other);
 }

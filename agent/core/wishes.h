@@ -21,13 +21,13 @@ struct SlotWish {
   std::string slot;  // "r01/07"
   uint32_t epoch = 0;
   Purpose purpose = Purpose::kNone;
-  std::string lease;           // "r01-07-42"
-  std::string agent;           // the lease's agent
-  BootTime lease_end{};        // counted from before the agent asked; meaningless with care
+  std::string lease;                   // "r01-07-42"
+  std::string agent;                   // the lease's agent
+  BootTime lease_end{};                // counted from before the agent asked; meaningless with care
   DataPath data = DataPath::kUnknown;  // measured
   std::string data_host;
-  std::string adb_address;     // "127.0.0.1:5601", empty when the phone is on USB
-  std::string usb_path;        // "1-1.4", empty when it is on TCP
+  std::string adb_address;  // "127.0.0.1:5601", empty when the phone is on USB
+  std::string usb_path;     // "1-1.4", empty when it is on TCP
   bool needs_clearing = false;
   uint32_t clearing_epoch = 0;
   bool discover = false;
@@ -70,9 +70,9 @@ struct Facts {
   std::string adb_serial;             // adb's name for the transport: what ANDROID_SERIAL must be
   int server_port = 0;                // of the slot's adb server, 0: none yet
   std::string serial;
-  std::string model;                  // selector spelling, "pixel-8"
+  std::string model;  // selector spelling, "pixel-8"
   std::string os_version;
-  int battery_percent = -1;           // -1: unknown
+  int battery_percent = -1;  // -1: unknown
   enum class Booted { kUnknown, kNo, kYes } booted = Booted::kUnknown;
   BootTime measured{};
   // Everything but the time.
@@ -125,7 +125,7 @@ struct Collected {
   std::vector<Artifact> artifacts;
   bool has_junit = false;
   JunitSummary junit;
-  std::string problem;  // in plain words: a JUnit file that is absent or damaged, artefacts left out
+  std::string problem;     // in plain words: a JUnit file that is absent or damaged, artefacts left out
   bool junit_bad = false;  // the JUnit file that the job promised is absent or damaged
 };
 

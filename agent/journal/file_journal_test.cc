@@ -17,7 +17,13 @@ class Journal : public testing::Test {
   ~Journal() override { fs::remove_all(dir_); }
   AttemptRecord Record(const std::string& id) {
     AttemptRecord record;
-    record.wish = {id, "job-1", "r01/01", "r01-01-5", 5, {{"sh", "-c", "exit 1"}, Milliseconds(60'000), {"a/*"}, "r.xml", {{"A", "b"}}}, "ana"};
+    record.wish = {id,
+                   "job-1",
+                   "r01/01",
+                   "r01-01-5",
+                   5,
+                   {{"sh", "-c", "exit 1"}, Milliseconds(60'000), {"a/*"}, "r.xml", {{"A", "b"}}},
+                   "ana"};
     record.phase = Phase::kRun;
     record.outcome = Outcome::kCancelled;
     record.exit_code = 3;

@@ -27,7 +27,8 @@ uint64_t StartTime(pid_t pid) {
   unsigned long long start = 0;
   if (paren == std::string::npos) return 0;
   if (std::sscanf(line.c_str() + paren + 1,
-                  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &start) != 1) {
+                  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                  &start) != 1) {
     return 0;
   }
   return start;
@@ -88,8 +89,9 @@ Result<std::unique_ptr<Child>> Child::Spawn(evloop::Loop& loop, const ChildOrder
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) {
-    return Status(error == ENOENT ? Code::kNotFound : Code::kInternal,
-                  fmt::format("cannot start {} (folder {}): {}", order.arguments[0], order.folder, std::strerror(error)));
+    return Status(
+        error == ENOENT ? Code::kNotFound : Code::kInternal,
+        fmt::format("cannot start {} (folder {}): {}", order.arguments[0], order.folder, std::strerror(error)));
   }
   const int pidfd = OpenPidfd(pid);
   if (pidfd < 0) return Status(Code::kInternal, fmt::format("no pidfd for {}: {}", pid, std::strerror(errno)));

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 // Relative, and free of "..": nothing else is looked at.
 bool StaysInside(const std::string& relative) {
   const fs::path path(relative);
-  return !relative.empty() && path.is_relative() && std::ranges::none_of(path, [](const fs::path& part) { return part == ".."; });
+  return !relative.empty() && path.is_relative() &&
+         std::ranges::none_of(path, [](const fs::path& part) { return part == ".."; });
 }
 
 bool Matches(const std::string& glob, const std::string& path) {
@@ -34,7 +35,8 @@ std::vector<std::string> FilesBelow(const fs::path& root) {
   if (fs::symlink_status(root, error).type() != fs::file_type::directory) return files;
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator it(root, options, error), end; !error && it != end; it.increment(error)) {
-    if (it->symlink_status(error).type() == fs::file_type::regular) files.push_back(it->path().lexically_relative(root));
+    if (it->symlink_status(error).type() == fs::file_type::regular)
+      files.push_back(it->path().lexically_relative(root));
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -64,8 +66,10 @@ class Collection {
     FoundArtifacts found;
     for (auto& [name, artifact] : by_name_) found.artifacts.push_back(std::move(artifact));
     if (left_out_ > 0) {
-      found.problem = fmt::format("{} artefacts were left out: at most {} MiB and {} files of a job are kept", left_out_,
-                                  kArtifactBytes >> 20, kArtifactFiles);
+      found.problem = fmt::format("{} artefacts were left out: at most {} MiB and {} files of a job are kept",
+                                  left_out_,
+                                  kArtifactBytes >> 20,
+                                  kArtifactFiles);
     }
     return found;
   }
@@ -101,8 +105,12 @@ FoundArtifacts FindArtifacts(const std::string& work, const std::vector<std::str
   std::string refused;
   std::vector<std::string> wanted;
   for (const std::string& glob : globs) {
-    if (StaysInside(glob)) wanted.push_back(glob);
-    else AddProblem(refused, fmt::format("artefact glob '{}' was ignored: it must be relative to the working folder, without '..'", glob));
+    if (StaysInside(glob))
+      wanted.push_back(glob);
+    else
+      AddProblem(
+          refused,
+          fmt::format("artefact glob '{}' was ignored: it must be relative to the working folder, without '..'", glob));
   }
   const std::string junit_path = FindJobFile(work, junit);
   if (!wanted.empty() || !junit_path.empty()) {

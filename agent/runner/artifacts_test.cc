@@ -100,8 +100,9 @@ class Junit : public Artifacts {
 };
 
 TEST_F(Junit, CountsCasesInNestedSuites) {
-  const auto sum = Read("<testsuites><testsuite name='a'><testsuite><testcase/><testcase><failure/></testcase></testsuite>"
-                        "<testcase><error/></testcase><testcase><skipped/></testcase></testsuite></testsuites>");
+  const auto sum = Read(
+      "<testsuites><testsuite name='a'><testsuite><testcase/><testcase><failure/></testcase></testsuite>"
+      "<testcase><error/></testcase><testcase><skipped/></testcase></testsuite></testsuites>");
   ASSERT_TRUE(sum.ok());
   EXPECT_EQ(*sum, (JunitSummary{4, 1, 1, 1}));
 }

@@ -36,14 +36,18 @@ struct ResultRow {
   void (*set)(RunEnd&, int64_t);
 };
 constexpr ResultRow kResultRows[] = {
-    {"exit_code", [](const RunEnd& e) { return int64_t{e.exit_code}; },
+    {"exit_code",
+     [](const RunEnd& e) { return int64_t{e.exit_code}; },
      [](RunEnd& e, int64_t v) { e.exit_code = static_cast<int>(v); }},
-    {"started_utc_ms", [](const RunEnd& e) { return e.started_utc_ms; },
+    {"started_utc_ms",
+     [](const RunEnd& e) { return e.started_utc_ms; },
      [](RunEnd& e, int64_t v) { e.started_utc_ms = v; }},
     {"ended_utc_ms", [](const RunEnd& e) { return e.ended_utc_ms; }, [](RunEnd& e, int64_t v) { e.ended_utc_ms = v; }},
-    {"log_size", [](const RunEnd& e) { return static_cast<int64_t>(e.log_size); },
+    {"log_size",
+     [](const RunEnd& e) { return static_cast<int64_t>(e.log_size); },
      [](RunEnd& e, int64_t v) { e.log_size = static_cast<uint64_t>(v); }},
-    {"log_dropped", [](const RunEnd& e) { return static_cast<int64_t>(e.log_dropped); },
+    {"log_dropped",
+     [](const RunEnd& e) { return static_cast<int64_t>(e.log_dropped); },
      [](RunEnd& e, int64_t v) { e.log_dropped = static_cast<uint64_t>(v); }},
 };
 

@@ -13,16 +13,21 @@ struct CaseCounter : pugi::xml_tree_walker {
   bool for_each(pugi::xml_node& node) override {
     if (std::string_view(node.name()) != "testcase") return true;
     ++sum.tests;
-    if (node.child("failure")) ++sum.failures;
-    else if (node.child("error")) ++sum.errors;
-    else if (node.child("skipped")) ++sum.skipped;
+    if (node.child("failure"))
+      ++sum.failures;
+    else if (node.child("error"))
+      ++sum.errors;
+    else if (node.child("skipped"))
+      ++sum.skipped;
     return true;
   }
   JunitSummary sum;
 };
 
 JunitSummary Attributes(const pugi::xml_node& suite) {
-  return {suite.attribute("tests").as_uint(), suite.attribute("failures").as_uint(), suite.attribute("errors").as_uint(),
+  return {suite.attribute("tests").as_uint(),
+          suite.attribute("failures").as_uint(),
+          suite.attribute("errors").as_uint(),
           suite.attribute("skipped").as_uint()};
 }
 
@@ -43,7 +48,8 @@ Result<JunitSummary> ReadJunit(const std::string& path) {
   std::error_code error;
   const uint64_t size = std::filesystem::file_size(path, error);
   if (error) return Status(Code::kNotFound, path + ": " + error.message());
-  if (size > kJunitBytes) return Status(Code::kResourceExhausted, fmt::format("{} MiB, at most 32 MiB are read", size >> 20));
+  if (size > kJunitBytes)
+    return Status(Code::kResourceExhausted, fmt::format("{} MiB, at most 32 MiB are read", size >> 20));
   pugi::xml_document document;
   const pugi::xml_parse_result parsed = document.load_file(path.c_str());
   if (!parsed) return Status(Code::kDataLoss, fmt::format("{} at byte {}", parsed.description(), parsed.offset));
@@ -55,8 +61,10 @@ Result<JunitSummary> ReadJunit(const std::string& path) {
   CaseCounter cases;
   document.traverse(cases);
   const JunitSummary claimed = Claimed(root);
-  return JunitSummary{std::max(cases.sum.tests, claimed.tests), std::max(cases.sum.failures, claimed.failures),
-                      std::max(cases.sum.errors, claimed.errors), std::max(cases.sum.skipped, claimed.skipped)};
+  return JunitSummary{std::max(cases.sum.tests, claimed.tests),
+                      std::max(cases.sum.failures, claimed.failures),
+                      std::max(cases.sum.errors, claimed.errors),
+                      std::max(cases.sum.skipped, claimed.skipped)};
 }
 
 }  // namespace faraday::agent

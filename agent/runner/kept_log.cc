@@ -62,7 +62,8 @@ void KeptLog::Finish() {
     dropped_ += end_.size() - tail_;
     end_.erase(0, end_.size() - tail_);
   }
-  if (dropped_ > 0 && !end_.empty()) Write(fmt::format("\n[faraday: {} bytes of output are not kept here]\n", dropped_));
+  if (dropped_ > 0 && !end_.empty())
+    Write(fmt::format("\n[faraday: {} bytes of output are not kept here]\n", dropped_));
   Write(end_);
   end_.clear();
 }

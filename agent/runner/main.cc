@@ -14,8 +14,10 @@ int main(int argc, char** argv) {
   using namespace faraday;
   log::Program() = "runner";
   if (argc == 2 && (std::string(argv[1]) == "--help" || std::string(argv[1]) == "--version")) {
-    fmt::print("faraday-runner {}: supervises the command of one attempt; started by faraday-agent.\n"
-               "usage: faraday-runner FOLDER LOCK_FD\n", FARADAY_VERSION);
+    fmt::print(
+        "faraday-runner {}: supervises the command of one attempt; started by faraday-agent.\n"
+        "usage: faraday-runner FOLDER LOCK_FD\n",
+        FARADAY_VERSION);
     return 0;
   }
   if (argc != 3) {

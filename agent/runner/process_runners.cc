@@ -45,7 +45,8 @@ ProcessRunners::ProcessRunners(evloop::Loop& loop, std::string program, std::str
 
 ProcessRunners::~ProcessRunners() { loop_.Remove(ticker_); }
 
-Status ProcessRunners::WriteOrder(const AttemptRecord& record, const std::map<std::string, std::string>& extra,
+Status ProcessRunners::WriteOrder(const AttemptRecord& record,
+                                  const std::map<std::string, std::string>& extra,
                                   BootTime lease_end) {
   const std::string folder = FolderOf(record.wish.attempt);
   std::error_code error;
@@ -65,7 +66,8 @@ Status ProcessRunners::WriteOrder(const AttemptRecord& record, const std::map<st
   return folder::WriteDeadline(folder, lease_end);
 }
 
-Status ProcessRunners::Start(const AttemptRecord& record, const std::map<std::string, std::string>& extra,
+Status ProcessRunners::Start(const AttemptRecord& record,
+                             const std::map<std::string, std::string>& extra,
                              BootTime lease_end) {
   const std::string& attempt = record.wish.attempt;
   FARADAY_TRY(WriteOrder(record, extra, lease_end));
@@ -84,10 +86,13 @@ Status ProcessRunners::Start(const AttemptRecord& record, const std::map<std::st
 
 void ProcessRunners::SetLeaseEnd(const std::string& attempt, BootTime lease_end) {
   const Status status = folder::WriteDeadline(FolderOf(attempt), lease_end);
-  if (!status.ok()) log::Error("attempt {}: the lease's end cannot be told to its runner: {}", attempt, status.message());
+  if (!status.ok())
+    log::Error("attempt {}: the lease's end cannot be told to its runner: {}", attempt, status.message());
 }
 
-Result<BootTime> ProcessRunners::LeaseEnd(const std::string& attempt) { return folder::ReadDeadline(FolderOf(attempt)); }
+Result<BootTime> ProcessRunners::LeaseEnd(const std::string& attempt) {
+  return folder::ReadDeadline(FolderOf(attempt));
+}
 
 void ProcessRunners::Cancel(const std::string& attempt) {
   const Status status = folder::Replace(FolderOf(attempt) + "/cancel", "");

@@ -20,7 +20,8 @@ class ProcessRunners : public Runners {
   ProcessRunners(evloop::Loop& loop, std::string program, std::string folder, OnEnded on_ended);
   ~ProcessRunners() override;  // leaves the runners alone
 
-  Status Start(const AttemptRecord& record, const std::map<std::string, std::string>& extra,
+  Status Start(const AttemptRecord& record,
+               const std::map<std::string, std::string>& extra,
                BootTime lease_end) override;
   void SetLeaseEnd(const std::string& attempt, BootTime lease_end) override;
   Result<BootTime> LeaseEnd(const std::string& attempt) override;

@@ -16,7 +16,8 @@ void BecomeSubreaper();
 std::vector<pid_t> Descendants();
 // Signals each descendant once.
 void SignalTree(int signo);
-// SIGKILLs and reaps until nothing is left or `patience` is over (a process in uninterruptible sleep). True: nothing is left.
+// SIGKILLs and reaps until nothing is left or `patience` is over (a process in uninterruptible sleep). True: nothing is
+// left.
 bool KillTree(Milliseconds patience);
 
 }  // namespace faraday::agent

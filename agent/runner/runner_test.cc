@@ -39,12 +39,15 @@ class Runner : public testing::Test {
   }
   void TearDown() override {
     runners_.reset();
-    for (const pid_t pid : Left()) ADD_FAILURE() << "process " << pid << " is left: " << ReadAll("/proc/" + std::to_string(pid) + "/cmdline");
+    for (const pid_t pid : Left())
+      ADD_FAILURE() << "process " << pid << " is left: " << ReadAll("/proc/" + std::to_string(pid) + "/cmdline");
     fs::remove_all(dir_);
   }
   void New() {
-    runners_ = std::make_unique<ProcessRunners>(loop_, FARADAY_BIN_DIR "/faraday-runner", dir_,
-                                                [this](const std::string&, const RunEnd& end) { ends_.push_back(end); });
+    runners_ = std::make_unique<ProcessRunners>(
+        loop_, FARADAY_BIN_DIR "/faraday-runner", dir_, [this](const std::string&, const RunEnd& end) {
+          ends_.push_back(end);
+        });
   }
   void Start(const std::string& script, Milliseconds timeout = 60s, Milliseconds lease = 60s) {
     StartCommand({"sh", "-c", script}, timeout, lease);
@@ -79,7 +82,8 @@ class Runner : public testing::Test {
     for (const auto& entry : fs::directory_iterator("/proc")) {
       const std::string name = entry.path().filename();
       if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      if (ReadAll(entry.path() / "environ").find("FARADAY_ARTIFACTS=" + folder_) != std::string::npos) left.push_back(std::atoi(name.c_str()));
+      if (ReadAll(entry.path() / "environ").find("FARADAY_ARTIFACTS=" + folder_) != std::string::npos)
+        left.push_back(std::atoi(name.c_str()));
     }
     return left;
   }
@@ -88,7 +92,8 @@ class Runner : public testing::Test {
       const std::string name = entry.path().filename();
       if (name.find_first_not_of("0123456789") != std::string::npos) continue;
       const std::string command = ReadAll(entry.path() / "cmdline");
-      if (command.find("faraday-runner") != std::string::npos && command.find(folder_) != std::string::npos) return std::atoi(name.c_str());
+      if (command.find("faraday-runner") != std::string::npos && command.find(folder_) != std::string::npos)
+        return std::atoi(name.c_str());
     }
     return 0;
   }

@@ -27,10 +27,10 @@
 namespace faraday::agent {
 namespace {
 
-constexpr Milliseconds kLookEvery{100};      // at deadline and cancel files; chosen
-constexpr Milliseconds kGrace{5'000};        // SIGTERM to SIGKILL; the figure
-constexpr Milliseconds kKillPatience{5'000}; // chosen
-constexpr int kCannotStart = 127;            // as shells say it
+constexpr Milliseconds kLookEvery{100};       // at deadline and cancel files; chosen
+constexpr Milliseconds kGrace{5'000};         // SIGTERM to SIGKILL; the figure
+constexpr Milliseconds kKillPatience{5'000};  // chosen
+constexpr int kCannotStart = 127;             // as shells say it
 
 struct Order {
   std::vector<std::string> command;
@@ -47,9 +47,11 @@ Result<Order> ReadOrder(const std::string& folder) {
   order.environment = folder::SplitNul(environment);
   constexpr std::string_view kTimeout = "timeout_ms ";
   int64_t timeout = 0;
-  if (limits.starts_with(kTimeout)) std::from_chars(limits.data() + kTimeout.size(), limits.data() + limits.size(), timeout);
+  if (limits.starts_with(kTimeout))
+    std::from_chars(limits.data() + kTimeout.size(), limits.data() + limits.size(), timeout);
   order.timeout = Milliseconds(timeout);
-  if (order.command.empty() || timeout <= 0) return Status(Code::kInvalidArgument, folder + ": no command or no time limit");
+  if (order.command.empty() || timeout <= 0)
+    return Status(Code::kInvalidArgument, folder + ": no command or no time limit");
   return order;
 }
 
@@ -86,10 +88,10 @@ class Run {
   pid_t pid_ = -1;
   int output_ = -1;
   int signals_ = -1;
-  bool over_ = false;                 // the command's own process has ended
-  int status_ = 0;                    // of it, as waitpid gives it
-  std::optional<RunEnd::Why> why_;    // why we ended it; unset: it ended by itself
-  std::string message_;               // why it could not be started
+  bool over_ = false;               // the command's own process has ended
+  int status_ = 0;                  // of it, as waitpid gives it
+  std::optional<RunEnd::Why> why_;  // why we ended it; unset: it ended by itself
+  std::string message_;             // why it could not be started
   std::optional<BootTime> kill_at_;
   BootTime time_over_{};
   BootTime lease_end_{};
@@ -220,9 +222,12 @@ RunEnd Run::End() {
   RunEnd end;
   end.why = why_.value_or(message_.empty() ? RunEnd::Why::kExited : RunEnd::Why::kCannotStart);
   end.message = message_;
-  if (!message_.empty()) end.exit_code = kCannotStart;
-  else if (WIFSIGNALED(status_)) end.exit_code = 128 + WTERMSIG(status_);
-  else end.exit_code = WEXITSTATUS(status_);
+  if (!message_.empty())
+    end.exit_code = kCannotStart;
+  else if (WIFSIGNALED(status_))
+    end.exit_code = 128 + WTERMSIG(status_);
+  else
+    end.exit_code = WEXITSTATUS(status_);
   if (why_ && end.exit_code == 0) end.exit_code = 128 + SIGKILL;
   end.started_utc_ms = started_.since_epoch.count();
   end.ended_utc_ms = UtcNow().since_epoch.count();
@@ -241,8 +246,10 @@ Status Run::Go() {
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   signals_ = ::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   FARADAY_TRY(Start());
-  if (!message_.empty()) log_.Append("faraday-runner: " + message_ + "\n");
-  else Loop();
+  if (!message_.empty())
+    log_.Append("faraday-runner: " + message_ + "\n");
+  else
+    Loop();
   // What the command left running must not outlive it; after that the pipe holds the last words.
   KillTree(kKillPatience);
   for (int i = 0; i < 16; ++i) Drain();

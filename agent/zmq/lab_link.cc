@@ -15,8 +15,12 @@ constexpr Milliseconds kChunkTimeout{15'000};  // chosen: the lab may be writing
 
 }  // namespace
 
-LabLink::LabLink(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, std::string agent,
-                 std::string host, OnAttempts on_attempts)
+LabLink::LabLink(evloop::Loop& loop,
+                 zmq::context_t& context,
+                 const std::string& endpoint,
+                 std::string agent,
+                 std::string host,
+                 OnAttempts on_attempts)
     : loop_(loop), agent_(std::move(agent)), on_attempts_(std::move(on_attempts)) {
   if (endpoint.empty()) return;
   v1::Caller caller;
@@ -27,16 +31,20 @@ LabLink::LabLink(evloop::Loop& loop, zmq::context_t& context, const std::string&
   call.set_host(std::move(host));
   reports_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
   chunks_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
-  sync_ = std::make_unique<SyncLoop>(loop, context, "lab", endpoint, caller, std::move(call),
-                                     [this](const v1::SyncResult& result, BootTime, bool) { OnSync(result); });
+  sync_ = std::make_unique<SyncLoop>(
+      loop, context, "lab", endpoint, caller, std::move(call), [this](const v1::SyncResult& result, BootTime, bool) {
+        OnSync(result);
+      });
 }
 
 void LabLink::OnSync(const v1::SyncResult& result) {
   std::vector<AttemptWish> wishes;
   for (const auto& attempt : result.attempts()) {
     auto wish = FromWire(attempt);
-    if (wish.ok()) wishes.push_back(std::move(*wish));
-    else log::Error("the lab sent an attempt that cannot be run: {}", wish.status().message());
+    if (wish.ok())
+      wishes.push_back(std::move(*wish));
+    else
+      log::Error("the lab sent an attempt that cannot be run: {}", wish.status().message());
   }
   on_attempts_(wishes);
 }

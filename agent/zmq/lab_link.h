@@ -28,8 +28,12 @@ class LabLink : public LabCalls {
  public:
   using OnAttempts = std::function<void(const std::vector<AttemptWish>& attempts)>;
   // An empty endpoint: there is no lab, and every call is answered kUnavailable.
-  LabLink(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, std::string agent,
-          std::string host, OnAttempts on_attempts);
+  LabLink(evloop::Loop& loop,
+          zmq::context_t& context,
+          const std::string& endpoint,
+          std::string agent,
+          std::string host,
+          OnAttempts on_attempts);
 
   void Report(const AttemptRecord& record, std::function<void(Result<bool>)> done) override;
   // Gives the offset to go on from.

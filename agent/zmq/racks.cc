@@ -8,8 +8,9 @@
 namespace faraday::agent {
 namespace {
 
-constexpr Milliseconds kShort{5'000};     // chosen: no hardware moves
-constexpr Milliseconds kSwitching{15'000};  // queue and stagger of 32 slots at 100 ms, electrical read-back 1.5 s, margin
+constexpr Milliseconds kShort{5'000};  // chosen: no hardware moves
+constexpr Milliseconds kSwitching{
+    15'000};  // queue and stagger of 32 slots at 100 ms, electrical read-back 1.5 s, margin
 
 Result<v1::Reply> Unwrap(Result<v1::Reply> reply) {
   if (!reply.ok()) return reply;
@@ -25,7 +26,11 @@ std::function<void(Result<v1::Reply>)> OnlyStatus(std::function<void(Status)> do
 }  // namespace
 
 Racks::Racks(evloop::Loop& loop, zmq::context_t& context, std::string agent, std::string host, OnSlots on_slots)
-    : loop_(loop), context_(context), agent_(std::move(agent)), host_(std::move(host)), on_slots_(std::move(on_slots)) {}
+    : loop_(loop),
+      context_(context),
+      agent_(std::move(agent)),
+      host_(std::move(host)),
+      on_slots_(std::move(on_slots)) {}
 
 v1::Caller Racks::Caller() const {
   v1::Caller caller;
@@ -41,7 +46,12 @@ void Racks::Add(const std::string& endpoint) {
   call.set_host(host_);
   Link link;
   link.calls = std::make_unique<rpc::Channel>(loop_, context_, endpoint, Caller());
-  link.sync = std::make_unique<SyncLoop>(loop_, context_, "controller", endpoint, Caller(), std::move(call),
+  link.sync = std::make_unique<SyncLoop>(loop_,
+                                         context_,
+                                         "controller",
+                                         endpoint,
+                                         Caller(),
+                                         std::move(call),
                                          [this, controller](const v1::SyncResult& result, BootTime asked, bool fresh) {
                                            OnSync(controller, result, asked, fresh);
                                          });
@@ -76,7 +86,8 @@ void Racks::Sample(const std::string& slot, std::function<void(Result<PowerSampl
     if (!reply.ok()) return done(reply.status());
     for (const v1::SlotState& state : reply->get_rack().rack().slots()) {
       if (state.slot() != slot) continue;
-      return done(PowerSample{"", state.vbus().measured_mv(), state.vbus().measured_ma(), UtcNow().since_epoch.count()});
+      return done(
+          PowerSample{"", state.vbus().measured_mv(), state.vbus().measured_ma(), UtcNow().since_epoch.count()});
     }
     done(Status(Code::kNotFound, fmt::format("the controller gives no state of slot {}", slot)));
   });

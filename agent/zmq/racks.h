@@ -1,5 +1,6 @@
 // The RackCalls port by RPC: one Sync loop and one channel for calls to each controller, so that a hung controller
-// delays neither the others nor its own long poll. Which controller has a slot is learned from the Syncs. Loop's thread.
+// delays neither the others nor its own long poll. Which controller has a slot is learned from the Syncs. Loop's
+// thread.
 #pragma once
 
 #include <functional>

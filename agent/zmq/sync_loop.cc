@@ -15,8 +15,13 @@ constexpr Milliseconds kLongestPause{3'000};  // chosen: well below a lease of 6
 
 }  // namespace
 
-SyncLoop::SyncLoop(evloop::Loop& loop, zmq::context_t& context, std::string what, const std::string& endpoint,
-                   v1::Caller caller, v1::SyncCall call, OnResult on_result)
+SyncLoop::SyncLoop(evloop::Loop& loop,
+                   zmq::context_t& context,
+                   std::string what,
+                   const std::string& endpoint,
+                   v1::Caller caller,
+                   v1::SyncCall call,
+                   OnResult on_result)
     : loop_(loop),
       what_(std::move(what)),
       endpoint_(endpoint),

@@ -21,8 +21,13 @@ class SyncLoop {
   // away, so it may have been restarted.
   using OnResult = std::function<void(const v1::SyncResult& result, BootTime asked, bool fresh)>;
   // `what` names the server in the log: "controller", "lab".
-  SyncLoop(evloop::Loop& loop, zmq::context_t& context, std::string what, const std::string& endpoint,
-           v1::Caller caller, v1::SyncCall call, OnResult on_result);
+  SyncLoop(evloop::Loop& loop,
+           zmq::context_t& context,
+           std::string what,
+           const std::string& endpoint,
+           v1::Caller caller,
+           v1::SyncCall call,
+           OnResult on_result);
   ~SyncLoop();
 
  private:

@@ -15,9 +15,9 @@
 namespace faraday::agent {
 namespace {
 
-constexpr Milliseconds kFollowEvery{200};     // the figure
-constexpr Milliseconds kFirstPause{500};      // chosen
-constexpr Milliseconds kLongestPause{5'000};  // chosen
+constexpr Milliseconds kFollowEvery{200};       // the figure
+constexpr Milliseconds kFirstPause{500};        // chosen
+constexpr Milliseconds kLongestPause{5'000};    // chosen
 constexpr size_t kHashSlice = size_t{2} << 20;  // about 10 ms of SHA-256; chosen
 
 uint64_t SizeOf(const std::string& path) {
@@ -86,8 +86,8 @@ void Uploader::Collect(const AttemptRecord& record, std::function<void(Collected
     if (summary.ok()) collected.junit = *summary;
     collected.junit_bad = !summary.ok();
     if (!summary.ok()) {
-      collected.problem += fmt::format("{}JUnit file {}: {}", collected.problem.empty() ? "" : "; ", junit,
-                                       summary.status().message());
+      collected.problem +=
+          fmt::format("{}JUnit file {}: {}", collected.problem.empty() ? "" : "; ", junit, summary.status().message());
     }
   }
   hashings_[attempt] = std::move(hashing);
@@ -101,8 +101,10 @@ void Uploader::HashSlice(const std::string& attempt) {
   auto& artifacts = hashing.collected.artifacts;
   std::string sha256;
   if (HashOpenFile(hashing, &sha256)) {
-    if (hashing.next < artifacts.size()) artifacts[hashing.next].sha256 = sha256;
-    else log_sha256_[attempt] = sha256;
+    if (hashing.next < artifacts.size())
+      artifacts[hashing.next].sha256 = sha256;
+    else
+      log_sha256_[attempt] = sha256;
     ++hashing.next;
   }
   if (hashing.next <= artifacts.size()) {
@@ -184,7 +186,8 @@ void Uploader::Pump(const std::string& attempt, Transfer& transfer, bool ticked)
   chunk.complete = !transfer.following && file.offset + chunk.data.size() >= size;
   if (chunk.complete) chunk.sha256 = file.sha256;
   transfer.in_flight = true;
-  lab_.Put(chunk, [this, attempt, complete = chunk.complete](Result<uint64_t> next) { OnPut(attempt, complete, next); });
+  lab_.Put(chunk,
+           [this, attempt, complete = chunk.complete](Result<uint64_t> next) { OnPut(attempt, complete, next); });
 }
 
 void Uploader::OnPut(const std::string& attempt, bool complete, Result<uint64_t> next_offset) {
@@ -217,7 +220,8 @@ void Uploader::OnRefused(Transfer& transfer, const Status& status) {
   file.done = true;
   if (status.code() == Code::kAlreadyExists) return;
   log::Warn("{}: the lab refuses it: {}", file.path, status.message());
-  if (transfer.problem.empty()) transfer.problem = fmt::format("'{}' is not at the lab: {}", file.name, status.message());
+  if (transfer.problem.empty())
+    transfer.problem = fmt::format("'{}' is not at the lab: {}", file.name, status.message());
 }
 
 void Uploader::FinishTransfer(const std::string& attempt) {

@@ -42,7 +42,7 @@ class Uploader : public Spool {
   struct Transfer {
     std::vector<File> files;  // [0] is the log
     size_t current = 0;
-    bool following = false;   // the log still grows
+    bool following = false;  // the log still grows
     bool in_flight = false;
     BootTime not_before{};
     Milliseconds pause{0};

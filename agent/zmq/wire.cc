@@ -11,8 +11,12 @@ namespace {
 constexpr uint32_t kDefaultTimeoutS = 600;  // JobSpec.timeout_s 0
 
 // Wire values by the index of ours; both lists are short and their order never changes.
-constexpr v1::Outcome kOutcomes[] = {v1::OUTCOME_UNSPECIFIED, v1::OUTCOME_PASSED,    v1::OUTCOME_FAILED,
-                                     v1::OUTCOME_INFRASTRUCTURE, v1::OUTCOME_CANCELLED, v1::OUTCOME_LEASE_LOST};
+constexpr v1::Outcome kOutcomes[] = {v1::OUTCOME_UNSPECIFIED,
+                                     v1::OUTCOME_PASSED,
+                                     v1::OUTCOME_FAILED,
+                                     v1::OUTCOME_INFRASTRUCTURE,
+                                     v1::OUTCOME_CANCELLED,
+                                     v1::OUTCOME_LEASE_LOST};
 constexpr v1::TriState kBooted[] = {v1::TRI_STATE_UNKNOWN, v1::TRI_STATE_NO, v1::TRI_STATE_YES};
 
 template <typename Wire, typename Ours, size_t kSize>
@@ -73,12 +77,14 @@ SlotWish FromWire(const v1::SyncResult::Slot& slot, BootTime asked) {
 
 Result<AttemptWish> FromWire(const v1::SyncResult::Attempt& attempt) {
   if (!NamesFolder(attempt.attempt())) {
-    return Status(Code::kInvalidArgument, fmt::format("'{}' is no attempt id: letters, digits, '-', '.', '_'", attempt.attempt()));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("'{}' is no attempt id: letters, digits, '-', '.', '_'", attempt.attempt()));
   }
   if (attempt.spec().command_size() == 0) {
     return Status(Code::kInvalidArgument, fmt::format("attempt {} has no command", attempt.attempt()));
   }
-  AttemptWish wish{attempt.attempt(), attempt.job(), attempt.slot(), attempt.lease(), attempt.epoch(), {}, attempt.user()};
+  AttemptWish wish{
+      attempt.attempt(), attempt.job(), attempt.slot(), attempt.lease(), attempt.epoch(), {}, attempt.user()};
   const v1::JobSpec& spec = attempt.spec();
   wish.spec.command = {spec.command().begin(), spec.command().end()};
   wish.spec.timeout = std::chrono::seconds(spec.timeout_s() == 0 ? kDefaultTimeoutS : spec.timeout_s());
@@ -144,7 +150,8 @@ AttemptRecord FromWire(const v1::Attempt& attempt) {
     record.power.push_back({sample.when(), sample.vbus_mv(), sample.vbus_ma(), sample.utc_ms()});
   }
   record.has_junit = attempt.has_junit();
-  record.junit = {attempt.junit().tests(), attempt.junit().failures(), attempt.junit().errors(), attempt.junit().skipped()};
+  record.junit = {
+      attempt.junit().tests(), attempt.junit().failures(), attempt.junit().errors(), attempt.junit().skipped()};
   for (const v1::Artifact& artifact : attempt.artifacts()) {
     record.artifacts.push_back({artifact.name(), artifact.size(), artifact.sha256(), ""});
   }

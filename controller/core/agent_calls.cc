@@ -14,14 +14,19 @@ void KeepFirst(Status status, Status* first) {
 
 }  // namespace
 
-Status AgentCalls::CheckAgent(CallKind call, const Caller& caller, const std::string& agent, const std::string& host) const {
+Status AgentCalls::CheckAgent(CallKind call,
+                              const Caller& caller,
+                              const std::string& agent,
+                              const std::string& host) const {
   FARADAY_TRY(CheckRight(call, caller, Ownership::kOther, "", ""));
   if (caller.user != agent) {
-    return {Code::kPermissionDenied, fmt::format("caller {} speaks for agent {}; an agent speaks for itself", caller.user, agent)};
+    return {Code::kPermissionDenied,
+            fmt::format("caller {} speaks for agent {}; an agent speaks for itself", caller.user, agent)};
   }
   const std::string expected = parts_.AgentOfHost(host);
   if (expected.empty()) {
-    return {Code::kNotFound, fmt::format("no host {} in the config of rack {}; check the agent's `host`", host, parts_.config.rack)};
+    return {Code::kNotFound,
+            fmt::format("no host {} in the config of rack {}; check the agent's `host`", host, parts_.config.rack)};
   }
   if (expected == agent) return OkStatus();
   return {Code::kPermissionDenied, fmt::format("host {} belongs to agent {}, not to {}", host, expected, agent)};
@@ -54,7 +59,8 @@ Status AgentCalls::TakeCleared(const std::string& agent, const std::string& name
   FARADAY_TRY(parts_.book.Cleared(slot, epoch, now));
   if (parts_.book.at(slot).phase != Phase::kCare) return OkStatus();
   care_.Due(slot);
-  parts_.events.OnSlot(slot, "slot.cleaned", fmt::format("agent {} cleared epoch {}; the slot is free", agent, epoch), "", now);
+  parts_.events.OnSlot(
+      slot, "slot.cleaned", fmt::format("agent {} cleared epoch {}; the slot is free", agent, epoch), "", now);
   parts_.events.OnSyncChange();
   return OkStatus();
 }
@@ -67,8 +73,12 @@ Status AgentCalls::TakeFacts(const std::string& name, DeviceFacts facts, Now now
   parts_.agents.SetFacts(slot, facts);
   if (news) {
     const std::string booted = !facts.boot_completed ? "" : *facts.boot_completed ? ", booted" : ", booting";
-    parts_.events.OnSlot(slot, "phone.facts", fmt::format("adb {}{}{}{}", facts.adb_state, facts.model.empty() ? "" : ", ",
-                                                          facts.model, booted), "", now);
+    parts_.events.OnSlot(
+        slot,
+        "phone.facts",
+        fmt::format("adb {}{}{}{}", facts.adb_state, facts.model.empty() ? "" : ", ", facts.model, booted),
+        "",
+        now);
   }
   care_.OnFacts(slot, facts, now);
   return OkStatus();

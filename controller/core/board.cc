@@ -38,7 +38,8 @@ Board::Board(const rackconfig::RackConfig& config, int index, uint32_t first_com
 
 std::string Board::SlotName(int board_slot) const {
   for (const auto& slot : config_.slots) {
-    if (slot.board == index_ && slot.board_slot == board_slot) return model::ToString(model::SlotId{config_.rack, slot.number});
+    if (slot.board == index_ && slot.board_slot == board_slot)
+      return model::ToString(model::SlotId{config_.rack, slot.number});
   }
   return fmt::format("board {} slot {}", index_, board_slot);
 }
@@ -52,7 +53,8 @@ Status Board::CheckReady() const {
 }
 
 bool Board::Busy(int board_slot) const {
-  return std::any_of(pending_.begin(), pending_.end(), [&](const auto& item) { return item.second.board_slot == board_slot; });
+  return std::any_of(
+      pending_.begin(), pending_.end(), [&](const auto& item) { return item.second.board_slot == board_slot; });
 }
 
 // ---- handshake ----------------------------------------------------------------------------------------------------
@@ -73,23 +75,32 @@ void Board::Handshake(Now now) {
   const std::string& kind = config_.boards.at(static_cast<size_t>(index_)).kind;
   if (!kind.empty() && kind != hello_.board.view()) {
     return Refuse(fmt::format("a board of kind {} answers, the config wants {}; check the cable or the config",
-                              hello_.board.view(), kind), now);
+                              hello_.board.view(),
+                              kind),
+                  now);
   }
   for (const auto& slot : config_.slots) {
     if (slot.board != index_ || slot.board_slot <= static_cast<int>(hello_.slots)) continue;
     return Refuse(fmt::format("the config has slot {} at place {}, the board has {} places",
-                              SlotName(slot.board_slot), slot.board_slot, hello_.slots), now);
+                              SlotName(slot.board_slot),
+                              slot.board_slot,
+                              hello_.slots),
+                  now);
   }
-  if (const Status status = hooks_.on_hello(hello_, new_session_, now); !status.ok()) return Refuse(status.message(), now);
+  if (const Status status = hooks_.on_hello(hello_, new_session_, now); !status.ok())
+    return Refuse(status.message(), now);
 
   const link::Configure configure = MakeConfigure();
   configure_crc_ = line_->ConfigureCrc(configure);
   if (hello_.config_crc == configure_crc_) return PushLeases(now);
   const uint32_t generation = generation_;
-  const Status sent = Transmit(configure, fmt::format("board {}: configure", index_),
-                               [this, generation](const Outcome& outcome, Now at) {
-                                 if (generation == generation_) AfterConfigure(outcome, at);
-                               }, now);
+  const Status sent = Transmit(
+      configure,
+      fmt::format("board {}: configure", index_),
+      [this, generation](const Outcome& outcome, Now at) {
+        if (generation == generation_) AfterConfigure(outcome, at);
+      },
+      now);
   if (!sent.ok()) Refuse(sent.message(), now);
 }
 
@@ -106,7 +117,9 @@ void Board::AfterConfigure(const Outcome& outcome, Now now) {
   if (outcome.status.ok() && outcome.reply.value == configure_crc_) return PushLeases(now);
   if (outcome.status.ok()) {
     return Refuse(fmt::format("the board took another configuration (CRC {:08x}) than was sent ({:08x})",
-                              outcome.reply.value, configure_crc_), now);
+                              outcome.reply.value,
+                              configure_crc_),
+                  now);
   }
   std::string where = outcome.reply.value == 0 ? "" : "; see " + SlotName(static_cast<int>(outcome.reply.value));
   Refuse(outcome.status.message() + where, now);
@@ -119,9 +132,12 @@ void Board::PushLeases(Now now) {
     if (slot.board != index_) continue;
     ++leases_left_;
     const link::SetLease lease = hooks_.lease_for(slot.board_slot, new_session_, now);
-    const Status sent = Give(lease, [this, generation](const Outcome&, Now at) {
-      if (generation == generation_) OneLeasePushed(at);
-    }, now);
+    const Status sent = Give(
+        lease,
+        [this, generation](const Outcome&, Now at) {
+          if (generation == generation_) OneLeasePushed(at);
+        },
+        now);
     if (!sent.ok()) return Refuse(sent.message(), now);
   }
   OneLeasePushed(now);
@@ -234,8 +250,11 @@ void Board::OnReply(const link::Reply& reply, Now now) {
 
 // Adds what tripped the slot, and the way out.
 Status Board::TrippedStatus(const Status& status, int board_slot) const {
-  return {status.code(), fmt::format("{}: {}; inspect cable and phone, then a tech runs: faraday slot clear {}",
-                                     status.message(), measured_[At(board_slot)].trip, SlotName(board_slot))};
+  return {status.code(),
+          fmt::format("{}: {}; inspect cable and phone, then a tech runs: faraday slot clear {}",
+                      status.message(),
+                      measured_[At(board_slot)].trip,
+                      SlotName(board_slot))};
 }
 
 void Board::OnDone(const link::CommandDone& done, Now now) {

@@ -28,9 +28,9 @@ struct Measured {
   link::SlotBits bits;
   std::string trip;  // "over-current 2410 mA > 2000 mA" while tripped
 };
-inline constexpr Milliseconds kFresh{1'000};             // ten telemetry periods; chosen
-inline constexpr Milliseconds kDoneGrace{1'500};         // beyond the board's own wait (design 6.1)
-inline constexpr Milliseconds kRefusedRetry{2'000};      // chosen
+inline constexpr Milliseconds kFresh{1'000};         // ten telemetry periods; chosen
+inline constexpr Milliseconds kDoneGrace{1'500};     // beyond the board's own wait (design 6.1)
+inline constexpr Milliseconds kRefusedRetry{2'000};  // chosen
 
 // How a command ended.
 struct Outcome {

@@ -10,8 +10,8 @@ namespace faraday::controller {
 
 enum class Role : uint8_t { kNone, kViewer, kUser, kCi, kTech, kAdmin, kAgent, kController, kLab };
 
-inline constexpr std::array<std::string_view, 9> kRoleNames = {"",      "viewer", "user",       "ci", "tech",
-                                                               "admin", "agent",  "controller", "lab"};
+inline constexpr std::array<std::string_view, 9> kRoleNames = {
+    "", "viewer", "user", "ci", "tech", "admin", "agent", "controller", "lab"};
 
 constexpr std::string_view RoleName(Role role) { return kRoleNames[static_cast<size_t>(role)]; }
 

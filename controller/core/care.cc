@@ -39,19 +39,22 @@ std::string Care::ReasonOf(int slot) const {
   if (it == slots_.end()) return {};
   switch (it->second.state) {
     case State::kRests:
-    case State::kDue: return {};
+    case State::kDue:
+      return {};
     case State::kPowering:
-    case State::kConnecting: return "discovery: care powers and connects the phone";
-    case State::kConnected: return "discovery: waiting until the agent has read the phone's facts";
-    case State::kEnding: return "discovery ends: the slot goes to its safe state";
+    case State::kConnecting:
+      return "discovery: care powers and connects the phone";
+    case State::kConnected:
+      return "discovery: waiting until the agent has read the phone's facts";
+    case State::kEnding:
+      return "discovery ends: the slot goes to its safe state";
   }
   return {};
 }
 
 int Care::Running() const {
-  return static_cast<int>(std::count_if(slots_.begin(), slots_.end(), [](const auto& item) {
-    return item.second.state >= State::kPowering;
-  }));
+  return static_cast<int>(std::count_if(
+      slots_.begin(), slots_.end(), [](const auto& item) { return item.second.state >= State::kPowering; }));
 }
 
 bool Care::MayBegin(int slot) const {
@@ -68,7 +71,11 @@ void Care::Begin(int number, Now now) {
   Slot& slot = slots_[number];
   slot.epoch = parts_.book.at(number).epoch;
   slot.began = now.boot;
-  Step(number, State::kPowering, link::SetVbus{parts_.BoardSlotOf(number), slot.epoch, true}, "care powers the phone", now);
+  Step(number,
+       State::kPowering,
+       link::SetVbus{parts_.BoardSlotOf(number), slot.epoch, true},
+       "care powers the phone",
+       now);
 }
 
 void Care::Step(int number, State next, decltype(link::Command::call) call, const char* what, Now now) {
@@ -76,8 +83,10 @@ void Care::Step(int number, State next, decltype(link::Command::call) call, cons
   slot.state = next;
   const uint32_t epoch = slot.epoch;
   const Status sent = parts_.BoardOf(number).Send(
-      std::move(call), parts_.NameOf(number) + ": " + what,
-      [this, number, epoch, next](const Outcome& outcome, Now at) { OnStep(number, epoch, next, outcome, at); }, now);
+      std::move(call),
+      parts_.NameOf(number) + ": " + what,
+      [this, number, epoch, next](const Outcome& outcome, Now at) { OnStep(number, epoch, next, outcome, at); },
+      now);
   if (!sent.ok()) slot.state = State::kDue;
 }
 
@@ -90,8 +99,10 @@ void Care::OnStep(int number, uint32_t epoch, State step, const Outcome& outcome
     return End(number, now);
   }
   if (step == State::kPowering) {
-    return Step(number, State::kConnecting,
-                link::SetData{parts_.BoardSlotOf(number), slot.epoch, link::DataPath::kHost, 0}, "care connects the data path",
+    return Step(number,
+                State::kConnecting,
+                link::SetData{parts_.BoardSlotOf(number), slot.epoch, link::DataPath::kHost, 0},
+                "care connects the data path",
                 now);
   }
   slot.state = State::kConnected;
@@ -107,8 +118,11 @@ void Care::OnFacts(int number, const DeviceFacts& facts, Now now) {
 }
 
 void Care::End(int number, Now now) {
-  Step(number, State::kEnding, link::SetData{parts_.BoardSlotOf(number), slots_[number].epoch, link::DataPath::kOpen, 0},
-       "care opens the data path", now);
+  Step(number,
+       State::kEnding,
+       link::SetData{parts_.BoardSlotOf(number), slots_[number].epoch, link::DataPath::kOpen, 0},
+       "care opens the data path",
+       now);
   parts_.events.OnSyncChange();
 }
 

@@ -10,8 +10,8 @@
 
 namespace faraday::controller {
 
-inline constexpr int kDiscoveriesAtOnce = 8;              // chosen: inrush and adb load stay small
-inline constexpr Milliseconds kDiscoveryLimit{45'000};    // chosen: the slowest phones boot in about 40 s
+inline constexpr int kDiscoveriesAtOnce = 8;            // chosen: inrush and adb load stay small
+inline constexpr Milliseconds kDiscoveryLimit{45'000};  // chosen: the slowest phones boot in about 40 s
 
 class Care {
  public:

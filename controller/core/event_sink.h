@@ -12,8 +12,8 @@ class EventSink {
  public:
   virtual ~EventSink() = default;
   // Called after the state changed. `command_id` is the trace id of the call that caused it, or empty.
-  virtual void OnSlot(int slot, std::string_view kind, const std::string& text, const std::string& command_id,
-                      Now now) = 0;
+  virtual void OnSlot(
+      int slot, std::string_view kind, const std::string& text, const std::string& command_id, Now now) = 0;
   virtual void OnBoard(int board, std::string_view kind, const std::string& text, Now now) = 0;
   // Something in an agent's Sync answer may have changed.
   virtual void OnSyncChange() = 0;

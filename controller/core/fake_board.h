@@ -80,9 +80,9 @@ class FakeBoard {
   bool nvm_lost = false;
   uint32_t telemetry_number = 0;
   uint32_t next_event = 1;
-  std::deque<link::Event> events;         // not delivered yet
-  std::vector<link::Command> taken;       // all, in order
-  bool mute_done = false;                 // accepted commands never end
+  std::deque<link::Event> events;             // not delivered yet
+  std::vector<link::Command> taken;           // all, in order
+  bool mute_done = false;                     // accepted commands never end
   link::Verdict refuse = link::Verdict::kOk;  // what every switch is refused with
 
  private:

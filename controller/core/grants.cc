@@ -34,8 +34,12 @@ Result<Milliseconds> Grants::CheckDuration(const AcquireRequest& request) const 
   const Milliseconds longest(parts_.config.controller.lease_max_ms);
   if (request.duration.count() == 0) return Milliseconds(parts_.config.controller.lease_default_ms);
   if (request.duration >= kShortestLease && request.duration <= longest) return request.duration;
-  return Status{Code::kInvalidArgument, fmt::format("acquire {}: duration_ms {} is outside 1000 to {} ms ({})", request.slot,
-                                                    request.duration.count(), longest.count(), DurationText(longest))};
+  return Status{Code::kInvalidArgument,
+                fmt::format("acquire {}: duration_ms {} is outside 1000 to {} ms ({})",
+                            request.slot,
+                            request.duration.count(),
+                            longest.count(),
+                            DurationText(longest))};
 }
 
 Result<std::string> Grants::CheckAgent(int slot, const std::string& agent) const {
@@ -46,8 +50,11 @@ Result<std::string> Grants::CheckAgent(int slot, const std::string& agent) const
     if (name == agent) return name;
     known += (known.empty() ? "" : ", ") + name;
   }
-  return Status{Code::kInvalidArgument, fmt::format("acquire {}: agent {} cannot reach it; agents that can: {}",
-                                                    parts_.NameOf(slot), agent, known.empty() ? "none" : known)};
+  return Status{Code::kInvalidArgument,
+                fmt::format("acquire {}: agent {} cannot reach it; agents that can: {}",
+                            parts_.NameOf(slot),
+                            agent,
+                            known.empty() ? "none" : known)};
 }
 
 Status Grants::CheckOffered(int slot, Purpose purpose, Now now) const {
@@ -63,11 +70,13 @@ Status Grants::CheckOffered(int slot, Purpose purpose, Now now) const {
   }
   const std::string agent = parts_.FirstAgentOf(slot);
   if (purpose != Purpose::kJob || agent.empty() || parts_.agents.LastWord(agent)) return OkStatus();
-  return {Code::kUnavailable, fmt::format("{} cannot run jobs yet: agent {} has not reported since the controller started",
-                                          name, agent)};
+  return {Code::kUnavailable,
+          fmt::format("{} cannot run jobs yet: agent {} has not reported since the controller started", name, agent)};
 }
 
-Result<GrantRequest> Grants::CheckAcquire(const CallContext& context, const AcquireRequest& request, int slot,
+Result<GrantRequest> Grants::CheckAcquire(const CallContext& context,
+                                          const AcquireRequest& request,
+                                          int slot,
                                           Now now) const {
   const Caller& caller = context.caller;
   FARADAY_TRY(CheckRight(CallKind::kAcquire, caller, Ownership::kOther, "", parts_.NameOf(slot)));
@@ -102,8 +111,8 @@ void Grants::Acquire(const CallContext& context, const AcquireRequest& request, 
   if (!grant.ok()) return answer(grant.status(), now);
   const uint32_t witness = parts_.Witness(slot);
   if (witness > parts_.book.at(slot).epoch + kLargestEpochJump) {
-    const std::string why = fmt::format("epoch lost: stored {}, seen {}; tech confirms it with clear",
-                                        parts_.book.at(slot).epoch, witness);
+    const std::string why =
+        fmt::format("epoch lost: stored {}, seen {}; tech confirms it with clear", parts_.book.at(slot).epoch, witness);
     (void)parts_.book.SetHealth(slot, Health::kMaintenance, why, Line({}, "epoch_lost", slot, why, now), now);
     return answer(Status{Code::kFailedPrecondition, parts_.NameOf(slot) + ": " + why}, now);
   }
@@ -124,12 +133,17 @@ void Grants::Acquire(const CallContext& context, const AcquireRequest& request, 
   answer(sent, now);
 }
 
-void Grants::OnAcknowledged(int slot, uint32_t epoch, const CallContext& context, const Outcome& outcome,
-                            const Answer<LeaseView>& answer, Now now) {
+void Grants::OnAcknowledged(int slot,
+                            uint32_t epoch,
+                            const CallContext& context,
+                            const Outcome& outcome,
+                            const Answer<LeaseView>& answer,
+                            Now now) {
   const Tenure& tenure = parts_.book.at(slot);
   if (tenure.epoch != epoch || tenure.phase != Phase::kGranting) {
     granting_.erase(slot);
-    return answer(Status{Code::kAborted, fmt::format("{}: the grant was overtaken; try again", parts_.NameOf(slot))}, now);
+    return answer(Status{Code::kAborted, fmt::format("{}: the grant was overtaken; try again", parts_.NameOf(slot))},
+                  now);
   }
   Status status = outcome.status;
   // The grant is void in any case, so an unknown outcome is safe to try again.
@@ -137,12 +151,16 @@ void Grants::OnAcknowledged(int slot, uint32_t epoch, const CallContext& context
   if (status.ok()) status = parts_.book.FinishGrant(slot, context.once, now);
   if (!status.ok()) {
     Void(slot, now);
-    return answer(Status{status.code(), fmt::format("{}: not granted: {}", parts_.NameOf(slot), status.message())}, now);
+    return answer(Status{status.code(), fmt::format("{}: not granted: {}", parts_.NameOf(slot), status.message())},
+                  now);
   }
   granting_.erase(slot);
   const LeaseView lease = views_.LeaseOf(slot, now);
-  parts_.events.OnSlot(slot, "lease.granted", fmt::format("{} for {}", parts_.HeldTextOf(slot, now), DurationText(tenure.end.granted)),
-                       context.trace, now);
+  parts_.events.OnSlot(slot,
+                       "lease.granted",
+                       fmt::format("{} for {}", parts_.HeldTextOf(slot, now), DurationText(tenure.end.granted)),
+                       context.trace,
+                       now);
   parts_.events.OnSyncChange();
   answer(lease, now);
 }
@@ -159,15 +177,19 @@ Result<int> Grants::FindLease(const std::string& text, Now now) const {
   FARADAY_TRY_ASSIGN(const int slot, parts_.FindSlot(model::ToString(id.slot)));
   const Tenure& tenure = parts_.book.at(slot);
   if (tenure.phase == Phase::kLeased && tenure.epoch == id.epoch && !IsOver(slot, now)) return slot;
-  return Status{Code::kNotFound, fmt::format("lease {} is not in force; {} is {}", text, parts_.NameOf(slot),
-                                             parts_.HeldTextOf(slot, now))};
+  return Status{
+      Code::kNotFound,
+      fmt::format("lease {} is not in force; {} is {}", text, parts_.NameOf(slot), parts_.HeldTextOf(slot, now))};
 }
 
 Result<LeaseView> Grants::Renew(const CallContext& context, const std::string& lease, Milliseconds duration, Now now) {
   ExpireDue(now);
   FARADAY_TRY_ASSIGN(const int slot, FindLease(lease, now));
   const Tenure& tenure = parts_.book.at(slot);
-  FARADAY_TRY(CheckRight(CallKind::kRenew, context.caller, OwnershipOf(context.caller, tenure), "",
+  FARADAY_TRY(CheckRight(CallKind::kRenew,
+                         context.caller,
+                         OwnershipOf(context.caller, tenure),
+                         "",
                          fmt::format("{} is {}", parts_.NameOf(slot), parts_.HeldTextOf(slot, now))));
   if (tenure.purpose == Purpose::kJob) {
     duration = kJobLease;
@@ -176,10 +198,15 @@ Result<LeaseView> Grants::Renew(const CallContext& context, const std::string& l
     const Milliseconds held = tenure.total - parts_.book.LeftOf(slot, now);
     const Milliseconds longest = Milliseconds(parts_.config.controller.lease_max_ms) - held;
     if (duration < kShortestLease || duration > longest) {
-      return Status{Code::kInvalidArgument,
-                    fmt::format("renew {}: duration_ms {} is outside 1000 to {} ms (hard maximum {} from the grant, {} of "
-                                "it used)", lease, duration.count(), std::max<int64_t>(0, longest.count()),
-                                DurationText(Milliseconds(parts_.config.controller.lease_max_ms)), DurationText(held))};
+      return Status{
+          Code::kInvalidArgument,
+          fmt::format("renew {}: duration_ms {} is outside 1000 to {} ms (hard maximum {} from the grant, {} of "
+                      "it used)",
+                      lease,
+                      duration.count(),
+                      std::max<int64_t>(0, longest.count()),
+                      DurationText(Milliseconds(parts_.config.controller.lease_max_ms)),
+                      DurationText(held))};
     }
   }
   FARADAY_TRY(parts_.book.Renew(slot, duration, context.once, now));
@@ -216,9 +243,12 @@ Status Grants::End(int slot, const CallContext& context, const std::string& call
   care_.Drop(slot);
   if (parts_.book.at(slot).phase == Phase::kCare) care_.Due(slot);
   Reconcile(slot, now);
-  parts_.events.OnSlot(slot, "lease.ended", fmt::format("{}'s lease {} is over: {}", held.holder,
-                                                        views_.LeaseOf(held, Milliseconds(0), now).id, why),
-                       context.trace, now);
+  parts_.events.OnSlot(
+      slot,
+      "lease.ended",
+      fmt::format("{}'s lease {} is over: {}", held.holder, views_.LeaseOf(held, Milliseconds(0), now).id, why),
+      context.trace,
+      now);
   parts_.events.OnSyncChange();
   return OkStatus();
 }

@@ -55,8 +55,12 @@ class Grants {
   Status CheckOffered(int slot, Purpose purpose, Now now) const;
   Result<Milliseconds> CheckDuration(const AcquireRequest& request) const;
   Result<std::string> CheckAgent(int slot, const std::string& agent) const;
-  void OnAcknowledged(int slot, uint32_t epoch, const CallContext& context, const Outcome& outcome,
-                      const Answer<LeaseView>& answer, Now now);
+  void OnAcknowledged(int slot,
+                      uint32_t epoch,
+                      const CallContext& context,
+                      const Outcome& outcome,
+                      const Answer<LeaseView>& answer,
+                      Now now);
   void Void(int slot, Now now);
   // The slot of a lease in force.
   Result<int> FindLease(const std::string& text, Now now) const;

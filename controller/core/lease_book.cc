@@ -73,7 +73,9 @@ Milliseconds LeaseBook::LeftOf(int slot, Now now) const {
   return std::max(Milliseconds(0), EndOf(slot) - now.boot);
 }
 
-Status LeaseBook::Put(std::vector<Tenure> changed, std::optional<OnceRecord> once, std::vector<AuditLine> audit,
+Status LeaseBook::Put(std::vector<Tenure> changed,
+                      std::optional<OnceRecord> once,
+                      std::vector<AuditLine> audit,
                       Now now) {
   FARADAY_TRY(store_.Commit({changed, std::move(once), std::move(audit)}));
   for (Tenure& tenure : changed) {
@@ -106,7 +108,11 @@ Status LeaseBook::FinishGrant(int slot, const OnceKey& once, Now now) {
   FARADAY_CHECK(at(slot).phase == Phase::kGranting);
   Tenure next = at(slot);
   next.phase = Phase::kLeased;
-  AuditLine line{now.utc, next.granted_by, "", "acquire", slot,
+  AuditLine line{now.utc,
+                 next.granted_by,
+                 "",
+                 "acquire",
+                 slot,
                  fmt::format("epoch {} to {} for {} ms", next.epoch, next.holder, next.end.granted.count())};
   return Put({next}, Record(once, next, now), {std::move(line)}, now);
 }

@@ -18,9 +18,9 @@
 
 namespace faraday::controller {
 
-inline constexpr Milliseconds kJobLease{60'000};          // renewed every 20 s by the agent (design 4.2)
-inline constexpr Milliseconds kFirmwareBackstop{2'000};   // the firmware's own end is that much later (design 4.3)
-inline constexpr uint32_t kLargestEpochJump = 1U << 16;   // beyond: maintenance(epoch lost) (design 4.5)
+inline constexpr Milliseconds kJobLease{60'000};         // renewed every 20 s by the agent (design 4.2)
+inline constexpr Milliseconds kFirmwareBackstop{2'000};  // the firmware's own end is that much later (design 4.3)
+inline constexpr uint32_t kLargestEpochJump = 1U << 16;  // beyond: maintenance(epoch lost) (design 4.5)
 
 // Makes an effect idempotent: stored in the effect's own transaction.
 struct OnceKey {

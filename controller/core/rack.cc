@@ -39,8 +39,12 @@ Rack::Rack(const rackconfig::RackConfig& config, LeaseBook& book, EventSink& eve
 
 Board::Hooks Rack::HooksOf(int board) {
   Board::Hooks hooks;
-  hooks.on_hello = [this, board](const link::HelloReply& hello, bool fresh, Now now) { return OnHello(board, hello, fresh, now); };
-  hooks.lease_for = [this, board](int place, bool fresh, Now now) { return LeaseFor(parts_.SlotAt(board, place), fresh, now); };
+  hooks.on_hello = [this, board](const link::HelloReply& hello, bool fresh, Now now) {
+    return OnHello(board, hello, fresh, now);
+  };
+  hooks.lease_for = [this, board](int place, bool fresh, Now now) {
+    return LeaseFor(parts_.SlotAt(board, place), fresh, now);
+  };
   hooks.on_ready = [this, board](bool fresh, Now now) { OnReady(board, fresh, now); };
   hooks.on_down = [this, board](Now now) { OnDown(board, now); };
   hooks.on_telemetry = [this, board](Now now) { OnTelemetry(board, now); };
@@ -75,13 +79,15 @@ Status Rack::TakeFirmwareEpoch(int slot, uint32_t epoch, bool blank_table, Now n
   const Tenure& tenure = parts_.book.at(slot);
   if (blank_table || epoch <= tenure.epoch) return OkStatus();
   if (epoch > tenure.epoch + kLargestEpochJump) {
-    const std::string why = fmt::format("epoch lost: stored {}, the board has {}; tech confirms it with clear", tenure.epoch, epoch);
+    const std::string why =
+        fmt::format("epoch lost: stored {}, the board has {}; tech confirms it with clear", tenure.epoch, epoch);
     parts_.events.OnSlot(slot, "slot.maintenance", why, "", now);
     FARADAY_TRY(parts_.book.SetHealth(slot, Health::kMaintenance, why, CareLine("epoch_lost", slot, why, now), now));
   }
   if (tenure.phase == Phase::kGranting) return parts_.book.VoidGrant(slot, epoch, now);
   if (tenure.phase == Phase::kLeased) {
-    return grants_.End(slot, {}, "void", fmt::format("void: the board has epoch {}, the store had {}", epoch, tenure.epoch), now);
+    return grants_.End(
+        slot, {}, "void", fmt::format("void: the board has epoch {}, the store had {}", epoch, tenure.epoch), now);
   }
   return parts_.book.RaiseCareEpoch(slot, epoch + 1, now);
 }
@@ -100,13 +106,19 @@ void Rack::OnReady(int board, bool new_session, Now now) {
   for (const auto& slot : parts_.config.slots) {
     if (slot.board != board || parts_.book.at(slot.number).health != Health::kMaintenance) continue;
     // A stop that the line may have lost; stopping a stopped slot changes nothing.
-    (void)parts_.BoardOf(slot.number).Send(link::StopSlot{parts_.BoardSlotOf(slot.number)},
-                                           parts_.NameOf(slot.number) + ": stop", nullptr, now);
+    (void)parts_.BoardOf(slot.number)
+        .Send(link::StopSlot{parts_.BoardSlotOf(slot.number)}, parts_.NameOf(slot.number) + ": stop", nullptr, now);
   }
   const link::HelloReply& hello = this->board(board).hello();
-  parts_.events.OnBoard(board, "board.online", fmt::format("board {} online: {} firmware {}, term {}, last boot: {}", board,
-                                                           hello.board.view(), hello.firmware_version.view(), hello.term,
-                                                           BootReasonText(hello.boot_reason)), now);
+  parts_.events.OnBoard(board,
+                        "board.online",
+                        fmt::format("board {} online: {} firmware {}, term {}, last boot: {}",
+                                    board,
+                                    hello.board.view(),
+                                    hello.firmware_version.view(),
+                                    hello.term,
+                                    BootReasonText(hello.boot_reason)),
+                        now);
   parts_.events.OnSyncChange();
 }
 
@@ -130,7 +142,8 @@ void Rack::OnTelemetry(int board, Now now) {
     uint32_t& seen = seen_state_[static_cast<size_t>(slot.number) - 1];
     if (news == seen) continue;
     seen = news;
-    parts_.events.OnSlot(slot.number, "slot.measured", MeasuredText(measured.vbus_mv, measured.vbus_ma, measured.bits), "", now);
+    parts_.events.OnSlot(
+        slot.number, "slot.measured", MeasuredText(measured.vbus_mv, measured.vbus_ma, measured.bits), "", now);
     parts_.events.OnSyncChange();
   }
   switching_.OnMeasured(board, now);
@@ -141,13 +154,16 @@ void Rack::OnEvent(int board, const link::Event& event, Now now) {
     const int slot = parts_.SlotAt(board, static_cast<int>(tripped->slot));
     if (slot == 0) return;
     care_.Drop(slot);
-    parts_.events.OnSlot(slot, "slot.tripped", "tripped: " + TripText(tripped->reason, tripped->value, tripped->limit), "", now);
+    parts_.events.OnSlot(
+        slot, "slot.tripped", "tripped: " + TripText(tripped->reason, tripped->value, tripped->limit), "", now);
   } else if (const auto* ended = std::get_if<link::LeaseEnded>(&event.kind)) {
     OnLeaseEnded(parts_.SlotAt(board, static_cast<int>(ended->slot)), ended->epoch, now);
   } else if (const auto* input = std::get_if<link::InputChanged>(&event.kind)) {
-    parts_.events.OnBoard(board, "board.input", fmt::format("input {} {}", input->input, input->active ? "active" : "inactive"), now);
+    parts_.events.OnBoard(
+        board, "board.input", fmt::format("input {} {}", input->input, input->active ? "active" : "inactive"), now);
   } else if (const auto* silent = std::get_if<link::HostSilent>(&event.kind)) {
-    parts_.events.OnBoard(board, "board.host_silent", fmt::format("the board heard nothing for {} ms", silent->silent_ms), now);
+    parts_.events.OnBoard(
+        board, "board.host_silent", fmt::format("the board heard nothing for {} ms", silent->silent_ms), now);
   }
 }
 
@@ -158,8 +174,12 @@ void Rack::OnLeaseEnded(int slot, uint32_t epoch, Now now) {
   const Tenure& tenure = parts_.book.at(slot);
   if (tenure.epoch != epoch || tenure.phase != Phase::kLeased) return;
   if (grants_.IsOver(slot, now)) return grants_.ExpireDue(now);
-  parts_.events.OnSlot(slot, "lease.backstop", "no renewal reached the board in time: it went to the safe state; the lease "
-                       "goes on, switch on again what is needed", "", now);
+  parts_.events.OnSlot(slot,
+                       "lease.backstop",
+                       "no renewal reached the board in time: it went to the safe state; the lease "
+                       "goes on, switch on again what is needed",
+                       "",
+                       now);
   Board& board = parts_.BoardOf(slot);
   if (board.ready()) (void)board.Give(grants_.LeaseFor(slot, false, now), nullptr, now);
 }
@@ -178,11 +198,14 @@ void Rack::Ping(int index, Answer<bool> answer, Now now) {
   if (index < 0 || index >= boards()) {
     return answer(Status{Code::kNotFound, fmt::format("no board {}; this rack has 0 to {}", index, boards() - 1)}, now);
   }
-  const Status sent = board(index).Send(link::Ping{1}, fmt::format("board {}: ping", index),
-                                        [answer](const Outcome& outcome, Now at) {
-                                          if (outcome.status.ok()) return answer(true, at);
-                                          answer(outcome.status, at);
-                                        }, now);
+  const Status sent = board(index).Send(
+      link::Ping{1},
+      fmt::format("board {}: ping", index),
+      [answer](const Outcome& outcome, Now at) {
+        if (outcome.status.ok()) return answer(true, at);
+        answer(outcome.status, at);
+      },
+      now);
   if (!sent.ok()) answer(sent, now);
 }
 

@@ -42,8 +42,8 @@ Result<int> RackParts::FindSlot(const std::string& name) const {
   FARADAY_TRY_ASSIGN(const model::SlotId id, model::ParseSlotId(name));
   const int count = static_cast<int>(config.slots.size());
   if (id.rack == config.rack && id.number >= 1 && id.number <= count) return id.number;
-  return Status{Code::kNotFound, fmt::format("no slot {} here: this controller has {} to {}", name, NameOf(1),
-                                             NameOf(count))};
+  return Status{Code::kNotFound,
+                fmt::format("no slot {} here: this controller has {} to {}", name, NameOf(1), NameOf(count))};
 }
 
 }  // namespace faraday::controller

@@ -87,22 +87,29 @@ class RackTest : public testing::Test {
   }
   static CallContext As(const std::string& user, Role role = Role::kUser) { return {{user, role, ""}, "trace", {}}; }
 
-  Result<LeaseView> Acquire(const std::string& slot, const std::string& user, Milliseconds duration = minutes(10),
+  Result<LeaseView> Acquire(const std::string& slot,
+                            const std::string& user,
+                            Milliseconds duration = minutes(10),
                             Purpose purpose = Purpose::kPerson) {
     AcquireRequest request;
     request.slot = slot;
     request.purpose = purpose;
     request.duration = duration;
     std::optional<Result<LeaseView>> answer;
-    rack->grants().Acquire(As(user), request, [&](Result<LeaseView> lease, Now) { answer = std::move(lease); }, now);
+    rack->grants().Acquire(
+        As(user), request, [&](Result<LeaseView> lease, Now) { answer = std::move(lease); }, now);
     line->Run(now);
     if (!answer) return Status{Code::kInternal, "no answer"};
     return *answer;
   }
-  Status Power(const std::string& slot, uint32_t epoch, const CallContext& as, bool on = true, const std::string& reason = "") {
+  Status Power(
+      const std::string& slot, uint32_t epoch, const CallContext& as, bool on = true, const std::string& reason = "") {
     std::optional<Status> answer;
-    rack->switching().Switch(as, {slot, epoch, VbusLevel{on}, reason},
-                             [&](const Result<SlotView>& view, Now) { answer = view.ok() ? OkStatus() : view.status(); }, now);
+    rack->switching().Switch(
+        as,
+        {slot, epoch, VbusLevel{on}, reason},
+        [&](const Result<SlotView>& view, Now) { answer = view.ok() ? OkStatus() : view.status(); },
+        now);
     line->Run(now);
     return answer.value_or(Status{Code::kInternal, "no answer"});
   }
@@ -168,8 +175,9 @@ TEST_F(RackTest, LineLostAndBack_NothingIsSwitched) {
 TEST_F(RackTest, AnotherKindOfBoard_IsRefusedWithTheReason) {
   config.boards[0].kind = "ast1030";
   Connect();
-  EXPECT_EQ(View(1).reason,
-            "no line to board 0: a board of kind fake answers, the config wants ast1030; check the cable or the config");
+  EXPECT_EQ(
+      View(1).reason,
+      "no line to board 0: a board of kind fake answers, the config wants ast1030; check the cable or the config");
   EXPECT_THAT(board.taken, IsEmpty());
 }
 
@@ -178,8 +186,11 @@ TEST_F(RackTest, ResetInMidCommand_AnswersUnknownWithWhatIsMeasuredAfter) {
   const auto lease = Acquire("r01/03", "ana");
   board.mute_done = true;
   std::optional<Status> answer;
-  rack->switching().Switch(As("ana"), {"r01/03", lease->tenure.epoch, VbusLevel{true}, ""},
-                           [&](const Result<SlotView>& view, Now) { answer = view.status(); }, now);
+  rack->switching().Switch(
+      As("ana"),
+      {"r01/03", lease->tenure.epoch, VbusLevel{true}, ""},
+      [&](const Result<SlotView>& view, Now) { answer = view.status(); },
+      now);
   line->Run(now);
   board.Reset();
   line->Down("the board has reset", now);
@@ -190,7 +201,8 @@ TEST_F(RackTest, ResetInMidCommand_AnswersUnknownWithWhatIsMeasuredAfter) {
   line->Run(now);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->code(), Code::kUnknown);
-  EXPECT_THAT(answer->message(), HasSubstr("outcome unknown: the board has reset; measured since: VBUS 12 mV 0 mA (off)"));
+  EXPECT_THAT(answer->message(),
+              HasSubstr("outcome unknown: the board has reset; measured since: VBUS 12 mV 0 mA (off)"));
   for (const auto& command : board.taken) EXPECT_FALSE(std::holds_alternative<link::SetVbus>(command.call)) << "resent";
 }
 
@@ -199,8 +211,11 @@ TEST_F(RackTest, NoWordOfTheEnd_AnswersUnknownInTime) {
   const auto lease = Acquire("r01/03", "ana");
   board.mute_done = true;
   std::optional<Status> answer;
-  rack->switching().Switch(As("ana"), {"r01/03", lease->tenure.epoch, VbusLevel{true}, ""},
-                           [&](const Result<SlotView>& view, Now) { answer = view.status(); }, now);
+  rack->switching().Switch(
+      As("ana"),
+      {"r01/03", lease->tenure.epoch, VbusLevel{true}, ""},
+      [&](const Result<SlotView>& view, Now) { answer = view.status(); },
+      now);
   Advance(seconds(5));
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->code(), Code::kUnknown);
@@ -286,7 +301,8 @@ TEST_F(RackTest, Release_OnlyByHolderOrForcedWithReason) {
   Connect();
   ASSERT_TRUE(Acquire("r01/03", "ana").ok());
   EXPECT_EQ(rack->grants().Release(As("bo"), {"r01-03-2", true, "mine"}, now).status().code(), Code::kPermissionDenied);
-  EXPECT_EQ(rack->grants().Release(As("tina", Role::kTech), {"r01-03-2", true, ""}, now).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(rack->grants().Release(As("tina", Role::kTech), {"r01-03-2", true, ""}, now).status().code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(rack->grants().Release(As("tina", Role::kTech), {"r01-03-2", false, "fire"}, now).status().code(),
             Code::kFailedPrecondition);
   EXPECT_TRUE(rack->grants().Release(As("tina", Role::kTech), {"r01-03-2", true, "fire"}, now).ok());
@@ -375,7 +391,8 @@ TEST_F(RackTest, KilledInMidGrant_TheGrantIsVoid) {
   request.slot = "r01/03";
   request.purpose = Purpose::kPerson;
   bool answered = false;
-  rack->grants().Acquire(As("ana"), request, [&](const Result<LeaseView>&, Now) { answered = true; }, now);
+  rack->grants().Acquire(
+      As("ana"), request, [&](const Result<LeaseView>&, Now) { answered = true; }, now);
   EXPECT_EQ(store.tenures[3].phase, Phase::kGranting);
   EXPECT_FALSE(answered);
   board.At(3).epoch = 2;  // the board heard it
@@ -405,8 +422,12 @@ TEST_F(RackTest, EpochJump_IsMaintenanceUntilTechConfirms) {
   EXPECT_EQ(View(3).health.health, Health::kMaintenance);
   EXPECT_EQ(Acquire("r01/03", "ana").status().code(), Code::kFailedPrecondition);
   std::optional<Status> cleared;
-  rack->switching().Clear(As("tina", Role::kTech), "r01/03", "board replaced",
-                          [&](const Result<SlotView>& view, Now) { cleared = view.status(); }, now);
+  rack->switching().Clear(
+      As("tina", Role::kTech),
+      "r01/03",
+      "board replaced",
+      [&](const Result<SlotView>& view, Now) { cleared = view.status(); },
+      now);
   Advance(seconds(2));
   ASSERT_TRUE(cleared);
   EXPECT_TRUE(cleared->ok()) << cleared->message();
@@ -429,7 +450,8 @@ TEST_F(RackTest, BlankMcuTable_TakesTheStoresEpochs) {
 
 TEST_F(RackTest, AgentsEpoch_IsAWitness) {
   Connect();
-  ASSERT_TRUE(rack->agent_calls().Report({"h01", Role::kAgent, ""}, {"h01", "h01", {}, {}, {{"r01/01", 41}}}, now).ok());
+  ASSERT_TRUE(
+      rack->agent_calls().Report({"h01", Role::kAgent, ""}, {"h01", "h01", {}, {}, {{"r01/01", 41}}}, now).ok());
   EXPECT_EQ(Acquire("r01/01", "ana")->tenure.epoch, 42u);
 }
 
@@ -476,8 +498,11 @@ TEST_F(RackTest, RelayStuck_IsAMismatchByNameAndNotOffered) {
   ASSERT_TRUE(Acquire("r01/03", "ana").ok());
   board.At(3).relay_stuck = true;
   std::optional<Status> answer;
-  rack->switching().Switch(As("ana"), {"r01/03", 2, ShieldLevel{true}, ""},
-                           [&](const Result<SlotView>& view, Now) { answer = view.status(); }, now);
+  rack->switching().Switch(
+      As("ana"),
+      {"r01/03", 2, ShieldLevel{true}, ""},
+      [&](const Result<SlotView>& view, Now) { answer = view.status(); },
+      now);
   line->Run(now);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->code(), Code::kFailedPrecondition);
@@ -490,7 +515,8 @@ TEST_F(RackTest, Trip_KeepsItsFigures) {
   board.At(3).tripped = true;
   board.events.push_back({board.next_event++, 0, link::Tripped{3, link::TripReason::kOverCurrent, 2410, 2000}});
   line->Run(now);
-  EXPECT_EQ(View(3).reason, "tripped: over-current 2410 mA > 2000 mA; inspect cable and phone, then a tech runs: faraday slot clear");
+  EXPECT_EQ(View(3).reason,
+            "tripped: over-current 2410 mA > 2000 mA; inspect cable and phone, then a tech runs: faraday slot clear");
   EXPECT_EQ(Acquire("r01/03", "ana").status().code(), Code::kFailedPrecondition);
 }
 
@@ -615,7 +641,8 @@ TEST_F(RackTest, Sync_ShowsAGrantOnlyWhenItStands) {
   AcquireRequest request;
   request.slot = "r01/01";
   request.purpose = Purpose::kPerson;
-  rack->grants().Acquire(As("ana"), request, [](const Result<LeaseView>&, Now) {}, now);
+  rack->grants().Acquire(
+      As("ana"), request, [](const Result<LeaseView>&, Now) {}, now);
   EXPECT_EQ(rack->agent_calls().SlotsFor("h01", now).at(0).holder, "care");
   line->Run(now);
   const SyncSlot slot = rack->agent_calls().SlotsFor("h01", now).at(0);
@@ -633,7 +660,8 @@ TEST_F(RackTest, OnlyALabGrants_WhenTheConfigSaysSo) {
   request.purpose = Purpose::kPerson;
   request.on_behalf_of = Caller{"ana", Role::kUser, "modem"};
   std::optional<Result<LeaseView>> answer;
-  rack->grants().Acquire(As("lab", Role::kLab), request, [&](Result<LeaseView> lease, Now) { answer = std::move(lease); }, now);
+  rack->grants().Acquire(
+      As("lab", Role::kLab), request, [&](Result<LeaseView> lease, Now) { answer = std::move(lease); }, now);
   line->Run(now);
   ASSERT_TRUE(answer && answer->ok());
   EXPECT_EQ((*answer)->tenure.holder, "ana");

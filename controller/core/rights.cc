@@ -64,11 +64,11 @@ Status Denied(const Row& row, const Caller& caller, const std::string& about) {
   if (row.holder != 0) who_may += "the holder";
   if (row.holder != 0 && row.agent != 0) who_may += ", the lease's agent";
   if (row.holder == 0 && row.agent != 0) who_may += "role agent";
-  if (row.with_reason != 0) who_may += fmt::format("{}role {} with a reason", who_may.empty() ? "" : ", ",
-                                                   Names(row.with_reason));
+  if (row.with_reason != 0)
+    who_may += fmt::format("{}role {} with a reason", who_may.empty() ? "" : ", ", Names(row.with_reason));
   if (row.call == CallKind::kAcquire) who_may = "role " + Names(row.other);
-  return {Code::kPermissionDenied, fmt::format("{}{}{} may not {}; {} may", about, about.empty() ? "" : ": ",
-                                               Who(caller), row.name, who_may)};
+  return {Code::kPermissionDenied,
+          fmt::format("{}{}{} may not {}; {} may", about, about.empty() ? "" : ": ", Who(caller), row.name, who_may)};
 }
 
 }  // namespace
@@ -87,17 +87,24 @@ Right RightOf(CallKind call, Role role, Ownership ownership) {
   return (row.with_reason & Bit(role)) != 0 ? Right::kWithReason : Right::kDenied;
 }
 
-Status CheckRight(CallKind call, const Caller& caller, Ownership ownership, const std::string& reason,
-                  const std::string& about) {
+Status CheckRight(
+    CallKind call, const Caller& caller, Ownership ownership, const std::string& reason, const std::string& about) {
   const Row& row = RowOf(call);
   switch (RightOf(call, caller.role, ownership)) {
-    case Right::kAllowed: return OkStatus();
-    case Right::kDenied: return Denied(row, caller, about);
-    case Right::kWithReason: break;
+    case Right::kAllowed:
+      return OkStatus();
+    case Right::kDenied:
+      return Denied(row, caller, about);
+    case Right::kWithReason:
+      break;
   }
   if (!reason.empty()) return OkStatus();
-  return {Code::kInvalidArgument, fmt::format("{}{}{} by role {} needs a reason (it is audited)", about,
-                                              about.empty() ? "" : ": ", row.name, RoleName(caller.role))};
+  return {Code::kInvalidArgument,
+          fmt::format("{}{}{} by role {} needs a reason (it is audited)",
+                      about,
+                      about.empty() ? "" : ": ",
+                      row.name,
+                      RoleName(caller.role))};
 }
 
 }  // namespace faraday::controller

@@ -32,7 +32,7 @@ Right RightOf(CallKind call, Role role, Ownership ownership);
 
 // OK, or kPermissionDenied that names the caller, the call, the roles that may, and `about` (who holds the slot).
 // kInvalidArgument when a reason is needed and missing.
-Status CheckRight(CallKind call, const Caller& caller, Ownership ownership, const std::string& reason,
-                  const std::string& about);
+Status CheckRight(
+    CallKind call, const Caller& caller, Ownership ownership, const std::string& reason, const std::string& about);
 
 }  // namespace faraday::controller

@@ -10,8 +10,8 @@
 namespace faraday::controller {
 namespace {
 
-constexpr std::array<Allocation, 4> kAllocations = {Allocation::kFree, Allocation::kLeased, Allocation::kLeased,
-                                                    Allocation::kCleaning};  // by Phase
+constexpr std::array<Allocation, 4> kAllocations = {
+    Allocation::kFree, Allocation::kLeased, Allocation::kLeased, Allocation::kCleaning};  // by Phase
 
 struct FaultWords {
   uint32_t bit;
@@ -63,7 +63,8 @@ HealthView SlotViews::HealthOf(int slot, Now now) const {
   if (tenure.health != Health::kGood) return {tenure.health, tenure.health_reason};
   const Measured& measured = parts_.MeasuredOf(slot);
   if (measured.ever && measured.bits.tripped) {
-    return {Health::kSuspect, fmt::format("tripped: {}; inspect cable and phone, then a tech runs: faraday slot clear", measured.trip)};
+    return {Health::kSuspect,
+            fmt::format("tripped: {}; inspect cable and phone, then a tech runs: faraday slot clear", measured.trip)};
   }
   for (const Condition& condition : Conditions()) {
     if (condition.suspect && measured.ever && measured.bits.*condition.bit) {
@@ -77,8 +78,8 @@ HealthView SlotViews::HealthOf(int slot, Now now) const {
   const BootTime since = word.value_or(parts_.book.Since(slot));
   const bool awaited = word.has_value() || tenure.phase == Phase::kCleaning;
   if (!awaited || now.boot - since < limit) return {};
-  return {Health::kSuspect, fmt::format("agent lost: no word from {} for {}; start or check it", agent,
-                                        DurationText(now.boot - since))};
+  return {Health::kSuspect,
+          fmt::format("agent lost: no word from {} for {}; start or check it", agent, DurationText(now.boot - since))};
 }
 
 std::string SlotViews::ReasonOf(int slot, const HealthView& health, Now now) const {

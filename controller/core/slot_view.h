@@ -33,7 +33,7 @@ struct SlotView {
   Allocation allocation = Allocation::kFree;
   LeaseView lease;
   Measured measured;
-  bool fresh = false;      // else nothing measured is known
+  bool fresh = false;  // else nothing measured is known
   bool commanded_known = false;
   Milliseconds measured_age{0};
   std::string commanded_host;

@@ -10,8 +10,8 @@
 namespace faraday::controller {
 namespace {
 
-constexpr Milliseconds kCycleOff{2'000};          // envelope.proto
-constexpr Milliseconds kCycleOffMax{600'000};     // link.proto
+constexpr Milliseconds kCycleOff{2'000};       // envelope.proto
+constexpr Milliseconds kCycleOffMax{600'000};  // link.proto
 
 template <typename... F>
 struct Overload : F... {
@@ -56,8 +56,7 @@ std::string MeasuredNow(const Measured& measured) {
 }  // namespace
 
 Status Switching::Audit(const CallContext& context, const char* call, int slot, const std::string& text, Now now) {
-  return parts_.book.Note(
-      {now.utc, context.caller.user, std::string(RoleName(context.caller.role)), call, slot, text});
+  return parts_.book.Note({now.utc, context.caller.user, std::string(RoleName(context.caller.role)), call, slot, text});
 }
 
 // ---- fenced calls -------------------------------------------------------------------------------------------------
@@ -66,13 +65,14 @@ Status Switching::CheckFence(const CallContext& context, const SwitchRequest& re
   const Tenure& tenure = parts_.book.at(slot);
   const std::string name = parts_.NameOf(slot);
   const bool over = grants_.IsOver(slot, now);
-  const std::string about = fmt::format("{} is {}", name, over ? "not leased: the lease has run out"
-                                                               : parts_.HeldTextOf(slot, now));
+  const std::string about =
+      fmt::format("{} is {}", name, over ? "not leased: the lease has run out" : parts_.HeldTextOf(slot, now));
   const Ownership ownership = over ? Ownership::kOther : OwnershipOf(context.caller, tenure);
   const bool could_hold = RightOf(CallKind::kSwitch, context.caller.role, Ownership::kHolder) != Right::kDenied ||
                           context.caller.role == Role::kAgent;
   if (could_hold && request.epoch != 0 && request.epoch != tenure.epoch) {
-    return {Code::kAborted, fmt::format("{}: epoch {} is not current ({} is); {}", name, request.epoch, tenure.epoch, about)};
+    return {Code::kAborted,
+            fmt::format("{}: epoch {} is not current ({} is); {}", name, request.epoch, tenure.epoch, about)};
   }
   const bool by_crew = RightOf(CallKind::kSwitch, context.caller.role, Ownership::kOther) == Right::kWithReason;
   if (could_hold && !by_crew && tenure.phase != Phase::kLeased) {
@@ -88,34 +88,43 @@ Result<decltype(link::Command::call)> Switching::CommandFor(const SwitchRequest&
   const uint32_t board_slot = parts_.BoardSlotOf(slot);
   const uint32_t epoch = parts_.book.at(slot).epoch;
   const std::string name = parts_.NameOf(slot);
-  return std::visit(
-      Overload{
-          [&](const VbusLevel& a) -> Result<Call> { return Call(link::SetVbus{board_slot, epoch, a.on}); },
-          [&](const VbusCycle& a) -> Result<Call> {
-            const Milliseconds off = a.off.count() == 0 ? kCycleOff : a.off;
-            const Milliseconds least(parts_.config.min_off_ms);
-            if (off >= least && off <= kCycleOffMax) {
-              return Call(link::CycleVbus{board_slot, epoch, static_cast<uint32_t>(off.count())});
-            }
-            return Status{Code::kInvalidArgument, fmt::format("{}: power cycle: off_ms {} is outside {} to {} ms", name,
-                                                              off.count(), least.count(), kCycleOffMax.count())};
-          },
-          [&](const ShieldLevel& a) -> Result<Call> { return Call(link::SetShield{board_slot, epoch, a.couple}); },
-          [&](const DataLevel& a) -> Result<Call> {
-            if (a.path != link::DataPath::kHost) return Call(link::SetData{board_slot, epoch, a.path, 0});
-            const auto& hosts = parts_.SlotOf(slot).hosts;
-            std::string known;
-            for (uint32_t i = 0; i < hosts.size(); ++i) {
-              if (a.host.empty() || hosts[i].host == a.host) {
-                return Call(link::SetData{board_slot, epoch, link::DataPath::kHost, i});
-              }
-              known += (known.empty() ? "" : ", ") + hosts[i].host;
-            }
-            return Status{Code::kInvalidArgument, fmt::format("{}: no host {} on its data path; it has: {}", name,
-                                                              a.host.empty() ? "at all" : a.host,
-                                                              known.empty() ? "none" : known)};
-          }},
-      request.action);
+  return std::visit(Overload{[&](const VbusLevel& a) -> Result<Call> {
+                               return Call(link::SetVbus{board_slot, epoch, a.on});
+                             },
+                             [&](const VbusCycle& a) -> Result<Call> {
+                               const Milliseconds off = a.off.count() == 0 ? kCycleOff : a.off;
+                               const Milliseconds least(parts_.config.min_off_ms);
+                               if (off >= least && off <= kCycleOffMax) {
+                                 return Call(link::CycleVbus{board_slot, epoch, static_cast<uint32_t>(off.count())});
+                               }
+                               return Status{Code::kInvalidArgument,
+                                             fmt::format("{}: power cycle: off_ms {} is outside {} to {} ms",
+                                                         name,
+                                                         off.count(),
+                                                         least.count(),
+                                                         kCycleOffMax.count())};
+                             },
+                             [&](const ShieldLevel& a) -> Result<Call> {
+                               return Call(link::SetShield{board_slot, epoch, a.couple});
+                             },
+                             [&](const DataLevel& a) -> Result<Call> {
+                               if (a.path != link::DataPath::kHost)
+                                 return Call(link::SetData{board_slot, epoch, a.path, 0});
+                               const auto& hosts = parts_.SlotOf(slot).hosts;
+                               std::string known;
+                               for (uint32_t i = 0; i < hosts.size(); ++i) {
+                                 if (a.host.empty() || hosts[i].host == a.host) {
+                                   return Call(link::SetData{board_slot, epoch, link::DataPath::kHost, i});
+                                 }
+                                 known += (known.empty() ? "" : ", ") + hosts[i].host;
+                               }
+                               return Status{Code::kInvalidArgument,
+                                             fmt::format("{}: no host {} on its data path; it has: {}",
+                                                         name,
+                                                         a.host.empty() ? "at all" : a.host,
+                                                         known.empty() ? "none" : known)};
+                             }},
+                    request.action);
 }
 
 void Switching::Switch(const CallContext& context, const SwitchRequest& request, Answer<SlotView> answer, Now now) {
@@ -134,12 +143,16 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
   if (!IsUsers(parts_.book.at(slot))) care_.Drop(slot);
   const std::string kind(ActionKind(request.action));
   const Status sent = parts_.BoardOf(slot).Send(
-      *command, parts_.NameOf(slot) + ": " + text,
+      *command,
+      parts_.NameOf(slot) + ": " + text,
       [this, slot, text, kind, trace = context.trace, answer](const Outcome& outcome, Now at) {
         if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
-        parts_.events.OnSlot(slot, outcome.status.ok() ? kind : "switch.failed",
+        parts_.events.OnSlot(slot,
+                             outcome.status.ok() ? kind : "switch.failed",
                              outcome.status.ok() ? fmt::format("{}: {}", text, MeasuredNow(parts_.MeasuredOf(slot)))
-                                                 : outcome.status.message(), trace, at);
+                                                 : outcome.status.message(),
+                             trace,
+                             at);
         parts_.events.OnSyncChange();
         if (!outcome.status.ok()) return answer(outcome.status, at);
         answer(views_.Of(slot, at), at);
@@ -159,8 +172,8 @@ void Switching::AnswerUnknown(int slot, const Status& status, Answer<SlotView> a
 
 // ---- stop and clear -----------------------------------------------------------------------------------------------
 
-void Switching::Stop(const CallContext& context, const std::string& name, const std::string& reason,
-                     Answer<SlotView> answer, Now now) {
+void Switching::Stop(
+    const CallContext& context, const std::string& name, const std::string& reason, Answer<SlotView> answer, Now now) {
   const auto found = parts_.FindSlot(name);
   if (!found.ok()) return answer(found.status(), now);
   const int slot = *found;
@@ -169,7 +182,8 @@ void Switching::Stop(const CallContext& context, const std::string& name, const 
   care_.Drop(slot);
   // The safe direction waits for nothing, the store included.
   const Status sent = parts_.BoardOf(slot).Send(
-      link::StopSlot{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": stop",
+      link::StopSlot{parts_.BoardSlotOf(slot)},
+      parts_.NameOf(slot) + ": stop",
       [this, slot, answer](const Outcome& outcome, Now at) {
         if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
         if (!outcome.status.ok()) return answer(outcome.status, at);
@@ -177,9 +191,12 @@ void Switching::Stop(const CallContext& context, const std::string& name, const 
       },
       now);
   const std::string why = fmt::format("stopped by {}: {}", context.caller.user, reason);
-  const AuditLine line{now.utc, context.caller.user, std::string(RoleName(context.caller.role)), "stop_slot", slot, why};
-  const Status stored = parts_.book.SetHealth(slot, Health::kMaintenance, why + "; a tech ends it with: faraday slot clear", line, now);
-  if (stored.ok() && parts_.book.at(slot).phase == Phase::kLeased) (void)grants_.End(slot, context, "stop_slot", why, now);
+  const AuditLine line{
+      now.utc, context.caller.user, std::string(RoleName(context.caller.role)), "stop_slot", slot, why};
+  const Status stored =
+      parts_.book.SetHealth(slot, Health::kMaintenance, why + "; a tech ends it with: faraday slot clear", line, now);
+  if (stored.ok() && parts_.book.at(slot).phase == Phase::kLeased)
+    (void)grants_.End(slot, context, "stop_slot", why, now);
   parts_.events.OnSlot(slot, "slot.stopped", why, context.trace, now);
   if (!sent.ok()) answer(sent, now);
 }
@@ -189,13 +206,15 @@ void Switching::AwaitStopped(int slot, Answer<SlotView> answer, Now now) {
     if (stopped) return answer(views_.Of(slot, at), at);
     answer(Status{Code::kFailedPrecondition,
                   fmt::format("{}: stop: read-back-mismatch: the hardware does not follow; measured: {}",
-                              parts_.NameOf(slot), MeasuredNow(parts_.MeasuredOf(slot)))}, at);
+                              parts_.NameOf(slot),
+                              MeasuredNow(parts_.MeasuredOf(slot)))},
+           at);
   };
   waiting_.push_back({slot, now.boot + kReadBack, IsStopped, std::move(finish)});
 }
 
-void Switching::Clear(const CallContext& context, const std::string& name, const std::string& reason,
-                      Answer<SlotView> answer, Now now) {
+void Switching::Clear(
+    const CallContext& context, const std::string& name, const std::string& reason, Answer<SlotView> answer, Now now) {
   const auto found = parts_.FindSlot(name);
   if (!found.ok()) return answer(found.status(), now);
   const int slot = *found;
@@ -204,19 +223,21 @@ void Switching::Clear(const CallContext& context, const std::string& name, const
   const auto done = [this, slot, context, reason, answer](const Outcome& outcome, Now at) {
     if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
     if (!outcome.status.ok()) return answer(outcome.status, at);
-    const AuditLine line{at.utc, context.caller.user, std::string(RoleName(context.caller.role)), "clear_slot", slot, reason};
+    const AuditLine line{
+        at.utc, context.caller.user, std::string(RoleName(context.caller.role)), "clear_slot", slot, reason};
     if (const Status stored = parts_.book.SetHealth(slot, Health::kGood, "", line, at); !stored.ok()) {
       return answer(stored, at);
     }
     if (parts_.book.at(slot).phase == Phase::kCare) care_.Due(slot);
     // A stopped slot was kept dark; now care may take it to its safe state.
     if (!IsUsers(parts_.book.at(slot))) (void)parts_.BoardOf(slot).Give(grants_.LeaseFor(slot, true, at), nullptr, at);
-    parts_.events.OnSlot(slot, "slot.cleared", fmt::format("cleared by {}: {}", context.caller.user, reason), context.trace, at);
+    parts_.events.OnSlot(
+        slot, "slot.cleared", fmt::format("cleared by {}: {}", context.caller.user, reason), context.trace, at);
     auto finish = [this, slot, answer](bool, Now later) { answer(views_.Of(slot, later), later); };
     waiting_.push_back({slot, at.boot + kFresh, [](const Measured& m) { return !m.bits.tripped; }, finish});
   };
-  const Status sent = parts_.BoardOf(slot).Send(link::ClearTrip{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": clear",
-                                                done, now);
+  const Status sent =
+      parts_.BoardOf(slot).Send(link::ClearTrip{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": clear", done, now);
   if (!sent.ok()) answer(sent, now);
 }
 
@@ -237,11 +258,13 @@ void Switching::Finish(const std::function<bool(const Waiting&, bool*)>& due, No
 }
 
 void Switching::OnMeasured(int board, Now now) {
-  Finish([&](const Waiting& waiting, bool* enough) {
-    if (parts_.SlotOf(waiting.slot).board != board) return false;
-    *enough = waiting.enough(parts_.MeasuredOf(waiting.slot));
-    return *enough;
-  }, now);
+  Finish(
+      [&](const Waiting& waiting, bool* enough) {
+        if (parts_.SlotOf(waiting.slot).board != board) return false;
+        *enough = waiting.enough(parts_.MeasuredOf(waiting.slot));
+        return *enough;
+      },
+      now);
 }
 
 void Switching::OnTime(Now now) {

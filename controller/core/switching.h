@@ -10,9 +10,15 @@
 
 namespace faraday::controller {
 
-struct VbusLevel { bool on = false; };
-struct VbusCycle { Milliseconds off{0}; };  // 0: 2 s
-struct ShieldLevel { bool couple = false; };
+struct VbusLevel {
+  bool on = false;
+};
+struct VbusCycle {
+  Milliseconds off{0};
+};  // 0: 2 s
+struct ShieldLevel {
+  bool couple = false;
+};
 struct DataLevel {
   link::DataPath path = link::DataPath::kOpen;
   std::string host;  // with kHost; empty: the slot's first
@@ -26,8 +32,9 @@ struct SwitchRequest {
   std::string reason;
 };
 
-inline constexpr Milliseconds kReadBack{1'500};       // stop: until VBUS is below 0.8 V (1 s) and the relay has moved
-inline constexpr Milliseconds kFreshAfterLoss{3'000}; // how long an unknown outcome waits for a new measurement; chosen
+inline constexpr Milliseconds kReadBack{1'500};  // stop: until VBUS is below 0.8 V (1 s) and the relay has moved
+inline constexpr Milliseconds kFreshAfterLoss{
+    3'000};  // how long an unknown outcome waits for a new measurement; chosen
 
 class Switching {
  public:
@@ -39,9 +46,11 @@ class Switching {
   // holder and end, kUnavailable (no line), kUnknown (board reset or line lost in mid command) with measured values.
   void Switch(const CallContext& context, const SwitchRequest& request, Answer<SlotView> answer, Now now);
   // VBUS off, data open, isolated; ends the lease; the slot is in maintenance until cleared. Never fenced.
-  void Stop(const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
+  void Stop(
+      const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
   // Clears a trip, maintenance and quarantine.
-  void Clear(const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
+  void Clear(
+      const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
 
   void OnMeasured(int board, Now now);
   void OnTime(Now now);

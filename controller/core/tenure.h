@@ -53,8 +53,6 @@ struct Tenure {
   bool operator==(const Tenure&) const = default;
 };
 
-inline bool IsUsers(const Tenure& tenure) {
-  return tenure.phase == Phase::kLeased || tenure.phase == Phase::kGranting;
-}
+inline bool IsUsers(const Tenure& tenure) { return tenure.phase == Phase::kLeased || tenure.phase == Phase::kGranting; }
 
 }  // namespace faraday::controller

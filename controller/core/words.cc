@@ -30,7 +30,10 @@ constexpr std::array<Condition, 7> kConditions = {{
     {&SlotBits::read_back_mismatch, "read-back-mismatch", true, "an output reads back otherwise than written"},
     {&SlotBits::switch_shorted, "switch-shorted", true, "current flows while VBUS is off; replace the switch"},
     {&SlotBits::nvm_lost, "epoch-lost", true, "the board's epoch table is in doubt"},
-    {&SlotBits::back_feed, "back-feed", false, "voltage without current while VBUS is off; the phone or hub feeds back"},
+    {&SlotBits::back_feed,
+     "back-feed",
+     false,
+     "voltage without current while VBUS is off; the phone or hub feeds back"},
     {&SlotBits::no_discharge, "no-discharge", false, "VBUS decays too slowly after off"},
 }};
 
@@ -47,10 +50,14 @@ constexpr std::array<TripWords, 6> kTrips = {{{"none", ""},
 
 std::string DataText(const SlotBits& bits) {
   switch (bits.data_measured) {
-    case DataPath::kOpen: return "data open";
-    case DataPath::kCharge: return "data to the charge port";
-    case DataPath::kHost: return fmt::format("data to host {}", bits.data_measured_host);
-    case DataPath::kUnknown: break;
+    case DataPath::kOpen:
+      return "data open";
+    case DataPath::kCharge:
+      return "data to the charge port";
+    case DataPath::kHost:
+      return fmt::format("data to host {}", bits.data_measured_host);
+    case DataPath::kUnknown:
+      break;
   }
   return "data unknown";
 }
@@ -114,17 +121,21 @@ std::string DurationText(Milliseconds duration) {
 
 std::string HeldText(const std::string& slot, const Tenure& tenure, Milliseconds left, Now now) {
   switch (tenure.phase) {
-    case Phase::kCare: return "free";
+    case Phase::kCare:
+      return "free";
     case Phase::kCleaning:
       return fmt::format("cleaning after epoch {}: waiting until agent {} says that nothing of it is left",
-                         tenure.clearing_epoch, tenure.agent);
-    case Phase::kGranting: return fmt::format("being granted to {}", tenure.holder);
-    case Phase::kLeased: break;
+                         tenure.clearing_epoch,
+                         tenure.agent);
+    case Phase::kGranting:
+      return fmt::format("being granted to {}", tenure.holder);
+    case Phase::kLeased:
+      break;
   }
   const auto id = model::ParseSlotId(slot);
   const std::string lease = id.ok() ? model::ToString(model::LeaseId{*id, tenure.epoch}) : slot;
-  return fmt::format("leased by {} until {} (lease {})", tenure.holder,
-                     ClockText({now.utc.since_epoch + left}, now.utc), lease);
+  return fmt::format(
+      "leased by {} until {} (lease {})", tenure.holder, ClockText({now.utc.since_epoch + left}, now.utc), lease);
 }
 
 std::string TripText(TripReason reason, uint32_t value, uint32_t limit) {
@@ -137,15 +148,16 @@ std::string TripText(TripReason reason, uint32_t value, uint32_t limit) {
 std::string MeasuredText(uint32_t vbus_mv, uint32_t vbus_ma, const SlotBits& bits) {
   if (!bits.monitor_fresh) return fmt::format("VBUS not measured, {}, {}", DataText(bits), RelayText(bits.relay_sense));
   const std::string_view vbus = bits.vbus_measured_on ? "on" : bits.vbus_measured_off ? "off" : "neither on nor off";
-  return fmt::format("VBUS {} mV {} mA ({}), {}, {}", vbus_mv, vbus_ma, vbus, DataText(bits),
-                     RelayText(bits.relay_sense));
+  return fmt::format(
+      "VBUS {} mV {} mA ({}), {}, {}", vbus_mv, vbus_ma, vbus, DataText(bits), RelayText(bits.relay_sense));
 }
 
 std::span<const Condition> Conditions() { return kConditions; }
 
 Status VerdictStatus(const std::string& what, const link::Reply& reply) {
   const auto index = static_cast<size_t>(reply.verdict);
-  if (index >= kVerdicts.size()) return {Code::kInternal, what + ": the board answered a verdict this side cannot read"};
+  if (index >= kVerdicts.size())
+    return {Code::kInternal, what + ": the board answered a verdict this side cannot read"};
   const VerdictWords& words = kVerdicts[index];
   if (words.code == Code::kOk) return OkStatus();
   std::string text = fmt::format("{}: {}", what, words.words);
@@ -164,12 +176,14 @@ Status DoneStatus(const std::string& what, const link::CommandDone& done) {
     if (bits.*condition.bit) names += fmt::format(" {};", condition.name);
   }
   if (bits.tripped) names += fmt::format(" {};", TripText(static_cast<TripReason>(bits.trip_reason), 0, 0));
-  return {words.code,
-          fmt::format("{}: {};{} measured: {}", what, words.words, names, MeasuredText(done.vbus_mv, done.vbus_ma, bits))};
+  return {
+      words.code,
+      fmt::format("{}: {};{} measured: {}", what, words.words, names, MeasuredText(done.vbus_mv, done.vbus_ma, bits))};
 }
 
 std::string_view BootReasonText(link::BootReason reason) {
-  constexpr std::array<std::string_view, 6> kNames = {"unknown", "power-on", "watchdog", "software", "fault", "brown-out"};
+  constexpr std::array<std::string_view, 6> kNames = {
+      "unknown", "power-on", "watchdog", "software", "fault", "brown-out"};
   const auto index = static_cast<size_t>(reason);
   return index < kNames.size() ? kNames[index] : kNames[0];
 }

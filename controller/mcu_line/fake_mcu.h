@@ -49,8 +49,8 @@ class FakeMcu {
     replies_.clear();
   }
 
-  int drop_frames = 0;   // that many frames to the host are lost
-  int ignore_frames = 0; // that many of the host's are
+  int drop_frames = 0;    // that many frames to the host are lost
+  int ignore_frames = 0;  // that many of the host's are
   uint16_t ack = 0;
   uint32_t away_ms = 0;
   int hellos = 0;
@@ -106,7 +106,8 @@ class FakeMcu {
   }
   void Command(const link::FrameView& frame, std::vector<uint8_t>* out) {
     const uint16_t seq = frame.header.seq;
-    if (const auto it = replies_.find(seq); it != replies_.end()) return Emit(link::Channel::kReply, seq, it->second, out);
+    if (const auto it = replies_.find(seq); it != replies_.end())
+      return Emit(link::Channel::kReply, seq, it->second, out);
     if (seq != expected_) return Refuse(link::RefusalReason::kOutOfOrder, board_.term, out);
     const auto command = link::DecodeMessage<link::Command>(frame.payload);
     if (!command.ok()) return;

@@ -146,7 +146,8 @@ void LineSession::Measure(Milliseconds round_trip) {
 void LineSession::OnTime(Now now) {
   if (state_ == State::kStopped || !broken_.empty()) return;
   if (now.boot - heard_at_ >= kLineSilent) {
-    broken_ = fmt::format("no answer for {} ms; check the board's power and cable, the controller retries", kLineSilent.count());
+    broken_ = fmt::format("no answer for {} ms; check the board's power and cable, the controller retries",
+                          kLineSilent.count());
     return;
   }
   if (state_ == State::kHello) {
@@ -159,7 +160,8 @@ void LineSession::OnTime(Now now) {
   }
   if (window_.empty() || now.boot - window_.front().at < rto_) return;
   if (++tries_ >= kMaxTries) {
-    broken_ = fmt::format("the board did not answer a command sent {} times; the controller opens the line anew", tries_);
+    broken_ =
+        fmt::format("the board did not answer a command sent {} times; the controller opens the line anew", tries_);
     return;
   }
   rto_ = std::min(rto_ * 2, kRtoMax);
@@ -206,7 +208,8 @@ void LineSession::OnFrame(const link::FrameView& frame, Now now) {
 
 void LineSession::OnReply(const link::FrameView& frame, Now now) {
   if (frame.header.term != term_) return;
-  const auto it = std::find_if(window_.begin(), window_.end(), [&](const Sent& s) { return s.seq == frame.header.seq; });
+  const auto it =
+      std::find_if(window_.begin(), window_.end(), [&](const Sent& s) { return s.seq == frame.header.seq; });
   const auto reply = link::DecodeMessage<link::Reply>(frame.payload);
   if (it == window_.end() || it->answered || !reply.ok()) return;  // a repetition, or one that will be repeated
   if (!it->resent) Measure(now.boot - it->at);
@@ -258,7 +261,8 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
     case link::RefusalReason::kSuperseded:
       // An answer to frames of our own Hello race names an older term than ours.
       if (state_ == State::kUp && refusal->term > term_) {
-        hooks_.superseded(fmt::format("another controller has taken over this board (its term is {}, ours {})", refusal->term, term_));
+        hooks_.superseded(fmt::format(
+            "another controller has taken over this board (its term is {}, ours {})", refusal->term, term_));
       }
       return;
     case link::RefusalReason::kWrongSession:
@@ -268,15 +272,21 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
       return SayHello(now);
     case link::RefusalReason::kOutOfOrder:
       // At most one repetition a round trip: the frames behind the gap are refused one by one.
-      if (!window_.empty() && now.boot - window_.front().at >= rto_ / 4) Resend(static_cast<uint16_t>(refusal->expected_seq), now);
+      if (!window_.empty() && now.boot - window_.front().at >= rto_ / 4)
+        Resend(static_cast<uint16_t>(refusal->expected_seq), now);
       return;
     case link::RefusalReason::kWrongRack:
-      broken_ = fmt::format("the board is bound to rack {}, this config says {}; check the cable or the config", refusal->rack.view(), rack_);
+      broken_ = fmt::format("the board is bound to rack {}, this config says {}; check the cable or the config",
+                            refusal->rack.view(),
+                            rack_);
       return;
     case link::RefusalReason::kWrongProtocol:
-      broken_ = fmt::format("the board speaks link protocol {}, this controller {}; update the older", refusal->protocol, link::kProtocol);
+      broken_ = fmt::format("the board speaks link protocol {}, this controller {}; update the older",
+                            refusal->protocol,
+                            link::kProtocol);
       return;
-    case link::RefusalReason::kUnknown: return;
+    case link::RefusalReason::kUnknown:
+      return;
   }
 }
 

@@ -66,7 +66,7 @@ class LineSession {
   struct Sent {
     uint16_t seq = 0;
     std::vector<uint8_t> payload;
-    BootTime at;       // last sending
+    BootTime at;  // last sending
     bool resent = false;
     bool answered = false;
   };

@@ -37,10 +37,15 @@ class LineSessionTest : public testing::Test {
  protected:
   LineSessionTest() { Make(); }
   void Make() {
-    session = std::make_unique<LineSession>(
-        "r01", "test", 5, sink,
-        LineSession::Hooks{[this](std::span<const uint8_t> wire) { to_mcu.insert(to_mcu.end(), wire.begin(), wire.end()); },
-                           [this](const std::string& why) { superseded = why; }, nullptr});
+    session = std::make_unique<LineSession>("r01",
+                                            "test",
+                                            5,
+                                            sink,
+                                            LineSession::Hooks{[this](std::span<const uint8_t> wire) {
+                                                                 to_mcu.insert(to_mcu.end(), wire.begin(), wire.end());
+                                                               },
+                                                               [this](const std::string& why) { superseded = why; },
+                                                               nullptr});
   }
   // Carries bytes to and fro until both are quiet.
   void Exchange() {

@@ -10,7 +10,10 @@ namespace faraday::controller {
 McuLine::McuLine(evloop::Loop& loop, Options options, LineEvents& events)
     : loop_(loop),
       options_(std::move(options)),
-      session_(options_.rack, options_.version, options_.seed, events,
+      session_(options_.rack,
+               options_.version,
+               options_.seed,
+               events,
                {[this](std::span<const uint8_t> wire) { Write(wire); },
                 [this](const std::string& why) { options_.superseded(why); },
                 [this](std::span<const uint8_t> wire) {

@@ -17,9 +17,9 @@
 
 namespace faraday::controller {
 
-inline constexpr Milliseconds kReopenMin{100};   // chosen, doubling
+inline constexpr Milliseconds kReopenMin{100};  // chosen, doubling
 inline constexpr Milliseconds kReopenMax{2'000};
-inline constexpr Milliseconds kLineTick{25};     // half of the shortest retransmission time
+inline constexpr Milliseconds kLineTick{25};        // half of the shortest retransmission time
 inline constexpr size_t kMaxUnwritten = 64 * 1024;  // bytes a line that takes nothing may pile up; chosen
 
 class McuLine final : public RackLine {

@@ -46,7 +46,8 @@ class McuLineTest : public testing::Test {
     options.rack = "r01";
     options.version = "test";
     options.open = [this]() -> Result<std::unique_ptr<Transport>> {
-      if (plugged < 0) return Status{Code::kUnavailable, "/dev/ttyTEST does not exist; check the cable, the controller retries"};
+      if (plugged < 0)
+        return Status{Code::kUnavailable, "/dev/ttyTEST does not exist; check the cable, the controller retries"};
       return AdoptFd(plugged.exchange(-1));
     };
     options.capture = std::move(capture);

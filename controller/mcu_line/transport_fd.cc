@@ -46,8 +46,13 @@ struct Speed {
   int baud;
   speed_t code;
 };
-constexpr std::array<Speed, 7> kSpeeds = {{{9600, B9600}, {57600, B57600}, {115200, B115200}, {230400, B230400},
-                                           {460800, B460800}, {921600, B921600}, {3000000, B3000000}}};
+constexpr std::array<Speed, 7> kSpeeds = {{{9600, B9600},
+                                           {57600, B57600},
+                                           {115200, B115200},
+                                           {230400, B230400},
+                                           {460800, B460800},
+                                           {921600, B921600},
+                                           {3000000, B3000000}}};
 
 Status MakeRaw(int fd, int baud) {
   termios settings{};
@@ -57,7 +62,8 @@ Status MakeRaw(int fd, int baud) {
   for (const Speed& speed : kSpeeds) {
     if (speed.baud == baud) ::cfsetspeed(&settings, speed.code);
   }
-  if (::tcsetattr(fd, TCSANOW, &settings) != 0) return {Code::kUnavailable, fmt::format("settings: {}", std::strerror(errno))};
+  if (::tcsetattr(fd, TCSANOW, &settings) != 0)
+    return {Code::kUnavailable, fmt::format("settings: {}", std::strerror(errno))};
   ::tcflush(fd, TCIOFLUSH);
   return OkStatus();
 }
@@ -67,7 +73,8 @@ Status Cannot(const std::string& path) {
     return {Code::kUnavailable, path + " does not exist; check the cable, the controller retries"};
   }
   if (errno == EACCES) {
-    return {Code::kUnavailable, path + ": permission denied; check the udev rule and the user's groups, the controller retries"};
+    return {Code::kUnavailable,
+            path + ": permission denied; check the udev rule and the user's groups, the controller retries"};
   }
   return {Code::kUnavailable, fmt::format("{}: {}; the controller retries", path, std::strerror(errno))};
 }
@@ -88,8 +95,8 @@ Result<std::unique_ptr<Transport>> OpenUnixSocket(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return Status{Code::kUnavailable, fmt::format("{} is longer than a socket path may be ({} bytes)", path,
-                                                  sizeof(address.sun_path) - 1)};
+    return Status{Code::kUnavailable,
+                  fmt::format("{} is longer than a socket path may be ({} bytes)", path, sizeof(address.sun_path) - 1)};
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -77,8 +77,11 @@ Result<std::unique_ptr<Transport>> OpenSerialPort(const std::string& usb_serial,
     FARADAY_TRY(port->Configure(baud));
     return std::unique_ptr<Transport>(std::move(port));
   }
-  return Status{Code::kUnavailable, fmt::format("no adapter with USB serial number {} (seen: {}); check the cable, the "
-                                                "controller retries", usb_serial, seen.empty() ? "none" : seen)};
+  return Status{Code::kUnavailable,
+                fmt::format("no adapter with USB serial number {} (seen: {}); check the cable, the "
+                            "controller retries",
+                            usb_serial,
+                            seen.empty() ? "none" : seen)};
 }
 
 }  // namespace faraday::controller

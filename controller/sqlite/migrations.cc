@@ -47,12 +47,18 @@ Status Migrate(sqlite3* db, int to) {
   FARADAY_TRY_ASSIGN(const bool row, version.Step());
   int at = row ? version.Get<int>(0) : 0;
   if (at > kSchemaVersion) {
-    return {Code::kFailedPrecondition, fmt::format("store {} has schema {}, this controller knows up to {}; start the newer "
-                                                   "controller", sqlite3_db_filename(db, "main"), at, kSchemaVersion)};
+    return {Code::kFailedPrecondition,
+            fmt::format("store {} has schema {}, this controller knows up to {}; start the newer "
+                        "controller",
+                        sqlite3_db_filename(db, "main"),
+                        at,
+                        kSchemaVersion)};
   }
   for (; at < to; ++at) {
-    FARADAY_TRY(RunScript(db, fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;",
-                                          kSteps.at(static_cast<size_t>(at)), at + 1)));
+    FARADAY_TRY(RunScript(
+        db,
+        fmt::format(
+            "BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT;", kSteps.at(static_cast<size_t>(at)), at + 1)));
   }
   return OkStatus();
 }

@@ -23,8 +23,11 @@ Status CheckRack(sqlite3* db, const std::string& rack) {
   if (!row) return Statement(db, "INSERT INTO rack VALUES (?)").Bind(rack).Run();
   const auto name = read.Get<std::string>(0);
   if (name == rack) return OkStatus();
-  return {Code::kFailedPrecondition, fmt::format("store {} belongs to rack {}, the config says {}; check state_dir",
-                                                 sqlite3_db_filename(db, "main"), name, rack)};
+  return {Code::kFailedPrecondition,
+          fmt::format("store {} belongs to rack {}, the config says {}; check state_dir",
+                      sqlite3_db_filename(db, "main"),
+                      name,
+                      rack)};
 }
 
 Tenure ReadTenure(const Statement& row) {
@@ -57,11 +60,14 @@ Tenure ReadTenure(const Statement& row) {
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path, const std::string& rack) {
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<SqliteStore> store(new SqliteStore(db));
   if (code != SQLITE_OK) {
-    return Status{Code::kUnavailable, fmt::format("store {}: {}; check the folder and its owner", path,
-                                                  db == nullptr ? "out of memory" : sqlite3_errmsg(db))};
+    return Status{Code::kUnavailable,
+                  fmt::format("store {}: {}; check the folder and its owner",
+                              path,
+                              db == nullptr ? "out of memory" : sqlite3_errmsg(db))};
   }
   FARADAY_TRY(Exec(db, kPragmas));
   FARADAY_TRY(Migrate(db));
@@ -85,10 +91,24 @@ Result<std::vector<Tenure>> SqliteStore::Load() {
 
 Status SqliteStore::WriteTenure(const Tenure& t) {
   return Statement(db_, "INSERT OR REPLACE INTO tenure VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
-      .Bind(t.slot, t.epoch, static_cast<int>(t.phase), static_cast<int>(t.purpose), t.holder, t.team, t.granted_by,
-            t.end.boot_id, t.end.boot_time.time_since_epoch().count(), t.end.utc.since_epoch.count(),
-            t.end.granted.count(), t.total.count(), t.agent, t.reservation, t.note, t.clearing_epoch,
-            static_cast<int>(t.health), t.health_reason)
+      .Bind(t.slot,
+            t.epoch,
+            static_cast<int>(t.phase),
+            static_cast<int>(t.purpose),
+            t.holder,
+            t.team,
+            t.granted_by,
+            t.end.boot_id,
+            t.end.boot_time.time_since_epoch().count(),
+            t.end.utc.since_epoch.count(),
+            t.end.granted.count(),
+            t.total.count(),
+            t.agent,
+            t.reservation,
+            t.note,
+            t.clearing_epoch,
+            static_cast<int>(t.health),
+            t.health_reason)
       .Run();
 }
 
@@ -98,8 +118,11 @@ Status SqliteStore::WriteOnce(const OnceRecord& record) {
   Statement count(db_, "SELECT count(*) FROM once WHERE user = ? AND key <> ?");
   FARADAY_TRY_ASSIGN(const bool row, count.Bind(record.user, record.key).Step());
   if (row && count.Get<int>(0) >= kOncePerUser) {
-    return {Code::kResourceExhausted, fmt::format("{} has used {} idempotency keys in 24 h, the most there may be; wait, or "
-                                                  "make fewer calls with a key", record.user, kOncePerUser)};
+    return {Code::kResourceExhausted,
+            fmt::format("{} has used {} idempotency keys in 24 h, the most there may be; wait, or "
+                        "make fewer calls with a key",
+                        record.user,
+                        kOncePerUser)};
   }
   return Statement(db_, "INSERT OR REPLACE INTO once VALUES (?,?,?,?,?)")
       .Bind(record.user, record.key, record.request_hash, record.reply, record.created.since_epoch.count())
@@ -131,7 +154,8 @@ Result<std::optional<OnceRecord>> SqliteStore::FindOnce(const std::string& user,
   Statement find(db_, "SELECT request_hash, reply, created_utc_ms FROM once WHERE user = ? AND key = ?");
   FARADAY_TRY_ASSIGN(const bool row, find.Bind(user, key).Step());
   if (!row) return std::optional<OnceRecord>();
-  OnceRecord record{user, key, find.Get<std::string>(0), find.Get<std::string>(1), UtcTime{Milliseconds(find.Get<int64_t>(2))}};
+  OnceRecord record{
+      user, key, find.Get<std::string>(0), find.Get<std::string>(1), UtcTime{Milliseconds(find.Get<int64_t>(2))}};
   if (now.since_epoch - record.created.since_epoch > kOnceKept) return std::optional<OnceRecord>();
   return std::optional<OnceRecord>(std::move(record));
 }

@@ -13,8 +13,9 @@ namespace faraday::controller {
 
 inline Status SqliteError(sqlite3* db, const std::string& what) {
   const char* path = sqlite3_db_filename(db, "main");
-  return {Code::kUnavailable, "store " + std::string(path == nullptr ? "" : path) + ": " + what + ": " + sqlite3_errmsg(db) +
-                                  "; free space on that disk or mend it, then try again"};
+  return {Code::kUnavailable,
+          "store " + std::string(path == nullptr ? "" : path) + ": " + what + ": " + sqlite3_errmsg(db) +
+              "; free space on that disk or mend it, then try again"};
 }
 
 class Statement {

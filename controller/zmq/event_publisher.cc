@@ -13,8 +13,8 @@ void EventPublisher::Attach(rpc::Publisher& publisher, const Rack& state, std::f
   on_sync_change_ = std::move(on_sync_change);
 }
 
-void EventPublisher::OnSlot(int slot, std::string_view kind, const std::string& text, const std::string& command_id,
-                            Now now) {
+void EventPublisher::OnSlot(
+    int slot, std::string_view kind, const std::string& text, const std::string& command_id, Now now) {
   // Measurements and facts are news to subscribers, not to the journal.
   if (kind != "slot.measured" && kind != "phone.facts" && kind != "care.rests") {
     log::Info("{}/{:02}: {}: {}", rack_, slot, kind, text);

@@ -17,7 +17,8 @@ class EventPublisher final : public EventSink {
   // Events before this are logged only. All must outlive the publisher.
   void Attach(rpc::Publisher& publisher, const Rack& state, std::function<void()> on_sync_change);
 
-  void OnSlot(int slot, std::string_view kind, const std::string& text, const std::string& command_id, Now now) override;
+  void OnSlot(
+      int slot, std::string_view kind, const std::string& text, const std::string& command_id, Now now) override;
   void OnBoard(int board, std::string_view kind, const std::string& text, Now now) override;
   void OnSyncChange() override;
 

@@ -36,7 +36,8 @@ bool OnceCalls::Begin(const rpc::CallPtr& call, Now now) {
   const OnceKey key = Key(call->request());
   if (key.key.empty()) return true;
   if (key.key.size() > kLongestKey) {
-    call->Fail({Code::kInvalidArgument, fmt::format("idempotency_key has {} bytes, at most {}", key.key.size(), kLongestKey)});
+    call->Fail(
+        {Code::kInvalidArgument, fmt::format("idempotency_key has {} bytes, at most {}", key.key.size(), kLongestKey)});
     return false;
   }
   const Scope scope{key.user, key.key};

@@ -44,12 +44,18 @@ rpc::HandlerTable RackService::Table() {
     Member member;
   };
   static constexpr Row kRows[] = {
-      {R::kGetRack, &RackService::GetRack},     {R::kAcquire, &RackService::Acquire},
-      {R::kRenew, &RackService::Renew},         {R::kRelease, &RackService::Release},
-      {R::kPower, &RackService::Power},         {R::kShield, &RackService::Shield},
-      {R::kUsb, &RackService::Usb},             {R::kStopSlot, &RackService::StopSlot},
-      {R::kClearSlot, &RackService::ClearSlot}, {R::kReport, &RackService::Report},
-      {R::kSync, &RackService::Sync},           {R::kSnapshot, &RackService::Snapshot},
+      {R::kGetRack, &RackService::GetRack},
+      {R::kAcquire, &RackService::Acquire},
+      {R::kRenew, &RackService::Renew},
+      {R::kRelease, &RackService::Release},
+      {R::kPower, &RackService::Power},
+      {R::kShield, &RackService::Shield},
+      {R::kUsb, &RackService::Usb},
+      {R::kStopSlot, &RackService::StopSlot},
+      {R::kClearSlot, &RackService::ClearSlot},
+      {R::kReport, &RackService::Report},
+      {R::kSync, &RackService::Sync},
+      {R::kSnapshot, &RackService::Snapshot},
       {R::kPing, &RackService::Ping},
   };
   rpc::HandlerTable table;
@@ -77,7 +83,8 @@ void RackService::OnTime(Now now) {
   std::erase_if(watched_, [](const rpc::CallPtr& call) { return call->answered(); });
   for (const rpc::CallPtr& call : watched_) {
     if (now.boot < call->deadline()) continue;
-    call->Fail({Code::kDeadlineExceeded, "no answer within the call's time; the outcome is unknown, read the slot again"});
+    call->Fail(
+        {Code::kDeadlineExceeded, "no answer within the call's time; the outcome is unknown, read the slot again"});
   }
   if (now.boot < next_check_) return;
   next_check_ = now.boot + kCheckPeriod;
@@ -121,14 +128,17 @@ void RackService::Ping(const rpc::CallPtr& call, Now now) {
   Watch(call);
   // The loop's clock counts milliseconds; a round trip is shorter.
   const auto begun = std::chrono::steady_clock::now();
-  rack_.Ping(static_cast<int>(std::min<uint32_t>(ping.board(), INT32_MAX)), [call, begun](const Result<bool>& done, Now) {
-    if (!done.ok()) return call->Fail(done.status());
-    const auto took = std::chrono::steady_clock::now() - begun;
-    v1::Reply answer;
-    answer.mutable_ping()->set_mcu_round_trip_us(
-        static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
-    call->Answer(std::move(answer));
-  }, now);
+  rack_.Ping(
+      static_cast<int>(std::min<uint32_t>(ping.board(), INT32_MAX)),
+      [call, begun](const Result<bool>& done, Now) {
+        if (!done.ok()) return call->Fail(done.status());
+        const auto took = std::chrono::steady_clock::now() - begun;
+        v1::Reply answer;
+        answer.mutable_ping()->set_mcu_round_trip_us(
+            static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count()));
+        call->Answer(std::move(answer));
+      },
+      now);
 }
 
 // ---- leases -------------------------------------------------------------------------------------------------------
@@ -137,7 +147,9 @@ CallContext RackService::ContextOf(const rpc::CallPtr& call, std::function<v1::R
   CallContext context{FromWire(call->caller()), call->request().trace_id(), {}};
   if (!reply_of) return context;
   context.once = OnceCalls::Key(call->request());
-  context.once.reply = [reply_of = std::move(reply_of)](const Tenure& held) { return reply_of(held).SerializeAsString(); };
+  context.once.reply = [reply_of = std::move(reply_of)](const Tenure& held) {
+    return reply_of(held).SerializeAsString();
+  };
   return context;
 }
 
@@ -164,15 +176,24 @@ void RackService::Acquire(const rpc::CallPtr& call, Now now) {
   if (!once_.Begin(call, now)) return;
   Watch(call);
   const v1::AcquireCall& wire = call->request().acquire();
-  AcquireRequest request{wire.slot(), static_cast<Purpose>(wire.purpose()), Milliseconds(wire.duration_ms()),
-                         {}, wire.agent(), wire.reservation(), wire.note()};
+  AcquireRequest request{wire.slot(),
+                         static_cast<Purpose>(wire.purpose()),
+                         Milliseconds(wire.duration_ms()),
+                         {},
+                         wire.agent(),
+                         wire.reservation(),
+                         wire.note()};
   if (wire.has_on_behalf_of()) request.on_behalf_of = FromWire(wire.on_behalf_of());
   const auto reply_of = [this](const Tenure& held) {
     return AcquireReply(rack_.views().LeaseOf(held, held.end.granted, Time()));
   };
-  rack_.grants().Acquire(ContextOf(call, reply_of), request, [this, call](const Result<LeaseView>& lease, Now) {
-    once_.Answer(call, lease.ok() ? AcquireReply(*lease) : ReplyOf(lease.status()));
-  }, now);
+  rack_.grants().Acquire(
+      ContextOf(call, reply_of),
+      request,
+      [this, call](const Result<LeaseView>& lease, Now) {
+        once_.Answer(call, lease.ok() ? AcquireReply(*lease) : ReplyOf(lease.status()));
+      },
+      now);
 }
 
 void RackService::Renew(const rpc::CallPtr& call, Now now) {
@@ -186,7 +207,8 @@ void RackService::Renew(const rpc::CallPtr& call, Now now) {
     return render(rack_.views().LeaseOf(held, held.end.granted, Time()));
   };
   const v1::RenewCall& wire = call->request().renew();
-  const auto lease = rack_.grants().Renew(ContextOf(call, reply_of), wire.lease(), Milliseconds(wire.duration_ms()), now);
+  const auto lease =
+      rack_.grants().Renew(ContextOf(call, reply_of), wire.lease(), Milliseconds(wire.duration_ms()), now);
   once_.Answer(call, lease.ok() ? render(*lease) : ReplyOf(lease.status()));
 }
 
@@ -201,7 +223,8 @@ void RackService::Release(const rpc::CallPtr& call, Now now) {
     return render(rack_.views().LeaseOf(held, Milliseconds(0), Time()));
   };
   const v1::ReleaseCall& wire = call->request().release();
-  const auto lease = rack_.grants().Release(ContextOf(call, reply_of), {wire.lease(), wire.force(), wire.reason()}, now);
+  const auto lease =
+      rack_.grants().Release(ContextOf(call, reply_of), {wire.lease(), wire.force(), wire.reason()}, now);
   once_.Answer(call, lease.ok() ? render(*lease) : ReplyOf(lease.status()));
 }
 
@@ -227,16 +250,23 @@ void RackService::Cycle(const rpc::CallPtr& call, SwitchRequest request, Now now
   const OnceKey key = OnceCalls::Key(call->request());
   const auto store = [this, key](const v1::Reply& reply) {
     if (key.key.empty()) return OkStatus();
-    return store_.Commit({{}, OnceRecord{key.user, key.key, key.request_hash, reply.SerializeAsString(), Time().utc}, {}});
+    return store_.Commit(
+        {{}, OnceRecord{key.user, key.key, key.request_hash, reply.SerializeAsString(), Time().utc}, {}});
   };
-  const Status begun = store(ReplyOf({Code::kUnknown, request.slot + ": power cycle: outcome unknown: the controller ended "
-                                                      "before it did; read the slot again before repeating"}));
+  const Status begun = store(ReplyOf({Code::kUnknown,
+                                      request.slot + ": power cycle: outcome unknown: the controller ended "
+                                                     "before it did; read the slot again before repeating"}));
   if (!begun.ok()) return once_.Answer(call, ReplyOf(begun));
-  rack_.switching().Switch(ContextOf(call, nullptr), request, [this, call, store](const Result<SlotView>& view, Now at) {
-    v1::Reply reply = view.ok() ? SlotReply(*view, at) : ReplyOf(view.status());
-    if (const Status kept = store(reply); !kept.ok()) log::Error("power cycle's reply not kept: {}", kept.message());
-    once_.Answer(call, std::move(reply));
-  }, now);
+  rack_.switching().Switch(
+      ContextOf(call, nullptr),
+      request,
+      [this, call, store](const Result<SlotView>& view, Now at) {
+        v1::Reply reply = view.ok() ? SlotReply(*view, at) : ReplyOf(view.status());
+        if (const Status kept = store(reply); !kept.ok())
+          log::Error("power cycle's reply not kept: {}", kept.message());
+        once_.Answer(call, std::move(reply));
+      },
+      now);
 }
 
 void RackService::Power(const rpc::CallPtr& call, Now now) {
@@ -273,7 +303,8 @@ void RackService::ClearSlot(const rpc::CallPtr& call, Now now) {
 // ---- agents -------------------------------------------------------------------------------------------------------
 
 void RackService::Report(const rpc::CallPtr& call, Now now) {
-  const Status status = rack_.agent_calls().Report(FromWire(call->caller()), FromWire(call->request().report(), now), now);
+  const Status status =
+      rack_.agent_calls().Report(FromWire(call->caller()), FromWire(call->request().report(), now), now);
   if (!status.ok()) return call->Fail(status);
   v1::Reply reply;
   reply.mutable_report();

@@ -18,7 +18,7 @@ class RackService {
  public:
   struct Options {
     std::string version;
-    std::string run;       // differs from run to run
+    std::string run;  // differs from run to run
   };
   // All must outlive the service.
   RackService(evloop::Loop& loop, Rack& rack, LeaseStore& store, rpc::Publisher& publisher, Options options);

@@ -215,13 +215,15 @@ TEST_F(RackServiceTest, Sync_WaitsForAChangeAndShowsIt) {
       have = (*parked)->sync().version();
       parked.reset();
     }
-    return parked != nullptr && board.At(2).data == link::DataPath::kHost && rack.agent_calls().SlotsFor("h01", Time()).at(1).discover;
+    return parked != nullptr && board.At(2).data == link::DataPath::kHost &&
+           rack.agent_calls().SlotsFor("h01", Time()).at(1).discover;
   };
   ASSERT_TRUE(RunUntil(stands));
   const std::string before = have;
   ASSERT_EQ(Call(*ana, Acquire("r01/01", "")).status().code(), 0);
   v1::Reply changed = Finish(parked);
-  for (int i = 0; i < 5 && changed.sync().slots(0).holder() != "ana"; ++i) changed = Call(*agent, Sync(changed.sync().version()));
+  for (int i = 0; i < 5 && changed.sync().slots(0).holder() != "ana"; ++i)
+    changed = Call(*agent, Sync(changed.sync().version()));
   EXPECT_NE(changed.sync().version(), before);
   EXPECT_EQ(changed.sync().slots(0).holder(), "ana");
   EXPECT_GT(changed.sync().slots(0).left_ms(), 500'000u);

@@ -13,14 +13,14 @@ v1::TriState Tri(bool known, bool yes, bool no) {
 }
 
 v1::DataPath Path(bool known, link::DataPath path) {
-  constexpr std::array<v1::DataPath, 4> kPaths = {v1::DATA_PATH_OPEN, v1::DATA_PATH_CHARGE, v1::DATA_PATH_HOST,
-                                                  v1::DATA_PATH_UNKNOWN};
+  constexpr std::array<v1::DataPath, 4> kPaths = {
+      v1::DATA_PATH_OPEN, v1::DATA_PATH_CHARGE, v1::DATA_PATH_HOST, v1::DATA_PATH_UNKNOWN};
   return known ? kPaths[static_cast<size_t>(path) & 3U] : v1::DATA_PATH_UNKNOWN;
 }
 
 v1::ShieldState Shield(bool known, const link::SlotBits& bits) {
-  constexpr std::array<v1::ShieldState, 4> kStates = {v1::SHIELD_STATE_ISOLATED, v1::SHIELD_STATE_COUPLED,
-                                                      v1::SHIELD_STATE_MOVING, v1::SHIELD_STATE_UNKNOWN};
+  constexpr std::array<v1::ShieldState, 4> kStates = {
+      v1::SHIELD_STATE_ISOLATED, v1::SHIELD_STATE_COUPLED, v1::SHIELD_STATE_MOVING, v1::SHIELD_STATE_UNKNOWN};
   return known ? kStates[static_cast<size_t>(bits.relay_sense) & 3U] : v1::SHIELD_STATE_UNKNOWN;
 }
 
@@ -48,7 +48,7 @@ void SetData(const SlotView& view, v1::Data* data) {
 
 void SetShield(const SlotView& view, v1::Shield* shield) {
   const link::SlotBits& bits = view.measured.bits;
-  shield->set_commanded(!view.commanded_known ? v1::SHIELD_STATE_UNKNOWN
+  shield->set_commanded(!view.commanded_known   ? v1::SHIELD_STATE_UNKNOWN
                         : bits.couple_commanded ? v1::SHIELD_STATE_COUPLED
                                                 : v1::SHIELD_STATE_ISOLATED);
   shield->set_measured(Shield(view.fresh, bits));
@@ -67,8 +67,8 @@ void SetDevice(const SlotView& view, Now now, v1::Device* device) {
   device->set_os_version(facts.os_version);
   device->set_battery_percent(facts.battery_percent);
   device->set_adb_state(facts.adb_state);
-  device->set_boot_completed(Tri(facts.boot_completed.has_value(), facts.boot_completed.value_or(false),
-                                 !facts.boot_completed.value_or(true)));
+  device->set_boot_completed(Tri(
+      facts.boot_completed.has_value(), facts.boot_completed.value_or(false), !facts.boot_completed.value_or(true)));
   device->set_age_ms(Count(now.boot - facts.read_at));
   device->set_agent(facts.agent);
 }
@@ -81,7 +81,8 @@ DeviceFacts FactsFrom(const v1::Device& device, Now now) {
   facts.os_version = device.os_version();
   facts.battery_percent = device.battery_percent();
   facts.adb_state = device.adb_state();
-  if (device.boot_completed() != v1::TRI_STATE_UNKNOWN) facts.boot_completed = device.boot_completed() == v1::TRI_STATE_YES;
+  if (device.boot_completed() != v1::TRI_STATE_UNKNOWN)
+    facts.boot_completed = device.boot_completed() == v1::TRI_STATE_YES;
   facts.read_at = now.boot - Milliseconds(device.age_ms());
   return facts;
 }
@@ -182,24 +183,34 @@ AgentReport FromWire(const v1::ReportCall& call, Now now) {
 
 Result<SwitchAction> FromWire(const v1::PowerCall& call) {
   switch (call.action()) {
-    case v1::PowerCall::ACTION_ON: return SwitchAction(VbusLevel{true});
-    case v1::PowerCall::ACTION_OFF: return SwitchAction(VbusLevel{false});
-    case v1::PowerCall::ACTION_CYCLE: return SwitchAction(VbusCycle{Milliseconds(call.off_ms())});
-    default: break;
+    case v1::PowerCall::ACTION_ON:
+      return SwitchAction(VbusLevel{true});
+    case v1::PowerCall::ACTION_OFF:
+      return SwitchAction(VbusLevel{false});
+    case v1::PowerCall::ACTION_CYCLE:
+      return SwitchAction(VbusCycle{Milliseconds(call.off_ms())});
+    default:
+      break;
   }
-  return Status{Code::kInvalidArgument, fmt::format("{}: power: action {} is none of ON, OFF, CYCLE", call.slot(),
-                                                    static_cast<int>(call.action()))};
+  return Status{
+      Code::kInvalidArgument,
+      fmt::format("{}: power: action {} is none of ON, OFF, CYCLE", call.slot(), static_cast<int>(call.action()))};
 }
 
 Result<SwitchAction> FromWire(const v1::UsbCall& call) {
   switch (call.path()) {
-    case v1::DATA_PATH_OPEN: return SwitchAction(DataLevel{link::DataPath::kOpen, {}});
-    case v1::DATA_PATH_CHARGE: return SwitchAction(DataLevel{link::DataPath::kCharge, {}});
-    case v1::DATA_PATH_HOST: return SwitchAction(DataLevel{link::DataPath::kHost, call.host()});
-    default: break;
+    case v1::DATA_PATH_OPEN:
+      return SwitchAction(DataLevel{link::DataPath::kOpen, {}});
+    case v1::DATA_PATH_CHARGE:
+      return SwitchAction(DataLevel{link::DataPath::kCharge, {}});
+    case v1::DATA_PATH_HOST:
+      return SwitchAction(DataLevel{link::DataPath::kHost, call.host()});
+    default:
+      break;
   }
-  return Status{Code::kInvalidArgument, fmt::format("{}: usb: path {} is none of OPEN, CHARGE, HOST", call.slot(),
-                                                    static_cast<int>(call.path()))};
+  return Status{
+      Code::kInvalidArgument,
+      fmt::format("{}: usb: path {} is none of OPEN, CHARGE, HOST", call.slot(), static_cast<int>(call.path()))};
 }
 
 }  // namespace faraday::controller

@@ -12,8 +12,8 @@
 
 namespace faraday::controller {
 
-inline constexpr Milliseconds kLongPoll{10'000};      // envelope.proto
-inline constexpr Milliseconds kAnswerMargin{500};     // an answer leaves that long before the caller gives up; chosen
+inline constexpr Milliseconds kLongPoll{10'000};   // envelope.proto
+inline constexpr Milliseconds kAnswerMargin{500};  // an answer leaves that long before the caller gives up; chosen
 
 class SyncPolls {
  public:

@@ -30,7 +30,9 @@ ConfigFault Invalid(uint32_t slot, uint32_t limit) { return {Verdict::kInvalid, 
 bool Found(const ConfigFault& fault) { return fault.verdict != Verdict::kOk; }
 
 template <size_t N>
-uint32_t Entry(const link::FixedVector<uint32_t, N>& column, size_t i) { return i < column.size() ? column[i] : 0; }
+uint32_t Entry(const link::FixedVector<uint32_t, N>& column, size_t i) {
+  return i < column.size() ? column[i] : 0;
+}
 
 ConfigFault CheckBounds(const Configure& wanted) {
   for (const Bound& bound : kBounds) {

@@ -13,8 +13,8 @@ namespace faraday::firmware {
 
 class EventLog {
  public:
-  static constexpr size_t kCapacity = 64;   // chosen: every slot may end a command and a lease
-  static constexpr size_t kInFlight = 32;   // sent before an acknowledgement, chosen: 1.5 KiB of line
+  static constexpr size_t kCapacity = 64;  // chosen: every slot may end a command and a lease
+  static constexpr size_t kInFlight = 32;  // sent before an acknowledgement, chosen: 1.5 KiB of line
   static constexpr uint32_t kResendMs = 250;
 
   template <typename Kind>

@@ -9,14 +9,14 @@ namespace faraday::firmware {
 
 // What a Configure may at most (or at least) ask for.
 struct Ceilings {
-  uint32_t slot_ma = 3000;               // USB-C without power delivery: 5 V, 3 A
-  uint32_t rail_ma = 20'000;             // chosen: one 100 W supply at 5 V
+  uint32_t slot_ma = 3000;    // USB-C without power delivery: 5 V, 3 A
+  uint32_t rail_ma = 20'000;  // chosen: one 100 W supply at 5 V
   uint32_t rack_ma = 20'000 * link::kMaxRails;
-  uint32_t stagger_min_ms = 50;          // chosen: an inrush of a few ms, with room
-  uint32_t min_off_ms = 500;             // chosen: VBUS bleeds below 0.8 V before it comes back
-  uint32_t host_silent_ms = 60'000;      // chosen
+  uint32_t stagger_min_ms = 50;             // chosen: an inrush of a few ms, with room
+  uint32_t min_off_ms = 500;                // chosen: VBUS bleeds below 0.8 V before it comes back
+  uint32_t host_silent_ms = 60'000;         // chosen
   uint32_t host_silent_max_ms = 3'600'000;  // chosen
-  uint32_t timer_max_ms = 0x7FFF'FFFF;   // the charge duty's longest times
+  uint32_t timer_max_ms = 0x7FFF'FFFF;      // the charge duty's longest times
 };
 inline constexpr Ceilings kCeilings;
 
@@ -31,29 +31,30 @@ inline constexpr uint32_t kVbusOnMinMv = 4750;
 inline constexpr uint32_t kVbusOnMaxMv = 5500;
 inline constexpr uint32_t kVbusOffMaxMv = 800;
 
-inline constexpr uint32_t kVerifyMs = 1200;      // chosen: the answer is due 1500 ms after acting; off takes up to 1000
-inline constexpr uint32_t kAnswerMs = 1500;      // the promise of a CommandDone after acting
-inline constexpr uint32_t kOffSettleMs = 1000;   // off means below 0.8 V within 1 s
-inline constexpr uint32_t kDataOpenMs = 500;     // data lines open between two paths, so that a host sees the unplug
-inline constexpr uint32_t kInrushMs = 20;        // chosen: the slot's own limit is judged from here on
-inline constexpr uint32_t kLoadSettleMs = 500;   // chosen: until here a switched-on slot counts with its whole limit
-inline constexpr uint32_t kShortedMa = 50;       // current while off that is no measuring error (3 mA a step)
-inline constexpr uint8_t kShortedSamples = 3;    // chosen: one odd sample is not a fault
-inline constexpr uint32_t kBackFeedMv = 4000;    // chosen: above it something feeds the line, below it decays
-inline constexpr uint32_t kBackFeedMs = 5000;    // chosen: no bleeder takes that long
+inline constexpr uint32_t kVerifyMs = 1200;     // chosen: the answer is due 1500 ms after acting; off takes up to 1000
+inline constexpr uint32_t kAnswerMs = 1500;     // the promise of a CommandDone after acting
+inline constexpr uint32_t kOffSettleMs = 1000;  // off means below 0.8 V within 1 s
+inline constexpr uint32_t kDataOpenMs = 500;    // data lines open between two paths, so that a host sees the unplug
+inline constexpr uint32_t kInrushMs = 20;       // chosen: the slot's own limit is judged from here on
+inline constexpr uint32_t kLoadSettleMs = 500;  // chosen: until here a switched-on slot counts with its whole limit
+inline constexpr uint32_t kShortedMa = 50;      // current while off that is no measuring error (3 mA a step)
+inline constexpr uint8_t kShortedSamples = 3;   // chosen: one odd sample is not a fault
+inline constexpr uint32_t kBackFeedMv = 4000;   // chosen: above it something feeds the line, below it decays
+inline constexpr uint32_t kBackFeedMs = 5000;   // chosen: no bleeder takes that long
 inline constexpr int32_t kTripDeciC = 500;
-inline constexpr int32_t kClearDeciC = 450;      // 5 K below
-inline constexpr uint32_t kRelayMoveMs = 100;    // chosen: travel and bounce of a small relay is below 20 ms
-inline constexpr uint32_t kRelayStuckMs = 500;   // chosen
-inline constexpr uint32_t kStaleMs = 1000;       // chosen: on without a current sample for this long is a trip
-inline constexpr uint32_t kFreshMs = 300;        // three full scans of voltages
+inline constexpr int32_t kClearDeciC = 450;     // 5 K below
+inline constexpr uint32_t kRelayMoveMs = 100;   // chosen: travel and bounce of a small relay is below 20 ms
+inline constexpr uint32_t kRelayStuckMs = 500;  // chosen
+inline constexpr uint32_t kStaleMs = 1000;      // chosen: on without a current sample for this long is a trip
+inline constexpr uint32_t kFreshMs = 300;       // three full scans of voltages
 inline constexpr uint32_t kTemperatureFreshMs = 3000;
-inline constexpr uint32_t kLongestPassMs = 50;   // chosen: a pass takes a few ms; longer ones saw no sensor, no byte
-inline constexpr uint32_t kReadBackSettleMs = 100;   // chosen: a write reaches the part within one pass
-inline constexpr uint32_t kReadBackFreshMs = 1000;   // chosen: all parts are read in 64 ms, unless the stop pin holds them
+inline constexpr uint32_t kLongestPassMs = 50;      // chosen: a pass takes a few ms; longer ones saw no sensor, no byte
+inline constexpr uint32_t kReadBackSettleMs = 100;  // chosen: a write reaches the part within one pass
+inline constexpr uint32_t kReadBackFreshMs =
+    1000;  // chosen: all parts are read in 64 ms, unless the stop pin holds them
 inline constexpr uint32_t kCycleOffMaxMs = 600'000;
-inline constexpr uint32_t kInputDebounceMs = 30;    // chosen
+inline constexpr uint32_t kInputDebounceMs = 30;  // chosen
 inline constexpr uint32_t kTelemetryMs = 100;
-inline constexpr size_t kFirstRackInput = 32;       // bits 0-31 of the inputs are relay senses
+inline constexpr size_t kFirstRackInput = 32;  // bits 0-31 of the inputs are relay senses
 
 }  // namespace faraday::firmware

@@ -38,10 +38,14 @@ LinkServer::Incoming LinkServer::OnFrame(const FrameView& frame) {
 
 // The session before the term: after an MCU reset the host must say Hello whatever its term was.
 bool LinkServer::Admit(const link::FrameHeader& header) {
-  if (header.protocol != link::kProtocol) Refuse(RefusalReason::kWrongProtocol);
-  else if (!open_ || header.session != session_ || header.term > term_) Refuse(RefusalReason::kWrongSession);
-  else if (header.term < term_) Refuse(RefusalReason::kSuperseded);
-  else return true;
+  if (header.protocol != link::kProtocol)
+    Refuse(RefusalReason::kWrongProtocol);
+  else if (!open_ || header.session != session_ || header.term > term_)
+    Refuse(RefusalReason::kWrongSession);
+  else if (header.term < term_)
+    Refuse(RefusalReason::kSuperseded);
+  else
+    return true;
   return false;
 }
 
@@ -67,8 +71,10 @@ LinkServer::Incoming LinkServer::OnCommand(const FrameView& frame) {
     return link::DecodeInto(frame.payload, command_).ok() ? Incoming::kCommand : Incoming::kBadCommand;
   }
   Stored& stored = StoredFor(seq);
-  if (seq != 0 && stored.seq == seq && Behind(due_seq_, seq) <= kReplies) SendReply(stored);
-  else Refuse(RefusalReason::kOutOfOrder);
+  if (seq != 0 && stored.seq == seq && Behind(due_seq_, seq) <= kReplies)
+    SendReply(stored);
+  else
+    Refuse(RefusalReason::kOutOfOrder);
   return Incoming::kNothing;
 }
 
@@ -88,8 +94,12 @@ void LinkServer::OpenTerm(uint32_t term, uint32_t nonce) {
 void LinkServer::SendHelloReply(const link::HelloReply& reply) { Send(Channel::kHello, 0, reply); }
 
 void LinkServer::Refuse(RefusalReason reason, std::string_view rack) {
-  const link::Refusal refusal{.reason = reason, .term = term_, .session = session_, .expected_seq = due_seq_,
-                              .rack = rack, .protocol = link::kProtocol};
+  const link::Refusal refusal{.reason = reason,
+                              .term = term_,
+                              .session = session_,
+                              .expected_seq = due_seq_,
+                              .rack = rack,
+                              .protocol = link::kProtocol};
   Send(Channel::kRefusal, 0, refusal);
 }
 

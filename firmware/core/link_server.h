@@ -20,12 +20,12 @@ namespace faraday::firmware {
 class LinkServer {
  public:
   enum class Incoming : uint8_t {
-    kNothing,       // no frame yet, or one that was refused, replayed or dropped
-    kStop,          // the stop frame
-    kHello,         // hello() is decoded and of our protocol; answer with SendHelloReply or Refuse
-    kCommand,       // command() is due: act on it, then Answer
-    kBadCommand,    // due, but undecodable: command().id as far as read; Answer with kInvalid
-    kKeepalive,     // keepalive()
+    kNothing,     // no frame yet, or one that was refused, replayed or dropped
+    kStop,        // the stop frame
+    kHello,       // hello() is decoded and of our protocol; answer with SendHelloReply or Refuse
+    kCommand,     // command() is due: act on it, then Answer
+    kBadCommand,  // due, but undecodable: command().id as far as read; Answer with kInvalid
+    kKeepalive,   // keepalive()
   };
 
   LinkServer(uint32_t session, EventLog& events) : session_(session), events_(events) {}

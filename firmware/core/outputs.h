@@ -55,8 +55,10 @@ class DataSwitch {
   void Advance(uint32_t dt) {
     since_.Advance(dt);
     if (wanted_ == now_) return;
-    if (now_.path != link::DataPath::kOpen) Switch({});
-    else if (since_.ms() >= kDataOpenMs) Switch(wanted_);
+    if (now_.path != link::DataPath::kOpen)
+      Switch({});
+    else if (since_.ms() >= kDataOpenMs)
+      Switch(wanted_);
   }
   // Opens now, without waiting for Advance.
   void Open() {

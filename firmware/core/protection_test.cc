@@ -282,20 +282,36 @@ TEST(Property, NothingEnergisesWithoutACurrentEpoch) {
     for (int step = 0; step < 150; ++step) {
       const uint32_t slot = chaos.Slot(), epoch = chaos.Any(3);
       switch (chaos.Any(9)) {
-        case 0: host.Do(link::SetVbus{.slot = slot, .epoch = epoch, .on = true}); break;
-        case 1: host.Do(link::CycleVbus{.slot = slot, .epoch = epoch, .off_ms = 500}); break;
-        case 2: host.Do(link::SetData{.slot = slot, .epoch = epoch, .path = DataPath::kHost}); break;
-        case 3: host.Do(link::SetShield{.slot = slot, .epoch = epoch, .couple = true}); break;
-        case 4: host.Do(link::ClearTrip{.slot = chaos.Any(9)}); break;
-        case 5: host.Hello(chaos.Any(1000) + 2); break;
-        case 6: host.StopFrame(); break;
+        case 0:
+          host.Do(link::SetVbus{.slot = slot, .epoch = epoch, .on = true});
+          break;
+        case 1:
+          host.Do(link::CycleVbus{.slot = slot, .epoch = epoch, .off_ms = 500});
+          break;
+        case 2:
+          host.Do(link::SetData{.slot = slot, .epoch = epoch, .path = DataPath::kHost});
+          break;
+        case 3:
+          host.Do(link::SetShield{.slot = slot, .epoch = epoch, .couple = true});
+          break;
+        case 4:
+          host.Do(link::ClearTrip{.slot = chaos.Any(9)});
+          break;
+        case 5:
+          host.Hello(chaos.Any(1000) + 2);
+          break;
+        case 6:
+          host.StopFrame();
+          break;
         case 7: {
           std::vector<uint8_t> noise(chaos.Any(200));
           for (auto& byte : noise) byte = static_cast<uint8_t>(chaos.Any(chaos.Any(2) == 0 ? 256 : 3));
           host.core->OnBytes(noise);
           break;
         }
-        default: host.Run(chaos.Any(50)); break;
+        default:
+          host.Run(chaos.Any(50));
+          break;
       }
       for (size_t i = 1; i <= TestHost::kSlots; ++i) ASSERT_EQ(host.Outputs(i), 0) << seed << " step " << step;
     }
@@ -345,8 +361,12 @@ TEST(Property, OnlyHoldersAndTheChargeDutyTurnOn) {
           host.Do(link::StopSlot{.slot = slot});
           allowed[slot] = false;
           break;
-        case 5: host.Keepalive(); break;
-        default: host.Run(chaos.Any(80)); break;
+        case 5:
+          host.Keepalive();
+          break;
+        default:
+          host.Run(chaos.Any(80));
+          break;
       }
       check();
     }

@@ -161,15 +161,24 @@ void RackCore::OnBytes(std::span<const uint8_t> bytes) {
   using Incoming = LinkServer::Incoming;
   for (uint8_t byte : bytes) {
     switch (server_.Feed(byte)) {
-      case Incoming::kNothing: break;
-      case Incoming::kStop: StopAll(); break;
-      case Incoming::kHello: OnHello(); break;
-      case Incoming::kCommand: OnCommand(); break;
+      case Incoming::kNothing:
+        break;
+      case Incoming::kStop:
+        StopAll();
+        break;
+      case Incoming::kHello:
+        OnHello();
+        break;
+      case Incoming::kCommand:
+        OnCommand();
+        break;
       case Incoming::kBadCommand:
         Heard(0);
         server_.Answer({.command_id = server_.command().id, .verdict = Verdict::kInvalid});
         break;
-      case Incoming::kKeepalive: Heard(server_.keepalive().away_ms); break;
+      case Incoming::kKeepalive:
+        Heard(server_.keepalive().away_ms);
+        break;
     }
   }
 }
@@ -225,8 +234,10 @@ void RackCore::SendHelloReply() {
 void RackCore::OnCommand() {
   Heard(0);
   Reply reply{.command_id = server_.command().id};
-  if (reply.command_id == 0) reply.verdict = Verdict::kInvalid;
-  else if (!Execute(reply)) reply.verdict = Verdict::kUnknownCommand;
+  if (reply.command_id == 0)
+    reply.verdict = Verdict::kInvalid;
+  else if (!Execute(reply))
+    reply.verdict = Verdict::kUnknownCommand;
   server_.Answer(reply);
 }
 

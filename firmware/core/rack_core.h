@@ -22,7 +22,7 @@ struct BoardFacts {
   const char* name = "";
   uint32_t session = 1;  // random, not 0
   link::BootReason boot_reason = link::BootReason::kUnknown;
-  size_t slots = 0;      // 1 to 32
+  size_t slots = 0;  // 1 to 32
 };
 
 class RackCore {
@@ -95,9 +95,9 @@ class RackCore {
   uint32_t WaitingBefore(size_t slot) const;
   // How a slot counts in a sum of currents.
   enum class Count : uint8_t {
-    kMeasured,   // what it draws now
-    kCautious,   // its limit until its current is known
-    kPromised,   // as cautious, and slots that wait for their turn count too
+    kMeasured,  // what it draws now
+    kCautious,  // its limit until its current is known
+    kPromised,  // as cautious, and slots that wait for their turn count too
   };
   bool WithinBudget(size_t slot, Count count) const;
   link::Verdict CheckBudget(size_t slot, link::Reply& reply) const;

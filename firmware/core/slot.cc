@@ -42,8 +42,10 @@ Verdict Slot::SetVbus(uint32_t id, bool on, Shared& shared) {
   if (on && tripped()) return Verdict::kTripped;
   if (on && busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
   Begin(Task::kVbus, id, shared);
-  if (on) WantVbus(true, shared);
-  else VbusOff(shared);
+  if (on)
+    WantVbus(true, shared);
+  else
+    VbusOff(shared);
   return Verdict::kAccepted;
 }
 
@@ -138,8 +140,12 @@ void Slot::Begin(Task task, uint32_t id, Shared& shared) {
 void Slot::Finish(DoneCode code, Shared& shared) {
   if (!busy()) return;
   task_ = Task::kNone;
-  shared.events.Latch(link::CommandDone{.command_id = task_id_, .code = code, .slot = static_cast<uint32_t>(index_ + 1),
-                                        .vbus_mv = mv_, .vbus_ma = ma_, .state = link::Pack(Bits())});
+  shared.events.Latch(link::CommandDone{.command_id = task_id_,
+                                        .code = code,
+                                        .slot = static_cast<uint32_t>(index_ + 1),
+                                        .vbus_mv = mv_,
+                                        .vbus_ma = ma_,
+                                        .state = link::Pack(Bits())});
 }
 
 // Ends an unfinished command; what it had not switched yet, it does not switch any more.
@@ -171,8 +177,10 @@ void Slot::OnCurrent(uint32_t ma, Shared& shared) {
   current_age_.Restart();
   monitor_missing_ = false;
   if (!shared.config.accepted) return;
-  if (vbus_.out()) JudgeOn(ma, shared);
-  else JudgeOff(ma, shared);
+  if (vbus_.out())
+    JudgeOn(ma, shared);
+  else
+    JudgeOff(ma, shared);
 }
 
 void Slot::JudgeOn(uint32_t ma, Shared& shared) {
@@ -238,8 +246,8 @@ void Slot::AdvanceAges(uint32_t dt) {
   data_.Advance(dt);
   const uint32_t seen_ms = std::min(dt, kLongestPassMs);
   relay_.Advance(seen_ms);
-  for (Age* age : {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_,
-                   &outputs_age_}) {
+  for (Age* age :
+       {&task_age_, &voltage_age_, &current_age_, &temperature_age_, &read_back_age_, &sense_age_, &outputs_age_}) {
     age->Advance(seen_ms);
   }
   if (outputs() == last_outputs_) return;
@@ -289,9 +297,12 @@ bool Slot::Acted() const {
   switch (task_) {
     case Task::kVbus:
     case Task::kCycleOff:
-    case Task::kCycleOn: return !vbus_.waiting();
-    case Task::kData: return data_.settled();
-    default: return true;
+    case Task::kCycleOn:
+      return !vbus_.waiting();
+    case Task::kData:
+      return data_.settled();
+    default:
+      return true;
   }
 }
 
@@ -329,7 +340,8 @@ void Slot::JudgeFreshness(Shared& shared) {
 
 void Slot::JudgeDecay() {
   const uint32_t off_ms = vbus_.since_ms();
-  if (vbus_.out() || IsOff(mv_)) back_feed_ = no_discharge_ = false;
+  if (vbus_.out() || IsOff(mv_))
+    back_feed_ = no_discharge_ = false;
   else if (off_ms >= kOffSettleMs) {
     back_feed_ = !shorted_ && (mv_ >= kBackFeedMv || off_ms >= kBackFeedMs);
     no_discharge_ = !shorted_ && !back_feed_;
@@ -393,10 +405,14 @@ uint32_t Slot::LoadMa(const BoardConfig& config) const {
 
 uint32_t Slot::WaitMs(const BoardConfig& config) const {
   switch (task_) {
-    case Task::kVbus: return vbus_.waiting() ? Sink(config.min_off_ms, vbus_.since_ms()) : 0;
-    case Task::kCycleOff: return cycle_off_ms_ + kVerifyMs;
-    case Task::kData: return data_.wait_ms();
-    default: return 0;
+    case Task::kVbus:
+      return vbus_.waiting() ? Sink(config.min_off_ms, vbus_.since_ms()) : 0;
+    case Task::kCycleOff:
+      return cycle_off_ms_ + kVerifyMs;
+    case Task::kData:
+      return data_.wait_ms();
+    default:
+      return 0;
   }
 }
 

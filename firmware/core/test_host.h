@@ -15,8 +15,8 @@ namespace faraday::firmware {
 
 // One slot's parts as a well-behaved board would show them; a test bends what it wants.
 struct FakeSlot {
-  bool shorted = false;           // current flows whatever the switch says
-  bool dead_monitor = false;      // the monitor does not answer
+  bool shorted = false;       // current flows whatever the switch says
+  bool dead_monitor = false;  // the monitor does not answer
   bool dead_expander = false;
   bool stuck_relay = false;       // the contact stays where it is
   bool feeds_back = false;        // voltage comes from the phone
@@ -174,15 +174,18 @@ class TestHost {
     const uint8_t outputs = core->DesiredOutputs(i);
     const bool on = (outputs & 1) != 0;
     const uint32_t mv = on ? part.mv_on.value_or(5000) : part.feeds_back || part.shorted ? 4900 : 10;
-    if (part.dead_monitor) core->OnMonitorMissing(i);
+    if (part.dead_monitor)
+      core->OnMonitorMissing(i);
     else {
       core->OnVoltage(i, mv);
       core->OnCurrent(i, on || part.shorted ? part.ma.value_or(500) : 0);
     }
     core->OnTemperature(i, part.deci_c);
     if (!core->StopAsserted()) {
-      if (part.dead_expander) core->OnExpanderMissing(i);
-      else core->OnReadBack(i, outputs | part.stuck_outputs);
+      if (part.dead_expander)
+        core->OnExpanderMissing(i);
+      else
+        core->OnReadBack(i, outputs | part.stuck_outputs);
     }
     if (!part.stuck_relay) part.isolated = (outputs & 16) == 0;
     core->OnRelaySense(i, part.isolated);
@@ -198,15 +201,24 @@ class TestHost {
   }
   void Take(const link::FrameView& frame) {
     switch (frame.header.channel) {
-      case link::Channel::kHello: hello_reply = *link::DecodeMessage<link::HelloReply>(frame.payload); break;
-      case link::Channel::kReply: replies.push_back(*link::DecodeMessage<link::Reply>(frame.payload)); break;
-      case link::Channel::kRefusal: refusals.push_back(*link::DecodeMessage<link::Refusal>(frame.payload)); break;
+      case link::Channel::kHello:
+        hello_reply = *link::DecodeMessage<link::HelloReply>(frame.payload);
+        break;
+      case link::Channel::kReply:
+        replies.push_back(*link::DecodeMessage<link::Reply>(frame.payload));
+        break;
+      case link::Channel::kRefusal:
+        refusals.push_back(*link::DecodeMessage<link::Refusal>(frame.payload));
+        break;
       case link::Channel::kTelemetry:
         telemetry = *link::DecodeMessage<link::Telemetry>(frame.payload);
         ++telemetry_count;
         break;
-      case link::Channel::kEvent: TakeEvent(*link::DecodeMessage<link::Event>(frame.payload)); break;
-      default: break;
+      case link::Channel::kEvent:
+        TakeEvent(*link::DecodeMessage<link::Event>(frame.payload));
+        break;
+      default:
+        break;
     }
   }
   void TakeEvent(const link::Event& event) {

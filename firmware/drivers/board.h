@@ -17,8 +17,8 @@ namespace faraday::firmware {
 // Errors: kUnavailable the address does not acknowledge, kDeadlineExceeded the bus is stuck.
 template <typename T>
 concept I2cBus = requires(T bus, uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
-  { bus.Write(address, out) } -> std::same_as<Status>;           // START address+W out STOP
-  { bus.WriteRead(address, out, in) } -> std::same_as<Status>;   // START address+W out RESTART address+R in STOP
+  { bus.Write(address, out) } -> std::same_as<Status>;          // START address+W out STOP
+  { bus.WriteRead(address, out, in) } -> std::same_as<Status>;  // START address+W out RESTART address+R in STOP
 };
 
 // The eight outputs of a slot, in the order of the wiring (bit n of an output byte). All active-high here; the
@@ -35,23 +35,32 @@ enum class Output : uint8_t {
 };
 inline constexpr size_t kOutputsPerSlot = 8;
 
-struct ExpanderPin { uint8_t bus; uint8_t address; uint8_t first_pin; };  // PCA9552: 8 pins from first_pin (0 or 8)
-struct ChipAddress { uint8_t bus; uint8_t address; };
+struct ExpanderPin {
+  uint8_t bus;
+  uint8_t address;
+  uint8_t first_pin;
+};  // PCA9552: 8 pins from first_pin (0 or 8)
+struct ChipAddress {
+  uint8_t bus;
+  uint8_t address;
+};
 
 struct SlotWiring {
   ExpanderPin outputs;
-  ChipAddress monitor;      // ADM1272: VBUS voltage and current
-  ChipAddress temperature;  // TMP105: tray air
+  ChipAddress monitor;        // ADM1272: VBUS voltage and current
+  ChipAddress temperature;    // TMP105: tray air
   uint8_t relay_sense_input;  // index into Board::ReadInputs(): 1 = the relay rests isolated
-  uint32_t capabilities;    // link::capability bits
+  uint32_t capabilities;      // link::capability bits
 };
 
 // ADM1272 conversion for this board's shunt (see drivers/adm1272.h for the datasheet's formula).
-struct MonitorScale { uint32_t shunt_microohm; };
+struct MonitorScale {
+  uint32_t shunt_microohm;
+};
 
 template <typename T>
-concept Board = requires(T board, std::span<uint8_t> in, std::span<const uint8_t> out, size_t bus, bool level,
-                         uint32_t at) {
+concept Board =
+    requires(T board, std::span<uint8_t> in, std::span<const uint8_t> out, size_t bus, bool level, uint32_t at) {
   { board.Name() } -> std::convertible_to<const char*>;
   { board.Slots() } -> std::convertible_to<std::span<const SlotWiring>>;
   { board.Scale() } -> std::convertible_to<MonitorScale>;
@@ -63,8 +72,8 @@ concept Board = requires(T board, std::span<uint8_t> in, std::span<const uint8_t
   // Digital inputs: bits 0 to 31 relay senses (index as in the wiring), 32 to 63 rack inputs.
   { board.ReadInputs() } -> std::same_as<uint64_t>;
   // The one pin that resets every expander and cuts the relay coils. true: everything in the reset state.
-  { board.SetStopPin(level) };
-  { board.FeedWatchdog() };
+  {board.SetStopPin(level)};
+  {board.FeedWatchdog()};
   { board.BootCause() } -> std::same_as<link::BootReason>;
   // Random, not 0, different at each boot.
   { board.NewSession() } -> std::same_as<uint32_t>;

@@ -21,8 +21,10 @@ class FakeBus {
   Status Write(uint8_t address, std::span<const uint8_t> out) {
     FakeChip* chip = nullptr;
     FARADAY_TRY(Reach(address, chip));
-    if (chip->words.contains(out[0])) std::copy_n(out.begin() + 1, 2, chip->words[out[0]].begin());
-    else for (size_t i = 1; i < out.size(); ++i) chip->bytes[(out[0] & 0x0FU) + i - 1] = out[i];
+    if (chip->words.contains(out[0]))
+      std::copy_n(out.begin() + 1, 2, chip->words[out[0]].begin());
+    else
+      for (size_t i = 1; i < out.size(); ++i) chip->bytes[(out[0] & 0x0FU) + i - 1] = out[i];
     return OkStatus();
   }
   Status WriteRead(uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
@@ -132,7 +134,7 @@ class FakeBoard {
  private:
   void SetWord(size_t slot, uint8_t command, uint32_t raw) {
     buses[kMonitors].chips[static_cast<uint8_t>(0x10 + slot)].words[command] = {static_cast<uint8_t>(raw),
-                                                                              static_cast<uint8_t>(raw >> 8)};
+                                                                                static_cast<uint8_t>(raw >> 8)};
   }
 };
 

@@ -30,8 +30,7 @@ class BoardNvm final : public Nvm {
 template <Board B>
 class RackApp {
  public:
-  explicit RackApp(B& board)
-      : board_(board), nvm_(board), scale_(board.Scale()), core_(FactsOf(board), nvm_) {}
+  explicit RackApp(B& board) : board_(board), nvm_(board), scale_(board.Scale()), core_(FactsOf(board), nvm_) {}
 
   // Everything off and read once, then the stop pin is released. Once.
   void Boot();
@@ -40,12 +39,12 @@ class RackApp {
   const RackCore& core() const { return core_; }
 
  private:
-  static constexpr uint32_t kCurrentsPerMs = 4;     // 32 slots in 8 ms: an over-current is seen within 10 ms
-  static constexpr uint32_t kReadBackEveryMs = 2;   // all expanders in 64 ms
+  static constexpr uint32_t kCurrentsPerMs = 4;        // 32 slots in 8 ms: an over-current is seen within 10 ms
+  static constexpr uint32_t kReadBackEveryMs = 2;      // all expanders in 64 ms
   static constexpr uint32_t kTemperatureEveryMs = 16;  // all trays in half a second: air is slow
-  static constexpr uint32_t kMostMs = 8;            // after a long pass, read each sensor once, not the arrears
-  static constexpr uint8_t kMissingAfter = 3;       // failed transfers in a row, chosen
-  static constexpr uint32_t kBusRestMs = 1000;      // chosen
+  static constexpr uint32_t kMostMs = 8;               // after a long pass, read each sensor once, not the arrears
+  static constexpr uint8_t kMissingAfter = 3;          // failed transfers in a row, chosen
+  static constexpr uint32_t kBusRestMs = 1000;         // chosen
   static constexpr size_t kMostBuses = 16;
   static constexpr size_t kChunk = 128;
 
@@ -57,7 +56,9 @@ class RackApp {
   };
 
   static BoardFacts FactsOf(B& board) {
-    return {.name = board.Name(), .session = board.NewSession(), .boot_reason = board.BootCause(),
+    return {.name = board.Name(),
+            .session = board.NewSession(),
+            .boot_reason = board.BootCause(),
             .slots = board.Slots().size()};
   }
   const SlotWiring& wiring(size_t slot) const { return board_.Slots()[slot]; }
@@ -263,16 +264,20 @@ void RackApp<B>::CountMonitor(size_t slot, bool ok) {
   if (ok && failures >= kMissingAfter) {
     Try(wiring(slot).monitor.bus, [&](auto& bus) { return Adm1272(bus, wiring(slot).monitor.address).Configure(); });
   }
-  if (ok) failures = 0;
-  else if (failures < kMissingAfter) ++failures;
+  if (ok)
+    failures = 0;
+  else if (failures < kMissingAfter)
+    ++failures;
   if (failures >= kMissingAfter) core_.OnMonitorMissing(slot);
 }
 
 template <Board B>
 void RackApp<B>::CountExpander(size_t slot, bool ok) {
   uint8_t& failures = states_[slot].expander_failures;
-  if (ok) failures = 0;
-  else if (failures < kMissingAfter) ++failures;
+  if (ok)
+    failures = 0;
+  else if (failures < kMissingAfter)
+    ++failures;
   if (failures >= kMissingAfter) core_.OnExpanderMissing(slot);
 }
 

@@ -11,9 +11,9 @@ namespace {
 
 TEST(Adm1272Scale, FollowsTheDataSheet) {
   const Adm1272Scale scale({5000});
-  EXPECT_EQ(scale.Milliamps(2048), 0U);       // b = 20480, R = -1: the zero point
-  EXPECT_EQ(scale.Milliamps(2047), 0U);       // below zero
-  EXPECT_EQ(scale.Milliamps(2049), 3U);       // 10 / 3315 A
+  EXPECT_EQ(scale.Milliamps(2048), 0U);  // b = 20480, R = -1: the zero point
+  EXPECT_EQ(scale.Milliamps(2047), 0U);  // below zero
+  EXPECT_EQ(scale.Milliamps(2049), 3U);  // 10 / 3315 A
   EXPECT_EQ(scale.Milliamps(4095), 6175U);
   EXPECT_EQ(Adm1272Scale::Millivolts(203), 4998U);
   EXPECT_EQ(Adm1272Scale::Millivolts(4095), 100'812U);

@@ -108,7 +108,8 @@ void BenchPower(RackUnderTest& rack, zmq::context_t& context) {
   const auto epoch = lease->acquire().lease().epoch();
   MustCall(client, Power(epoch, true));
   // The level is already there: RPC, link, the firmware's decision and its read-back, without stagger or decay.
-  const auto same_level = Alternate({[&] { MustCall(client, Ping(true)); }, [&] { MustCall(client, Power(epoch, true)); }}, 10, 5);
+  const auto same_level =
+      Alternate({[&] { MustCall(client, Ping(true)); }, [&] { MustCall(client, Power(epoch, true)); }}, 10, 5);
   std::vector<double> off;
   std::vector<double> on;
   for (int i = 0; i < 5; ++i) {
@@ -162,8 +163,11 @@ void BenchCli(const RackUnderTest& rack) {
 
 int Main() {
   const int cpu = PinToOneCpu();
-  fmt::print("faraday bench: everything on CPU {}, {} slices of {} calls, medians [10th .. 90th percentile of slices]\n", cpu,
-             kSlices, kCalls);
+  fmt::print(
+      "faraday bench: everything on CPU {}, {} slices of {} calls, medians [10th .. 90th percentile of slices]\n",
+      cpu,
+      kSlices,
+      kCalls);
   zmq::context_t context;
   RackUnderTest rack;
   for (const auto part : {Part::kSim, Part::kController}) {
@@ -177,7 +181,9 @@ int Main() {
     return slot.vbus().measured_on() != v1::TRI_STATE_UNKNOWN && slot.measured_age_ms() < 1000;
   });
   if (!online) fmt::print(stderr, "bench: the board never came online\n");
-  fmt::print("\nController, idle\n  {:<44} {:>9.1f} MiB  aim 9\n", "RSS", static_cast<double>(RssKib(rack.program(Part::kController).pid())) / 1024);
+  fmt::print("\nController, idle\n  {:<44} {:>9.1f} MiB  aim 9\n",
+             "RSS",
+             static_cast<double>(RssKib(rack.program(Part::kController).pid())) / 1024);
   BenchCalls(rack, context);
   BenchPower(rack, context);
   if (rack.Start(Part::kLab).ok()) BenchCli(rack);

@@ -26,7 +26,9 @@ double SliceMedian(const std::function<void()>& action, int calls) {
 
 Spread SpreadOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const auto at = [&](double quantile) { return values[static_cast<size_t>(quantile * static_cast<double>(values.size() - 1))]; };
+  const auto at = [&](double quantile) {
+    return values[static_cast<size_t>(quantile * static_cast<double>(values.size() - 1))];
+  };
   return {at(0.1), at(0.5), at(0.9)};
 }
 

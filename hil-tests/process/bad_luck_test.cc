@@ -26,9 +26,18 @@ class BadLuckTest : public ::testing::Test {
 
   // Starts a job on kSlot that writes "started", waits for `go`, then writes "finished".
   Program StartJob() {
-    Program cli = rack_.StartCli({"run", "-l", std::string("slot=") + kSlot, "--timeout", "5m", "--out", rack_.folder() + "/out",
-                                  "--", "sh", "-c",
-                                  "echo started; until [ -e " + Go() + " ]; do sleep 0.2; done; adb shell true && echo finished"});
+    Program cli = rack_.StartCli(
+        {"run",
+         "-l",
+         std::string("slot=") + kSlot,
+         "--timeout",
+         "5m",
+         "--out",
+         rack_.folder() + "/out",
+         "--",
+         "sh",
+         "-c",
+         "echo started; until [ -e " + Go() + " ]; do sleep 0.2; done; adb shell true && echo finished"});
     EXPECT_TRUE(WaitFor([&] { return cli.out().find("started") != std::string::npos; }, seconds(120))) << cli.err();
     return cli;
   }
@@ -64,7 +73,8 @@ TEST_F(BadLuckTest, AgentKilled_JobIsAdoptedAndReportedOnce) {
   const auto output = cli.Finish(seconds(150));
   EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
   EXPECT_NE(output.out.find("finished"), std::string::npos);
-  EXPECT_TRUE(rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) { return slot.lease().epoch() > before.epoch(); }));
+  EXPECT_TRUE(
+      rack_.WaitForSlot(kSlot, [&](const v1::SlotState& slot) { return slot.lease().epoch() > before.epoch(); }));
 }
 
 TEST_F(BadLuckTest, LabKilled_JobGoesOnAndIsReportedToTheNextLab) {
@@ -101,9 +111,12 @@ TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
   ASSERT_TRUE(Ok(rack_.Sim("line 0 cut").status()));
-  ASSERT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
-    return slot.reason().find("line") != std::string::npos && slot.vbus().measured_on() == v1::TRI_STATE_UNKNOWN;
-  })) << "without a line nothing is measured, and the reason is told: " << rack_.Slot(kSlot).DebugString();
+  ASSERT_TRUE(rack_.WaitForSlot(kSlot,
+                                [](const v1::SlotState& slot) {
+                                  return slot.reason().find("line") != std::string::npos &&
+                                         slot.vbus().measured_on() == v1::TRI_STATE_UNKNOWN;
+                                }))
+      << "without a line nothing is measured, and the reason is told: " << rack_.Slot(kSlot).DebugString();
   const auto refused = rack_.Cli({"power", "off", kSlot});
   EXPECT_NE(refused.exit_code, 0);
   EXPECT_NE(refused.err.find("line"), std::string::npos) << refused.err;
@@ -174,9 +187,11 @@ TEST_F(BadLuckTest, RelayStuck_IsAnErrorWithWhatWasMeasured) {
 
 TEST_F(BadLuckTest, SecondController_IsRefusedOrTheOlderOneExits) {
   // Same state folder: the second one must not even start.
-  auto second = Program({std::string(FARADAY_BIN_DIR) + "/faraday-controller", "--config",
+  auto second = Program({std::string(FARADAY_BIN_DIR) + "/faraday-controller",
+                         "--config",
                          std::string(FARADAY_SOURCE_DIR) + "/rack-configs/r01.yaml"},
-                        rack_.environment(), rack_.folder() + "/second");
+                        rack_.environment(),
+                        rack_.folder() + "/second");
   const auto output = second.Finish(seconds(60));
   EXPECT_NE(output.exit_code, 0);
   EXPECT_FALSE(output.err.empty());

@@ -45,8 +45,19 @@ printf '<testsuite name="smoke" tests="2" failures="0"><testcase name="a"/><test
 )";
 
 TEST_F(JobTest, Run_PicksAPhoneBySelectorRunsTheCommandAndBringsArtefacts) {
-  const auto output = Cli({"run", "-l", "model=pixel-8", "--timeout", "2m", "--junit", "junit.xml", "--out", Out("a"),
-                           "--", "sh", "-c", kSuite});
+  const auto output = Cli({"run",
+                           "-l",
+                           "model=pixel-8",
+                           "--timeout",
+                           "2m",
+                           "--junit",
+                           "junit.xml",
+                           "--out",
+                           Out("a"),
+                           "--",
+                           "sh",
+                           "-c",
+                           kSuite});
   EXPECT_EQ(output.exit_code, 0) << output.out << output.err;
   EXPECT_NE(output.out.find("hello from r01/"), std::string::npos) << output.out;
   EXPECT_NE(ReadFile(Out("a") + "/artifacts/back.txt").find("hello from r01/"), std::string::npos);
@@ -58,20 +69,37 @@ TEST_F(JobTest, Run_ExitCodesTellWhoseFaultItWas) {
   EXPECT_EQ(Cli({"run", "-l", "platform=android", "--out", Out("b"), "--", "sh", "-c", "exit 9"}).exit_code, 1);
   EXPECT_EQ(Cli({"run", "-l", "model=~", "--", "true"}).exit_code, 2);
   EXPECT_EQ(Cli({"run", "-l", "model=no-such-phone", "--out", Out("c"), "--", "true"}).exit_code, 4);
-  const auto timed_out = Cli({"run", "-l", "platform=android", "--timeout", "2s", "--out", Out("d"), "--", "sleep", "60"});
+  const auto timed_out =
+      Cli({"run", "-l", "platform=android", "--timeout", "2s", "--out", Out("d"), "--", "sleep", "60"});
   EXPECT_EQ(timed_out.exit_code, 1);
   EXPECT_NE((timed_out.out + timed_out.err).find("2"), std::string::npos);
 }
 
 TEST_F(JobTest, Run_JunitFailuresFailTheJobEvenWithExitZero) {
-  const auto output =
-      Cli({"run", "-l", "platform=android", "--junit", "r.xml", "--out", Out("e"), "--", "sh", "-c",
-           "echo '<testsuite tests=\"3\" failures=\"1\"><testcase name=\"x\"><failure/></testcase></testsuite>' >r.xml"});
+  const auto output = Cli(
+      {"run",
+       "-l",
+       "platform=android",
+       "--junit",
+       "r.xml",
+       "--out",
+       Out("e"),
+       "--",
+       "sh",
+       "-c",
+       "echo '<testsuite tests=\"3\" failures=\"1\"><testcase name=\"x\"><failure/></testcase></testsuite>' >r.xml"});
   EXPECT_EQ(output.exit_code, 1) << output.out << output.err;
 }
 
 TEST_F(JobTest, Run_PhoneThatVanishesIsInfrastructureNotAFailedTest) {
-  auto cli = rack_->StartCli({"run", "-l", "slot=r01/03", "--out", Out("f"), "--", "sh", "-c",
+  auto cli = rack_->StartCli({"run",
+                              "-l",
+                              "slot=r01/03",
+                              "--out",
+                              Out("f"),
+                              "--",
+                              "sh",
+                              "-c",
                               "echo started; while adb shell true; do :; done; exit 7"});
   ASSERT_TRUE(WaitFor([&] { return cli.out().find("started") != std::string::npos; }, seconds(90))) << cli.err();
   ASSERT_TRUE(rack_->Sim("phone r01/03 absent").ok());
@@ -81,7 +109,14 @@ TEST_F(JobTest, Run_PhoneThatVanishesIsInfrastructureNotAFailedTest) {
 }
 
 TEST_F(JobTest, Run_JobThatIgnoresSigtermIsCancelledAllTheSame) {
-  auto cli = rack_->StartCli({"run", "-l", "platform=android", "--out", Out("g"), "--", "sh", "-c",
+  auto cli = rack_->StartCli({"run",
+                              "-l",
+                              "platform=android",
+                              "--out",
+                              Out("g"),
+                              "--",
+                              "sh",
+                              "-c",
                               "trap '' TERM; echo deaf; while :; do sleep 1; done"});
   ASSERT_TRUE(WaitFor([&] { return cli.out().find("deaf") != std::string::npos; }, seconds(90))) << cli.err();
   cli.Signal(SIGINT);
@@ -90,7 +125,14 @@ TEST_F(JobTest, Run_JobThatIgnoresSigtermIsCancelledAllTheSame) {
 }
 
 TEST_F(JobTest, Run_100MegabytesOfLogAreBoundedAndTheJobPasses) {
-  const auto output = Cli({"run", "-l", "platform=android", "--out", Out("h"), "--", "sh", "-c",
+  const auto output = Cli({"run",
+                           "-l",
+                           "platform=android",
+                           "--out",
+                           Out("h"),
+                           "--",
+                           "sh",
+                           "-c",
                            "yes 0123456789abcdef | head -c 104857600; echo the end"},
                           seconds(240));
   EXPECT_EQ(output.exit_code, 0) << output.err;

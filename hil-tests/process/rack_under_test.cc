@@ -64,7 +64,8 @@ RackUnderTest::RackUnderTest() : address_(PrivateLoopback()) {
   std::string form = (std::filesystem::temp_directory_path() / "faraday-test-XXXXXX").string();
   if (mkdtemp(form.data()) == nullptr) abort();
   folder_ = form;
-  for (const char* part : {"sim", "controller", "agent-h01", "lab", "cli"}) std::filesystem::create_directory(folder_ + "/" + part);
+  for (const char* part : {"sim", "controller", "agent-h01", "lab", "cli"})
+    std::filesystem::create_directory(folder_ + "/" + part);
 }
 
 RackUnderTest::~RackUnderTest() {
@@ -142,7 +143,9 @@ Result<std::string> RackUnderTest::Sim(const std::string& line) {
   return output.out;
 }
 
-Result<v1::Reply> RackUnderTest::Call(const std::string& endpoint, v1::Request request, const std::string& user,
+Result<v1::Reply> RackUnderTest::Call(const std::string& endpoint,
+                                      v1::Request request,
+                                      const std::string& user,
                                       const std::string& role) {
   static zmq::context_t context;
   request.mutable_caller()->set_user(user);
@@ -166,7 +169,8 @@ v1::SlotState RackUnderTest::Slot(const std::string& slot) {
   return reply->get_rack().rack().slots(0);
 }
 
-bool RackUnderTest::WaitForSlot(const std::string& slot, const std::function<bool(const v1::SlotState&)>& condition,
+bool RackUnderTest::WaitForSlot(const std::string& slot,
+                                const std::function<bool(const v1::SlotState&)>& condition,
                                 milliseconds limit) {
   return WaitFor([&] { return condition(Slot(slot)); }, limit);
 }

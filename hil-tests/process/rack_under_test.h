@@ -44,7 +44,8 @@ class RackUnderTest {
   Result<v1::Reply> CallLab(v1::Request request, const std::string& user, const std::string& role);
   // The slot as the controller sees it; an empty SlotState (and no failure) while it does not answer.
   v1::SlotState Slot(const std::string& slot);
-  bool WaitForSlot(const std::string& slot, const std::function<bool(const v1::SlotState&)>& condition,
+  bool WaitForSlot(const std::string& slot,
+                   const std::function<bool(const v1::SlotState&)>& condition,
                    std::chrono::milliseconds limit = std::chrono::seconds(60));
 
   const std::string& folder() const { return folder_; }
@@ -52,7 +53,9 @@ class RackUnderTest {
   Environment environment() const;
 
  private:
-  Result<v1::Reply> Call(const std::string& endpoint, v1::Request request, const std::string& user,
+  Result<v1::Reply> Call(const std::string& endpoint,
+                         v1::Request request,
+                         const std::string& user,
                          const std::string& role);
 
   std::string folder_;

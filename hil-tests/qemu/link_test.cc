@@ -34,10 +34,10 @@ TEST_F(QemuLink, EveryChipOfTheRackAnswers) {
   EXPECT_TRUE(Eventually([this, &last] {
     if (const auto telemetry = line_->NextTelemetry(); telemetry.ok()) last = *telemetry;
     return last.state.size() == 32 && std::ranges::all_of(last.state, [](uint32_t word) {
-      const SlotBits bits = link::Unpack(word);
-      return bits.monitor_fresh && bits.temperature_fresh && bits.vbus_measured_off && !bits.part_missing &&
-             !bits.read_back_mismatch && bits.relay_sense == link::RelaySense::kIsolated;
-    });
+             const SlotBits bits = link::Unpack(word);
+             return bits.monitor_fresh && bits.temperature_fresh && bits.vbus_measured_off && !bits.part_missing &&
+                    !bits.read_back_mismatch && bits.relay_sense == link::RelaySense::kIsolated;
+           });
   }));
   EXPECT_EQ(last.faults & (link::kFaultI2cBus | link::kFaultNvmReadOnly), 0U);
 }

@@ -32,8 +32,9 @@ void CheckRacks(const std::vector<RackEntry>& racks, Report& report) {
   std::map<std::string, int> lines;
   for (const RackEntry& entry : racks) {
     if (!model::IsRackName(entry.rack)) {
-      report.Add(entry.line, fmt::format("rack: '{}' is no rack name: 1 to 15 of a-z, 0-9 and '-', beginning with a letter",
-                                         entry.rack));
+      report.Add(
+          entry.line,
+          fmt::format("rack: '{}' is no rack name: 1 to 15 of a-z, 0-9 and '-', beginning with a letter", entry.rack));
     }
     const auto [first, is_new] = lines.emplace(entry.rack, entry.line);
     if (!is_new) {

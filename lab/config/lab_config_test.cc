@@ -40,10 +40,11 @@ TEST_F(LabConfigTest, GoodFile) {
 }
 
 TEST_F(LabConfigTest, EveryMistakeAtOnceWithItsLine) {
-  const std::string mistakes = Read("lisen: tcp://127.0.0.1:0\n"
-                                    "events: tcp://0.0.0.0:7711\n"
-                                    "racks:\n"
-                                    "  - {rack: r01}\n");
+  const std::string mistakes = Read(
+      "lisen: tcp://127.0.0.1:0\n"
+      "events: tcp://0.0.0.0:7711\n"
+      "racks:\n"
+      "  - {rack: r01}\n");
   EXPECT_THAT(mistakes, HasSubstr(":1: "));
   EXPECT_THAT(mistakes, HasSubstr("listen"));
   EXPECT_THAT(mistakes, HasSubstr(":2: "));

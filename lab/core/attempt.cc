@@ -98,11 +98,15 @@ void FinishJob(Outcome outcome, const std::string& reason, UtcTime now, Job* job
 
 Status CheckSpec(JobSpec* spec) {
   if (spec->command.empty() || spec->command.front().empty()) {
-    return {Code::kInvalidArgument, "spec.command is empty: say what to run, e.g. faraday run -l model=pixel-8 -- ./test.sh"};
+    return {Code::kInvalidArgument,
+            "spec.command is empty: say what to run, e.g. faraday run -l model=pixel-8 -- ./test.sh"};
   }
   if (const size_t bytes = BytesOf(*spec); bytes > kMaxSpecBytes) {
-    return {Code::kInvalidArgument, fmt::format("spec holds {} bytes of text; at most {} bytes: put long scripts into a "
-                                                "file on the agent's host", bytes, kMaxSpecBytes)};
+    return {Code::kInvalidArgument,
+            fmt::format("spec holds {} bytes of text; at most {} bytes: put long scripts into a "
+                        "file on the agent's host",
+                        bytes,
+                        kMaxSpecBytes)};
   }
   FARADAY_TRY(CheckTimeout("spec.timeout_s", &spec->timeout_s));
   return CheckTimeout("spec.queue_timeout_s", &spec->queue_timeout_s);

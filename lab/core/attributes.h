@@ -7,8 +7,8 @@
 namespace faraday::lab {
 
 // rack, slot, platform, model, os, serial, battery, adb, expected and the slot's labels under their own keys (a label
-// cannot replace one of the built-in keys). Values are the last seen, else what the config expects; `expected` is always
-// the config's word (a phone may call itself SM-S911B where people say galaxy-s23). Unknown keys are absent.
+// cannot replace one of the built-in keys). Values are the last seen, else what the config expects; `expected` is
+// always the config's word (a phone may call itself SM-S911B where people say galaxy-s23). Unknown keys are absent.
 model::Attributes AttributesOf(const SlotFacts& slot);
 
 // Whether a value of `key` may still come or change without anyone touching the rack: readings (battery, adb) always,

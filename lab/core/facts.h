@@ -24,27 +24,27 @@ enum class Allocation { kUnknown = 0, kFree = 1, kLeased = 2, kCleaning = 3 };
 enum class Purpose { kUnknown = 0, kPerson = 1, kJob = 2, kCare = 3 };
 
 struct LeaseFacts {
-  std::string id;           // "r01-07-42"
-  std::string slot;         // "r01/07"
+  std::string id;    // "r01-07-42"
+  std::string slot;  // "r01/07"
   uint32_t epoch = 0;
   std::string holder;
   std::string team;
   Purpose purpose = Purpose::kUnknown;
-  BootTime end;             // as this machine counts it; meaningless with care
-  UtcTime end_utc;          // for display
+  BootTime end;     // as this machine counts it; meaningless with care
+  UtcTime end_utc;  // for display
   std::string agent;
   std::string reservation;  // "res-3", "job-12.1" or whatever another client wrote
   std::string note;
 };
 
 struct DeviceFacts {
-  std::string expected;     // "pixel-8", empty: any
+  std::string expected;  // "pixel-8", empty: any
   std::string serial;
   std::string model;
   std::string platform;
   std::string os_version;
   int battery_percent = -1;
-  std::string adb_state;    // "device", "offline", "unauthorized", "absent", "unknown"
+  std::string adb_state;  // "device", "offline", "unauthorized", "absent", "unknown"
   bool never_seen = true;
 };
 
@@ -67,8 +67,8 @@ struct RackFacts {
   std::string rack;
   bool ever_seen = false;
   bool reachable = false;
-  std::string reason;       // why not reachable
-  BootTime asked;           // when the last answered question was sent
+  std::string reason;  // why not reachable
+  BootTime asked;      // when the last answered question was sent
   std::vector<SlotFacts> slots;
 };
 

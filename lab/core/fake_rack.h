@@ -39,7 +39,8 @@ inline RackFacts FakeRack(const std::string& name, int slots, BootTime asked = {
 }
 
 // What the controller shows after a grant: the next epoch, leased.
-inline void Lease(SlotFacts* slot, const std::string& reservation, Purpose purpose, UtcTime end, BootTime boot_end = {}) {
+inline void Lease(
+    SlotFacts* slot, const std::string& reservation, Purpose purpose, UtcTime end, BootTime boot_end = {}) {
   LeaseFacts& lease = slot->lease;
   ++lease.epoch;
   lease.id = model::ToString(model::LeaseId{slot->slot, lease.epoch});

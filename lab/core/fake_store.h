@@ -66,7 +66,8 @@ class FakeStore : public Store {
   }
   Result<size_t> CountIdempotency(const std::string& user, UtcTime oldest) override {
     std::erase_if(keys_, [&](const auto& entry) { return entry.second.created < oldest; });
-    return static_cast<size_t>(std::ranges::count_if(keys_, [&](const auto& entry) { return entry.first.first == user; }));
+    return static_cast<size_t>(
+        std::ranges::count_if(keys_, [&](const auto& entry) { return entry.first.first == user; }));
   }
 
  private:

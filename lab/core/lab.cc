@@ -38,7 +38,8 @@ Status CheckDurations(Reservation* wish) {
             fmt::format("duration_s is {} s; it may be 1 to {} s", wish->duration_s, kMaxReserveSeconds)};
   }
   if (wish->wait_s > kMaxReserveSeconds) {
-    return {Code::kInvalidArgument, fmt::format("wait_s is {} s; it may be 0 to {} s", wish->wait_s, kMaxReserveSeconds)};
+    return {Code::kInvalidArgument,
+            fmt::format("wait_s is {} s; it may be 0 to {} s", wish->wait_s, kMaxReserveSeconds)};
   }
   return OkStatus();
 }
@@ -142,13 +143,17 @@ Result<std::optional<std::string>> Lab::FindDone(const Person& person, const Req
   FARADAY_TRY_ASSIGN(const size_t kept, store_.CountIdempotency(person.user, {now.utc.since_epoch - kKeysKept}));
   FARADAY_TRY_ASSIGN(const std::optional<Idempotency> done, store_.FindIdempotency(person.user, key.key));
   if (done && done->request_hash != key.request_hash) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("idempotency key '{}' was used for another request ({}); use a new key", key.key, done->result));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("idempotency key '{}' was used for another request ({}); use a new key", key.key, done->result));
   }
   if (done) return std::optional<std::string>{done->result};
   if (kept >= kMaxKeysPerUser) {
-    return Status(Code::kResourceExhausted, fmt::format("user '{}' has used {} idempotency keys within 24 h, the most "
-                                                        "kept; wait or send without a key", person.user, kept));
+    return Status(Code::kResourceExhausted,
+                  fmt::format("user '{}' has used {} idempotency keys within 24 h, the most "
+                              "kept; wait or send without a key",
+                              person.user,
+                              kept));
   }
   return std::optional<std::string>{};
 }
@@ -306,7 +311,8 @@ Status Lab::OnUpload(const std::string& agent, const std::string& attempt_id, No
   const Attempt* attempt = view.job.current();
   if (attempt == nullptr || attempt->id != attempt_id) return NoSuch("attempt", attempt_id, "job-12.1");
   if (attempt->agent != agent) {
-    return {Code::kPermissionDenied, fmt::format("{} runs under agent '{}', not '{}'", attempt_id, attempt->agent, agent)};
+    return {Code::kPermissionDenied,
+            fmt::format("{} runs under agent '{}', not '{}'", attempt_id, attempt->agent, agent)};
   }
   if (const auto watch = watches_.find(*number); watch != watches_.end()) watch->second.last_word = now.boot;
   return OkStatus();

@@ -101,10 +101,22 @@ class Lab {
     BootTime deadline;
     std::optional<model::SlotId> ordered;  // an Acquire is under way there, or was granted and not yet stored
   };
-  struct Order { uint64_t arrival; std::string key; };
-  struct BackOff { BootTime until; std::string text; };
-  struct Learned { LeaseFacts lease; BootTime when; };
-  struct Watch { std::optional<BootTime> lease_ended; BootTime last_word; };
+  struct Order {
+    uint64_t arrival;
+    std::string key;
+  };
+  struct BackOff {
+    BootTime until;
+    std::string text;
+  };
+  struct Learned {
+    LeaseFacts lease;
+    BootTime when;
+  };
+  struct Watch {
+    std::optional<BootTime> lease_ended;
+    BootTime last_word;
+  };
 
   // Durable, then in memory, then told. The record in memory is untouched when this fails.
   Status Save(Reservation next, std::optional<Idempotency> key = {}, std::optional<SlotUse> used = {});
@@ -163,11 +175,11 @@ class Lab {
   std::map<uint64_t, Waiting> queue_;             // by arrival
   std::map<model::SlotId, Order> orders_;         // under way
   std::map<model::SlotId, BackOff> back_off_;
-  std::map<model::SlotId, Learned> learned_;      // the last lease we were granted there
+  std::map<model::SlotId, Learned> learned_;  // the last lease we were granted there
   std::map<std::string, RackFacts> racks_;
   std::map<std::string, uint64_t> last_used_;
-  std::map<uint64_t, Watch> watches_;             // of running jobs, by number
-  std::map<std::string, BootTime> releasing_;     // lease -> when to try again
+  std::map<uint64_t, Watch> watches_;          // of running jobs, by number
+  std::map<std::string, BootTime> releasing_;  // lease -> when to try again
 
   uint64_t last_reservation_ = 0;
   uint64_t last_job_ = 0;

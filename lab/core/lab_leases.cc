@@ -23,11 +23,13 @@ const SlotFacts* FindSlot(const RackFacts& rack, const std::string& slot) {
 
 std::string LostReason(const Attempt& attempt) {
   if (attempt.state == AttemptState::kAssigned) {
-    return fmt::format("agent lost: the lease on {} ended and agent '{}' never began; safe to retry", attempt.slot,
-                       attempt.agent);
+    return fmt::format(
+        "agent lost: the lease on {} ended and agent '{}' never began; safe to retry", attempt.slot, attempt.agent);
   }
   return fmt::format("agent lost: the lease on {} ended and agent '{}' said nothing for {} s; safe to retry",
-                     attempt.slot, attempt.agent, kAgentSilence.count() / 1000);
+                     attempt.slot,
+                     attempt.agent,
+                     kAgentSilence.count() / 1000);
 }
 
 }  // namespace
@@ -50,7 +52,9 @@ void Lab::OnRackFacts(RackFacts facts, Now now) {
 }
 
 // Epochs only grow, so the slot's present one tells the fate of an older lease whatever the order of messages was.
-Lab::LeaseFate Lab::FateOf(const RackFacts& rack, const std::string& slot, uint32_t epoch,
+Lab::LeaseFate Lab::FateOf(const RackFacts& rack,
+                           const std::string& slot,
+                           uint32_t epoch,
                            const SlotFacts** seen) const {
   *seen = FindSlot(rack, slot);
   if (*seen == nullptr) return LeaseFate::kEnded;
@@ -79,7 +83,8 @@ void Lab::CheckReservations(const RackFacts& rack, Now now) {
         EndReservation(reservation, ran_out ? "ran out at " + ClockText(reservation.lease->end_utc) : "released");
         break;
       }
-      case LeaseFate::kUnknown: break;
+      case LeaseFate::kUnknown:
+        break;
     }
   }
 }
@@ -159,7 +164,8 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
     if (waiting->ordered && *waiting->ordered != slot.slot) return false;  // it is being granted elsewhere
     log::Info("{} adopts lease {}", lease.reservation, lease.id);
     learned_[slot.slot] = {lease, now.boot};
-    if (const Status granted = Grant(*waiting, lease, now); !granted.ok()) log::Error("not stored: {}", ToString(granted));
+    if (const Status granted = Grant(*waiting, lease, now); !granted.ok())
+      log::Error("not stored: {}", ToString(granted));
     return true;
   }
   if (const auto number = ParseReservationName(lease.reservation)) {

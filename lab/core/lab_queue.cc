@@ -75,9 +75,15 @@ void Lab::PlaceAll(Now now) {
   for (size_t i = 0; i < arrivals.size(); ++i) {
     Waiting& waiting = queue_.at(arrivals[i]);
     switch (verdicts[i].kind) {
-      case Verdict::Kind::kPlace: SendOrder(waiting, verdicts[i].slot); break;
-      case Verdict::Kind::kNever: FailWish(waiting, verdicts[i].reason, now); break;
-      case Verdict::Kind::kWait: EndWhenOverdue(waiting, now); break;
+      case Verdict::Kind::kPlace:
+        SendOrder(waiting, verdicts[i].slot);
+        break;
+      case Verdict::Kind::kNever:
+        FailWish(waiting, verdicts[i].reason, now);
+        break;
+      case Verdict::Kind::kWait:
+        EndWhenOverdue(waiting, now);
+        break;
     }
   }
 }
@@ -110,7 +116,9 @@ void Lab::EndWhenOverdue(const Waiting& waiting, Now now) {
   const uint32_t wait_s = waiting.kind == Kind::kJob ? jobs_.at(waiting.number).spec.queue_timeout_s
                                                      : reservations_.at(waiting.number).wait_s;
   const std::string reason = WaitingReason(waiting, now);
-  FailWish(waiting, wait_s == 0 ? "nothing is free now: " + reason : fmt::format("not within {} s: {}", wait_s, reason), now);
+  FailWish(waiting,
+           wait_s == 0 ? "nothing is free now: " + reason : fmt::format("not within {} s: {}", wait_s, reason),
+           now);
 }
 
 void Lab::FailWish(const Waiting& waiting, const std::string& reason, Now now) {

@@ -10,12 +10,12 @@
 namespace faraday::lab {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 const Person kAna{"ana", "user", "radio"};
 
@@ -529,7 +529,8 @@ TEST_F(LabCore, SameKey_SameRecord_OtherRequestIsRefused) {
   EXPECT_EQ(lab_->Reserve(wish, {"k", "hash"}, now_)->reservation.number, first->reservation.number);
   EXPECT_EQ(lab_->Reserve(wish, {"k", "other"}, now_).status().code(), Code::kInvalidArgument);
   wish.person.user = "bob";
-  EXPECT_NE(lab_->Reserve(wish, {"k", "hash"}, now_)->reservation.number, first->reservation.number) << "scope (user, key)";
+  EXPECT_NE(lab_->Reserve(wish, {"k", "hash"}, now_)->reservation.number, first->reservation.number)
+      << "scope (user, key)";
   wish.person = kAna;
   After(hours(25));
   EXPECT_NE(lab_->Reserve(wish, {"k", "other"}, now_)->reservation.number, first->reservation.number) << "kept 24 h";

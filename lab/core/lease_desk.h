@@ -16,7 +16,7 @@ struct AcquireOrder {
   Person on_behalf_of;
   std::string reservation;  // "res-3" or "job-12.1"
   std::string note;
-  std::string key;          // idempotency; new for every order
+  std::string key;  // idempotency; new for every order
 };
 
 class LeaseDesk {

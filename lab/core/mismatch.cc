@@ -56,8 +56,11 @@ std::string ExpectedHint(const Term& term, const std::vector<Candidate>& candida
   for (const Candidate& candidate : candidates) {
     const DeviceFacts& device = candidate.facts->device;
     if (device.expected != term.values.front() || device.model.empty()) continue;
-    return fmt::format("; {} should hold a {}, its phone says model={}: expected={} finds it", model::ToString(candidate.slot),
-                       device.expected, device.model, device.expected);
+    return fmt::format("; {} should hold a {}, its phone says model={}: expected={} finds it",
+                       model::ToString(candidate.slot),
+                       device.expected,
+                       device.model,
+                       device.expected);
   }
   return "";
 }
@@ -67,12 +70,13 @@ std::string ExplainTerm(const Term& term, const std::vector<Candidate>& candidat
   const auto values = ValuesOf(term.key, candidates);
   if (values.empty()) {
     const std::string near = NearestKey(term.key, candidates);
-    return fmt::format("no known slot has the attribute '{}' (term {}); the nearest that exists is '{}'", term.key,
-                       term.text, near);
+    return fmt::format(
+        "no known slot has the attribute '{}' (term {}); the nearest that exists is '{}'", term.key, term.text, near);
   }
   if (term.op == Op::kAbsent || term.op == Op::kNotEqual || term.op == Op::kNotIn) {
     const auto [value, count] = *values.begin();
-    return fmt::format("every known slot is excluded by {}: e.g. {} has {}={}", term.text, Count(count), term.key, value);
+    return fmt::format(
+        "every known slot is excluded by {}: e.g. {} has {}={}", term.text, Count(count), term.key, value);
   }
   const std::string wanted = term.values.empty() ? "" : term.values.front();
   const std::string near = IsOrdering(term.op) ? NearestVersion(term.op, values) : [&] {
@@ -80,22 +84,29 @@ std::string ExplainTerm(const Term& term, const std::vector<Candidate>& candidat
     for (const auto& [value, count] : values) names.push_back(value);
     return NearestName(wanted, names);
   }();
-  return fmt::format("no known slot has {}; the nearest that exists is {}={} ({}){}", term.text, term.key, near,
-                     Count(values.at(near)), ExpectedHint(term, candidates));
+  return fmt::format("no known slot has {}; the nearest that exists is {}={} ({}){}",
+                     term.text,
+                     term.key,
+                     near,
+                     Count(values.at(near)),
+                     ExpectedHint(term, candidates));
 }
 
 // Each term is met somewhere, but not all in one slot: show the slot that meets the most.
 std::string ExplainCombination(const model::Selector& selector, const std::vector<Candidate>& candidates) {
   const auto met = [&](const Candidate& candidate) {
-    return std::ranges::count_if(selector.terms(), [&](const Term& term) { return term.Matches(candidate.attributes); });
+    return std::ranges::count_if(selector.terms(),
+                                 [&](const Term& term) { return term.Matches(candidate.attributes); });
   };
   const Candidate& best = *std::ranges::max_element(candidates, {}, met);
   const Term& term = *selector.FirstMismatch(best.attributes);
   const auto value = best.attributes.find(term.key);
-  const std::string has = value == best.attributes.end() ? fmt::format("no '{}'", term.key)
-                                                         : fmt::format("{}={}", term.key, value->second);
+  const std::string has =
+      value == best.attributes.end() ? fmt::format("no '{}'", term.key) : fmt::format("{}={}", term.key, value->second);
   return fmt::format("no known slot meets all terms at once; {} meets all but {} (it has {})",
-                     model::ToString(best.slot), term.text, has);
+                     model::ToString(best.slot),
+                     term.text,
+                     has);
 }
 
 }  // namespace

@@ -21,12 +21,18 @@ std::string WithReason(const char* word, const std::string& reason) {
 
 std::string HealthText(const SlotFacts& slot) {
   switch (slot.health) {
-    case Health::kSuspect: return WithReason("suspect", slot.health_reason);
-    case Health::kRepairing: return WithReason("being repaired", slot.health_reason);
-    case Health::kQuarantined: return WithReason("quarantined", slot.health_reason);
-    case Health::kMaintenance: return WithReason("in maintenance", slot.health_reason);
-    case Health::kGood: return "";
-    case Health::kUnknown: break;
+    case Health::kSuspect:
+      return WithReason("suspect", slot.health_reason);
+    case Health::kRepairing:
+      return WithReason("being repaired", slot.health_reason);
+    case Health::kQuarantined:
+      return WithReason("quarantined", slot.health_reason);
+    case Health::kMaintenance:
+      return WithReason("in maintenance", slot.health_reason);
+    case Health::kGood:
+      return "";
+    case Health::kUnknown:
+      break;
   }
   return WithReason("of unknown health", slot.health_reason);
 }
@@ -101,8 +107,10 @@ std::string UnseenText(const std::vector<std::string>& unseen_racks) {
   return fmt::format("nothing known matches; rack {} has not answered yet", fmt::join(unseen_racks, ", "));
 }
 
-Verdict Decide(const Wish& wish, const std::vector<Candidate>& candidates,
-               const std::vector<std::string>& unseen_racks, bool explain_wait) {
+Verdict Decide(const Wish& wish,
+               const std::vector<Candidate>& candidates,
+               const std::vector<std::string>& unseen_racks,
+               bool explain_wait) {
   const Candidate* best = nullptr;
   std::vector<const Candidate*> matching;
   size_t later = 0;
@@ -141,15 +149,20 @@ Hold HoldOf(const RackFacts& rack, const SlotFacts& slot) {
   if (!slot.trip.empty()) return Other("tripped: " + slot.trip);
   if (slot.measured_age > kStale) return Other(WithReason("not answering", slot.reason));
   switch (slot.allocation) {
-    case Allocation::kFree: return {};
-    case Allocation::kLeased: return LeasedHold(slot.lease);
-    case Allocation::kCleaning: return Other("being cleaned after the last holder");
-    case Allocation::kUnknown: break;
+    case Allocation::kFree:
+      return {};
+    case Allocation::kLeased:
+      return LeasedHold(slot.lease);
+    case Allocation::kCleaning:
+      return Other("being cleaned after the last holder");
+    case Allocation::kUnknown:
+      break;
   }
   return Other(WithReason("not ready", slot.reason));
 }
 
-Verdict Judge(const Wish& wish, const std::vector<Candidate>& candidates,
+Verdict Judge(const Wish& wish,
+              const std::vector<Candidate>& candidates,
               const std::vector<std::string>& unseen_racks) {
   return Decide(wish, candidates, unseen_racks, true);
 }

@@ -29,7 +29,7 @@ struct Candidate {
   const SlotFacts* facts = nullptr;  // outlives the candidate
   Hold hold;                         // for every wish
   bool has_phone = false;
-  uint64_t last_used = 0;            // grows with use; 0: never
+  uint64_t last_used = 0;  // grows with use; 0: never
 };
 
 struct Wish {

@@ -29,7 +29,11 @@ class Placement : public ::testing::Test {
     std::vector<Candidate> candidates;
     for (const SlotFacts& slot : rack_.slots) {
       const auto used = used_.find(slot.slot.number);
-      candidates.push_back({slot.slot, AttributesOf(slot), &slot, HoldOf(rack_, slot), HasPhone(slot),
+      candidates.push_back({slot.slot,
+                            AttributesOf(slot),
+                            &slot,
+                            HoldOf(rack_, slot),
+                            HasPhone(slot),
                             used == used_.end() ? 0 : used->second});
     }
     return candidates;
@@ -135,13 +139,25 @@ TEST_F(Placement, WaitReason_CountsInPlainWords) {
 
 TEST_F(Placement, HeldSlots_AreNotPlacedOn) {
   const std::vector<std::pair<const char*, std::function<void(SlotFacts*)>>> cases = {
-      {"suspect: agent lost", [](auto* s) { s->health = Health::kSuspect; s->health_reason = "agent lost"; }},
+      {"suspect: agent lost",
+       [](auto* s) {
+         s->health = Health::kSuspect;
+         s->health_reason = "agent lost";
+       }},
       {"in maintenance", [](auto* s) { s->health = Health::kMaintenance; }},
       {"tripped: over-current", [](auto* s) { s->trip = "over-current"; }},
       {"being cleaned", [](auto* s) { s->allocation = Allocation::kCleaning; }},
-      {"not answering: board 0 offline", [](auto* s) { s->measured_age = Milliseconds(6000); s->reason = "board 0 offline"; }},
+      {"not answering: board 0 offline",
+       [](auto* s) {
+         s->measured_age = Milliseconds(6000);
+         s->reason = "board 0 offline";
+       }},
       {"without a phone", [](auto* s) { s->device.adb_state = "absent"; }},
-      {"not yet seen by an agent", [](auto* s) { s->device = {}; s->device.platform = "android"; }},
+      {"not yet seen by an agent",
+       [](auto* s) {
+         s->device = {};
+         s->device.platform = "android";
+       }},
       {"of unknown health", [](auto* s) { s->health = Health::kUnknown; }},
   };
   for (const auto& [text, change] : cases) {
@@ -174,9 +190,11 @@ TEST_F(Placement, JobNeedsAHost) {
 
 TEST_F(Placement, Never_NamesTheExcludingTermAndTheNearestValue) {
   Slot(4).device.os_version = "13";
-  EXPECT_EQ(NeverReason("platform=android,os>=15"), "no known slot has os>=15; the nearest that exists is os=14 (3 slots)");
+  EXPECT_EQ(NeverReason("platform=android,os>=15"),
+            "no known slot has os>=15; the nearest that exists is os=14 (3 slots)");
   EXPECT_EQ(NeverReason("os<13"), "no known slot has os<13; the nearest that exists is os=13 (1 slot)");
-  EXPECT_EQ(NeverReason("model=pixle-8"), "no known slot has model=pixle-8; the nearest that exists is model=pixel-8 (4 slots)");
+  EXPECT_EQ(NeverReason("model=pixle-8"),
+            "no known slot has model=pixle-8; the nearest that exists is model=pixel-8 (4 slots)");
   EXPECT_EQ(NeverReason("modle=pixel-8"),
             "no known slot has the attribute 'modle' (term modle=pixel-8); the nearest that exists is 'model'");
   EXPECT_THAT(NeverReason("platform!=android"), HasSubstr("excluded by platform!=android"));
@@ -187,8 +205,9 @@ TEST_F(Placement, PhoneThatCallsItselfOtherwise_IsFoundByWhatTheConfigExpects) {
   Slot(3).device.expected = "galaxy-s23";
   Slot(3).device.model = "sm-s911b";
   EXPECT_EQ(JudgeOne("expected=galaxy-s23").slot.number, 3);
-  EXPECT_THAT(NeverReason("model=galaxy-s23"),
-              HasSubstr("r01/03 should hold a galaxy-s23, its phone says model=sm-s911b: expected=galaxy-s23 finds it"));
+  EXPECT_THAT(
+      NeverReason("model=galaxy-s23"),
+      HasSubstr("r01/03 should hold a galaxy-s23, its phone says model=sm-s911b: expected=galaxy-s23 finds it"));
 }
 
 TEST_F(Placement, NeverByCombination_ShowsTheSlotThatMeetsMost) {

@@ -28,7 +28,7 @@ struct Reservation {
   Person person;
   std::string selector;
   uint32_t duration_s = 1800;
-  uint32_t wait_s = 0;   // 0: fails when nothing is free at once
+  uint32_t wait_s = 0;  // 0: fails when nothing is free at once
   std::string note;
   ReservationState state = ReservationState::kWaiting;
   std::string reason;
@@ -53,7 +53,13 @@ struct JobSpec {
 enum class JobState { kQueued = 1, kRunning = 2, kFinished = 3 };
 
 enum class Outcome {
-  kNone = 0, kPassed = 1, kFailed = 2, kInfrastructure = 3, kNoDevice = 4, kCancelled = 5, kLeaseLost = 6
+  kNone = 0,
+  kPassed = 1,
+  kFailed = 2,
+  kInfrastructure = 3,
+  kNoDevice = 4,
+  kCancelled = 5,
+  kLeaseLost = 6
 };
 
 enum class AttemptState { kNone = 0, kAssigned = 1, kPreparing = 2, kRunning = 3, kCollecting = 4, kEnded = 5 };

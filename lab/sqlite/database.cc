@@ -31,8 +31,10 @@ Status Database::Migrate(const std::vector<std::string>& migrations) {
   }
   const auto newest = static_cast<int64_t>(migrations.size());
   if (version > newest) {
-    return {Code::kFailedPrecondition,
-            fmt::format("{} has schema {}, this program knows up to {}: start the newer program again", path_, version, newest)};
+    return {
+        Code::kFailedPrecondition,
+        fmt::format(
+            "{} has schema {}, this program knows up to {}: start the newer program again", path_, version, newest)};
   }
   for (; version < newest; ++version) {
     Transaction transaction(*this);
@@ -93,9 +95,12 @@ Status Statement::Run() {
 Result<bool> Statement::Next() {
   if (failed_ != SQLITE_OK) return database_.Error("use");
   switch (sqlite3_step(handle_.get())) {
-    case SQLITE_ROW: return true;
-    case SQLITE_DONE: return false;
-    default: return database_.Error("use");
+    case SQLITE_ROW:
+      return true;
+    case SQLITE_DONE:
+      return false;
+    default:
+      return database_.Error("use");
   }
 }
 

@@ -25,7 +25,9 @@ class Database {
   sqlite3* handle() const { return handle_.get(); }
 
  private:
-  struct Closer { void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); } };
+  struct Closer {
+    void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+  };
   Status Migrate(const std::vector<std::string>& migrations);
 
   std::unique_ptr<sqlite3, Closer> handle_;
@@ -52,7 +54,9 @@ class Statement {
   std::string Text(int column) const;
 
  private:
-  struct Closer { void operator()(sqlite3_stmt* handle) const { sqlite3_finalize(handle); } };
+  struct Closer {
+    void operator()(sqlite3_stmt* handle) const { sqlite3_finalize(handle); }
+  };
   void Check(int code);
 
   Database& database_;

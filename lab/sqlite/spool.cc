@@ -11,14 +11,14 @@
 #include <cstring>
 #include <filesystem>
 
-#include "lab/core/records.h"
 #include "base/crc32.h"
+#include "lab/core/records.h"
 
 namespace faraday::lab {
 namespace {
 
-constexpr size_t kMaxOpenFiles = 32;       // chosen: a file per running attempt of a rack
-constexpr size_t kMaxKnownTotals = 256;    // chosen
+constexpr size_t kMaxOpenFiles = 32;     // chosen: a file per running attempt of a rack
+constexpr size_t kMaxKnownTotals = 256;  // chosen
 // Dirty bytes are written out in between, so that the last fsync stays short (chosen).
 constexpr uint64_t kSyncEvery = 8ULL << 20;
 constexpr size_t kMaxNameBytes = 512;
@@ -61,8 +61,8 @@ Status CheckChunk(const Chunk& chunk) {
             fmt::format("chunk of {} bytes; at most {} bytes a chunk", chunk.data.size(), kMaxChunkBytes)};
   }
   if (Crc32(chunk.data) == chunk.crc32) return OkStatus();
-  return {Code::kDataLoss, fmt::format("crc32 of {} {} at {} differs: send the chunk again", chunk.attempt, chunk.name,
-                                       chunk.offset)};
+  return {Code::kDataLoss,
+          fmt::format("crc32 of {} {} at {} differs: send the chunk again", chunk.attempt, chunk.name, chunk.offset)};
 }
 
 bool IsPlainByte(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\'; }
@@ -78,9 +78,11 @@ Status CheckFileName(const std::string& name) {
     begin = end + 1;
   }
   if (good) return OkStatus();
-  return {Code::kInvalidArgument, fmt::format("file name of {} bytes is not allowed: use a relative path with '/', without "
-                                              "'..', '.', empty parts or control bytes, at most {} bytes", name.size(),
-                                              kMaxNameBytes)};
+  return {Code::kInvalidArgument,
+          fmt::format("file name of {} bytes is not allowed: use a relative path with '/', without "
+                      "'..', '.', empty parts or control bytes, at most {} bytes",
+                      name.size(),
+                      kMaxNameBytes)};
 }
 
 Spool::OpenFile::~OpenFile() {
@@ -101,7 +103,9 @@ std::string Spool::PathOf(const std::string& attempt, const std::string& name) c
   return folder_ + "/" + attempt + "/" + name;
 }
 
-Result<bool> Spool::FindComplete(const std::string& attempt, const std::string& name, uint64_t* size,
+Result<bool> Spool::FindComplete(const std::string& attempt,
+                                 const std::string& name,
+                                 uint64_t* size,
                                  std::string* sha256) {
   Statement select(database_, "SELECT size, sha256 FROM files WHERE attempt=? AND name=?");
   select.Bind(attempt).Bind(name);
@@ -149,11 +153,15 @@ Status Spool::CheckBounds(const Chunk& chunk, const Totals& totals) const {
   if (totals.bytes + chunk.data.size() > max_attempt_bytes_) {
     return {Code::kResourceExhausted,
             fmt::format("{} holds {} bytes, the lab keeps at most {} bytes an attempt: send less, or drop the rest",
-                        chunk.attempt, totals.bytes, max_attempt_bytes_)};
+                        chunk.attempt,
+                        totals.bytes,
+                        max_attempt_bytes_)};
   }
   if (totals.files <= kMaxAttemptFiles) return OkStatus();
   return {Code::kResourceExhausted,
-          fmt::format("{} has {} files, the lab keeps at most {}: pack them into one", chunk.attempt, totals.files,
+          fmt::format("{} has {} files, the lab keeps at most {}: pack them into one",
+                      chunk.attempt,
+                      totals.files,
                       kMaxAttemptFiles)};
 }
 
@@ -176,7 +184,8 @@ Result<Spool::OpenFile*> Spool::OpenForAppend(const std::string& attempt, const 
   FARADAY_TRY(Create(path));
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   if (fd < 0 && (errno == EISDIR || errno == ENAMETOOLONG)) {
-    return Status(Code::kInvalidArgument, fmt::format("cannot keep '{}' of {}: {}", name, attempt, std::strerror(errno)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("cannot keep '{}' of {}: {}", name, attempt, std::strerror(errno)));
   }
   if (fd < 0) return DiskError(path);
   open_.emplace_front();
@@ -232,14 +241,23 @@ Status Spool::Complete(const Chunk& chunk, OpenFile* file) {
     totals_.erase(chunk.attempt);
     const bool dropped = ::ftruncate(file->fd, 0) == 0;
     open_.pop_front();
-    return {Code::kDataLoss, fmt::format("sha256 of {} {} is {}, not {}: {}", chunk.attempt, chunk.name, sha256,
-                                         chunk.sha256, dropped ? "send it again from 0" : "and it cannot be dropped")};
+    return {Code::kDataLoss,
+            fmt::format("sha256 of {} {} is {}, not {}: {}",
+                        chunk.attempt,
+                        chunk.name,
+                        sha256,
+                        chunk.sha256,
+                        dropped ? "send it again from 0" : "and it cannot be dropped")};
   }
   if (::fsync(file->fd) != 0) return DiskError(file->path);
   SyncFolder(std::filesystem::path(file->path).parent_path());
   SyncFolder(folder_);
   FARADAY_TRY(Statement(database_, "INSERT INTO files VALUES (?,?,?,?)")
-                  .Bind(chunk.attempt).Bind(chunk.name).Bind(file->size).Bind(sha256).Run());
+                  .Bind(chunk.attempt)
+                  .Bind(chunk.name)
+                  .Bind(file->size)
+                  .Bind(sha256)
+                  .Run());
   open_.pop_front();
   return OkStatus();
 }
@@ -271,8 +289,8 @@ Status Spool::ReadBytes(const std::string& path, uint64_t offset, uint32_t max_b
   FARADAY_TRY(failed);
   piece->data.resize(static_cast<size_t>(got));
   if (offset <= piece->size) return OkStatus();
-  return {Code::kOutOfRange, fmt::format("offset {} is beyond the {} bytes of {}", offset, piece->size,
-                                         path.substr(folder_.size() + 1))};
+  return {Code::kOutOfRange,
+          fmt::format("offset {} is beyond the {} bytes of {}", offset, piece->size, path.substr(folder_.size() + 1))};
 }
 
 }  // namespace faraday::lab

@@ -27,14 +27,14 @@ struct Chunk {
   std::string name;     // "log", "artifacts/shot.png"
   uint64_t offset = 0;
   std::string_view data;
-  uint32_t crc32 = 0;   // IEEE, of data
+  uint32_t crc32 = 0;  // IEEE, of data
   bool complete = false;
-  std::string sha256;   // hex, of the whole file, with `complete`; empty: not checked
+  std::string sha256;  // hex, of the whole file, with `complete`; empty: not checked
 };
 
 struct Piece {
   std::string data;
-  uint64_t size = 0;    // of the file as it is now
+  uint64_t size = 0;  // of the file as it is now
   bool complete = false;
   std::string sha256;
 };
@@ -45,7 +45,8 @@ Status CheckFileName(const std::string& name);
 class Spool {
  public:
   // `database` outlives the spool. `folder` is made when missing.
-  static Result<std::unique_ptr<Spool>> Open(Database& database, std::string folder,
+  static Result<std::unique_ptr<Spool>> Open(Database& database,
+                                             std::string folder,
                                              uint64_t max_attempt_bytes = kMaxAttemptBytes);
   ~Spool();
 
@@ -66,7 +67,10 @@ class Spool {
     crypto_hash_sha256_state hash{};
     ~OpenFile();
   };
-  struct Totals { uint64_t bytes = 0; size_t files = 0; };
+  struct Totals {
+    uint64_t bytes = 0;
+    size_t files = 0;
+  };
 
   Spool(Database& database, std::string folder, uint64_t max_attempt_bytes)
       : database_(database), folder_(std::move(folder)), max_attempt_bytes_(max_attempt_bytes) {}

@@ -34,7 +34,10 @@ class SpoolTest : public ::testing::Test {
     database_.emplace(std::move(Database::Open(folder_ + "/lab.sqlite", LabMigrations())).value());
     spool_ = std::move(Spool::Open(*database_, folder_ + "/spool", most)).value();
   }
-  Result<uint64_t> Put(uint64_t offset, const std::string& data, bool complete = false, const std::string& sha256 = "",
+  Result<uint64_t> Put(uint64_t offset,
+                       const std::string& data,
+                       bool complete = false,
+                       const std::string& sha256 = "",
                        const std::string& name = "log") {
     return spool_->Put({"job-1.1", name, offset, data, Crc32(data), complete, sha256});
   }
@@ -89,9 +92,18 @@ TEST_F(SpoolTest, WrongChecksums_AreDataLoss) {
 
 TEST_F(SpoolTest, NamesThatLeadAway_AreRefused) {
   const std::string nul("a\0b", 3);
-  for (const std::string& name : {std::string("../x"), std::string("/etc/x"), std::string("a/../b"), std::string(""),
-                                  std::string("a//b"), std::string("a/"), std::string("./a"), std::string("a\nb"), nul,
-                                  std::string("a\\b"), std::string(600, 'x'), std::string(300, 'x')}) {
+  for (const std::string& name : {std::string("../x"),
+                                  std::string("/etc/x"),
+                                  std::string("a/../b"),
+                                  std::string(""),
+                                  std::string("a//b"),
+                                  std::string("a/"),
+                                  std::string("./a"),
+                                  std::string("a\nb"),
+                                  nul,
+                                  std::string("a\\b"),
+                                  std::string(600, 'x'),
+                                  std::string(300, 'x')}) {
     EXPECT_EQ(Put(0, "x", false, "", name).status().code(), Code::kInvalidArgument) << name;
     EXPECT_EQ(spool_->Read("job-1.1", name, 0, 0).status().code(), Code::kInvalidArgument) << name;
   }

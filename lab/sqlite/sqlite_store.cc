@@ -7,10 +7,10 @@
 namespace faraday::lab {
 namespace {
 
-#define FARADAY_LAB_JOB_COLUMNS                                                                             \
+#define FARADAY_LAB_JOB_COLUMNS                                                                           \
   "SELECT number, arrival, user, role, team, spec, state, outcome, reason, cancel_asked, cancel_reason, " \
   "created_utc_ms, finished_utc_ms, change FROM jobs "
-#define FARADAY_LAB_RESERVATION_COLUMNS                                                                            \
+#define FARADAY_LAB_RESERVATION_COLUMNS                                                                                \
   "SELECT number, arrival, user, role, team, selector, duration_s, wait_s, note, state, reason, lease, cancel_asked, " \
   "created_utc_ms FROM reservations "
 
@@ -18,7 +18,8 @@ UtcTime Utc(int64_t ms) { return {Milliseconds(ms)}; }
 int64_t Ms(UtcTime utc) { return utc.since_epoch.count(); }
 
 Status Damaged(const char* what, uint64_t number) {
-  return {Code::kDataLoss, fmt::format("the stored record of {} {} is damaged: restore the lab's database", what, number)};
+  return {Code::kDataLoss,
+          fmt::format("the stored record of {} {} is damaged: restore the lab's database", what, number)};
 }
 
 // Stored ends are UTC; the boot-time end is counted anew by whoever starts.
@@ -40,9 +41,21 @@ Status SqliteStore::Commit(const Changes& changes) {
 
 Status SqliteStore::Write(const Reservation& r) {
   return Statement(database_, "INSERT OR REPLACE INTO reservations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
-      .Bind(r.number).Bind(r.arrival).Bind(r.person.user).Bind(r.person.role).Bind(r.person.team).Bind(r.selector)
-      .Bind(uint64_t{r.duration_s}).Bind(uint64_t{r.wait_s}).Bind(r.note).Bind(static_cast<int64_t>(r.state))
-      .Bind(r.reason).BindBlob(LeaseBytes(r.lease)).Bind(int64_t{r.cancel_asked}).Bind(Ms(r.created)).Run();
+      .Bind(r.number)
+      .Bind(r.arrival)
+      .Bind(r.person.user)
+      .Bind(r.person.role)
+      .Bind(r.person.team)
+      .Bind(r.selector)
+      .Bind(uint64_t{r.duration_s})
+      .Bind(uint64_t{r.wait_s})
+      .Bind(r.note)
+      .Bind(static_cast<int64_t>(r.state))
+      .Bind(r.reason)
+      .BindBlob(LeaseBytes(r.lease))
+      .Bind(int64_t{r.cancel_asked})
+      .Bind(Ms(r.created))
+      .Run();
 }
 
 Status SqliteStore::Write(const Job& job) {
@@ -51,23 +64,44 @@ Status SqliteStore::Write(const Job& job) {
                         "INSERT INTO jobs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (number) "
                         "DO UPDATE SET state=?7, outcome=?8, reason=?9, cancel_asked=?10, cancel_reason=?11, "
                         "finished_utc_ms=?13, change=?14")
-                  .Bind(job.number).Bind(job.arrival).Bind(job.person.user).Bind(job.person.role).Bind(job.person.team)
-                  .BindBlob(ToProto(job.spec).SerializeAsString()).Bind(static_cast<int64_t>(job.state))
-                  .Bind(static_cast<int64_t>(job.outcome)).Bind(job.reason).Bind(int64_t{job.cancel_asked})
-                  .Bind(job.cancel_reason).Bind(Ms(job.created)).Bind(Ms(job.finished)).Bind(job.change).Run());
+                  .Bind(job.number)
+                  .Bind(job.arrival)
+                  .Bind(job.person.user)
+                  .Bind(job.person.role)
+                  .Bind(job.person.team)
+                  .BindBlob(ToProto(job.spec).SerializeAsString())
+                  .Bind(static_cast<int64_t>(job.state))
+                  .Bind(static_cast<int64_t>(job.outcome))
+                  .Bind(job.reason)
+                  .Bind(int64_t{job.cancel_asked})
+                  .Bind(job.cancel_reason)
+                  .Bind(Ms(job.created))
+                  .Bind(Ms(job.finished))
+                  .Bind(job.change)
+                  .Run());
   for (size_t i = 0; i < job.attempts.size(); ++i) {
     const Attempt& attempt = job.attempts[i];
     FARADAY_TRY(Statement(database_, "INSERT OR REPLACE INTO attempts VALUES (?,?,?,?,?,?,?)")
-                    .Bind(job.number).Bind(uint64_t{i}).Bind(attempt.id).Bind(attempt.slot)
-                    .Bind(static_cast<int64_t>(attempt.state)).Bind(static_cast<int64_t>(attempt.outcome))
-                    .BindBlob(ToProto(attempt).SerializeAsString()).Run());
+                    .Bind(job.number)
+                    .Bind(uint64_t{i})
+                    .Bind(attempt.id)
+                    .Bind(attempt.slot)
+                    .Bind(static_cast<int64_t>(attempt.state))
+                    .Bind(static_cast<int64_t>(attempt.outcome))
+                    .BindBlob(ToProto(attempt).SerializeAsString())
+                    .Run());
   }
   return OkStatus();
 }
 
 Status SqliteStore::Write(const Idempotency& entry) {
   return Statement(database_, "INSERT INTO idempotency VALUES (?,?,?,?,?)")
-      .Bind(entry.user).Bind(entry.key).Bind(entry.request_hash).Bind(entry.result).Bind(Ms(entry.created)).Run();
+      .Bind(entry.user)
+      .Bind(entry.key)
+      .Bind(entry.request_hash)
+      .Bind(entry.result)
+      .Bind(Ms(entry.created))
+      .Run();
 }
 
 Status SqliteStore::Write(const SlotUse& used) {
@@ -88,8 +122,9 @@ Result<Loaded> SqliteStore::Load() {
   FARADAY_TRY_ASSIGN(loaded.jobs, ReadJobs(jobs));
   FARADAY_TRY_ASSIGN(loaded.last_reservation, ReadNumber("SELECT max(number) FROM reservations"));
   FARADAY_TRY_ASSIGN(loaded.last_job, ReadNumber("SELECT max(number) FROM jobs"));
-  FARADAY_TRY_ASSIGN(loaded.last_arrival, ReadNumber("SELECT max(a) FROM (SELECT max(arrival) AS a FROM reservations "
-                                                     "UNION ALL SELECT max(arrival) FROM jobs)"));
+  FARADAY_TRY_ASSIGN(loaded.last_arrival,
+                     ReadNumber("SELECT max(a) FROM (SELECT max(arrival) AS a FROM reservations "
+                                "UNION ALL SELECT max(arrival) FROM jobs)"));
   Statement used(database_, "SELECT slot, sequence FROM slot_use");
   while (true) {
     FARADAY_TRY_ASSIGN(const bool row, used.Next());
@@ -179,7 +214,8 @@ Result<Reservation> SqliteStore::FindReservation(uint64_t number) {
 }
 
 Result<std::vector<Job>> SqliteStore::ListJobs(size_t limit, uint64_t before, const std::string& user) {
-  Statement select(database_, FARADAY_LAB_JOB_COLUMNS
+  Statement select(database_,
+                   FARADAY_LAB_JOB_COLUMNS
                    "WHERE (?1=0 OR number<?1) AND (?2='' OR user=?2) ORDER BY number DESC LIMIT ?3");
   select.Bind(before).Bind(user).Bind(uint64_t{limit});
   return ReadJobs(select);
@@ -195,7 +231,9 @@ Result<std::optional<Idempotency>> SqliteStore::FindIdempotency(const std::strin
 
 Result<size_t> SqliteStore::CountIdempotency(const std::string& user, UtcTime oldest) {
   FARADAY_TRY(Statement(database_, "DELETE FROM idempotency WHERE user=? AND created_utc_ms<?")
-                  .Bind(user).Bind(Ms(oldest)).Run());
+                  .Bind(user)
+                  .Bind(Ms(oldest))
+                  .Run());
   Statement select(database_, "SELECT count(*) FROM idempotency WHERE user=?");
   select.Bind(user);
   FARADAY_TRY_ASSIGN(const bool row, select.Next());

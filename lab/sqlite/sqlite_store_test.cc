@@ -38,7 +38,8 @@ class SqliteStoreTest : public ::testing::Test {
     const std::string copy = folder_ + "/crashed";
     std::filesystem::create_directory(copy);
     for (const char* suffix : {"", "-wal"}) {
-      if (std::filesystem::exists(path() + suffix)) std::filesystem::copy_file(path() + suffix, copy + "/lab.sqlite" + suffix);
+      if (std::filesystem::exists(path() + suffix))
+        std::filesystem::copy_file(path() + suffix, copy + "/lab.sqlite" + suffix);
     }
     store_.reset();
     database_.reset();
@@ -90,7 +91,9 @@ TEST_F(SqliteStoreTest, EverythingCommitted_IsThereAfterACrash) {
   reservation.lease->slot = "r01/07";
   reservation.lease->epoch = 42;
   reservation.lease->end_utc = {Milliseconds(99'000)};
-  ASSERT_TRUE(store_->Commit({{reservation}, {FullJob(5)}, Idempotency{"ana", "k", "h", "job-5", {}}, SlotUse{"r01/07", 9}}).ok());
+  ASSERT_TRUE(
+      store_->Commit({{reservation}, {FullJob(5)}, Idempotency{"ana", "k", "h", "job-5", {}}, SlotUse{"r01/07", 9}})
+          .ok());
   OpenAsAfterACrash();
   const auto loaded = store_->Load();
   ASSERT_TRUE(loaded.ok()) << ToString(loaded.status());

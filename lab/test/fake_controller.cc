@@ -107,9 +107,12 @@ void FakeController::Change(const std::string& slot, const std::function<void(v1
 
 v1::Reply FakeController::Serve(const v1::Request& request) {
   switch (request.call_case()) {
-    case v1::Request::kAcquire: return Acquire(request);
-    case v1::Request::kRelease: return Release(request);
-    default: break;
+    case v1::Request::kAcquire:
+      return Acquire(request);
+    case v1::Request::kRelease:
+      return Release(request);
+    default:
+      break;
   }
   v1::Reply reply;
   reply.mutable_get_rack()->mutable_rack()->set_rack(rack_);

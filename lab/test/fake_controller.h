@@ -1,5 +1,5 @@
-// A rack's controller as the lab sees it: a real rpc::Server in a thread of its own, leases in memory, faults on demand.
-// Not the product's controller. Public functions are for the test's thread.
+// A rack's controller as the lab sees it: a real rpc::Server in a thread of its own, leases in memory, faults on
+// demand. Not the product's controller. Public functions are for the test's thread.
 #pragma once
 
 #include <future>

@@ -33,7 +33,8 @@ LabProcess::LabProcess(const std::vector<RackLine>& racks) {
   folder_ = pattern;
   std::ofstream config(folder_ + "/lab.yaml");
   config << "listen: tcp://127.0.0.1:0\nevents: tcp://127.0.0.1:0\nstate_dir: state\nracks:\n";
-  for (const auto& line : racks) config << fmt::format("  - {{rack: {}, controller: \"{}\"}}\n", line.rack, line.controller);
+  for (const auto& line : racks)
+    config << fmt::format("  - {{rack: {}, controller: \"{}\"}}\n", line.rack, line.controller);
 }
 
 LabProcess::~LabProcess() {
@@ -82,7 +83,9 @@ int LabProcess::End() {
   return Wait(std::exchange(pid_, -1));
 }
 
-Result<v1::Reply> LabProcess::Call(v1::Request request, const std::string& user, const std::string& role,
+Result<v1::Reply> LabProcess::Call(v1::Request request,
+                                   const std::string& user,
+                                   const std::string& role,
                                    Milliseconds timeout) {
   request.mutable_caller()->set_user(user);
   request.mutable_caller()->set_role(role);

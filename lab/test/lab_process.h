@@ -38,7 +38,9 @@ class LabProcess {
   // Runs the program once more, to its end; the exit code.
   int RunAnother(const std::vector<std::string>& words) const;
 
-  Result<v1::Reply> Call(v1::Request request, const std::string& user, const std::string& role,
+  Result<v1::Reply> Call(v1::Request request,
+                         const std::string& user,
+                         const std::string& role,
                          Milliseconds timeout = Milliseconds(10'000));
   Result<v1::Reply> AsAna(v1::Request request) { return Call(std::move(request), "ana", "user"); }
   Result<v1::Reply> AsAgent(v1::Request request) { return Call(std::move(request), "h01", "agent"); }

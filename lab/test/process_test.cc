@@ -4,8 +4,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "evloop/loop.h"
 #include "base/crc32.h"
+#include "evloop/loop.h"
 #include "lab/test/fake_controller.h"
 #include "lab/test/lab_process.h"
 #include "rpc/publisher.h"
@@ -52,7 +52,9 @@ class LabProgram : public ::testing::Test {
     EXPECT_TRUE(reply.ok()) << ToString(reply.status());
     return reply.ok() ? reply->sync() : v1::SyncResult();
   }
-  Result<v1::Reply> Tell(const std::string& attempt, v1::AttemptState state, v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED) {
+  Result<v1::Reply> Tell(const std::string& attempt,
+                         v1::AttemptState state,
+                         v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED) {
     v1::Request request;
     request.mutable_report_attempt()->set_agent("h01");
     auto* told = request.mutable_report_attempt()->mutable_attempt();
@@ -62,7 +64,10 @@ class LabProgram : public ::testing::Test {
     told->set_step("testing");
     return lab_->AsAgent(request);
   }
-  Result<v1::Reply> Put(const std::string& attempt, uint64_t offset, const std::string& data, bool complete = false,
+  Result<v1::Reply> Put(const std::string& attempt,
+                        uint64_t offset,
+                        const std::string& data,
+                        bool complete = false,
                         const std::string& name = "log") {
     v1::Request request;
     auto* put = request.mutable_put_chunk();
@@ -237,7 +242,8 @@ TEST_F(LabProgram, ImpossibleWish_FailsAtOnceAndNamesTheNearest) {
   ASSERT_TRUE(Granted(Reserve("", 30).id()));
   const v1::Reservation failed = Reserve("model=pixel-9", 600);
   EXPECT_EQ(failed.state(), v1::RESERVATION_STATE_FAILED);
-  EXPECT_NE(failed.reason().find("nearest that exists is model=pixel-8 (2 slots)"), std::string::npos) << failed.reason();
+  EXPECT_NE(failed.reason().find("nearest that exists is model=pixel-8 (2 slots)"), std::string::npos)
+      << failed.reason();
   const std::string job = Submit("os>=16");
   EXPECT_EQ(JobNow(job).outcome(), v1::OUTCOME_NO_DEVICE);
   EXPECT_NE(JobNow(job).reason().find("os=14"), std::string::npos) << JobNow(job).reason();
@@ -321,8 +327,10 @@ TEST_F(LabProgram, Events_TellOfReservationsAndJobsWithoutSecrets) {
   evloop::Loop loop;
   zmq::context_t context;
   std::map<std::string, v1::Event> seen;  // by topic and kind
-  const rpc::Subscriber subscriber(loop, context, lab_->events(), {"job/", "reservation/", "tick/"},
-                                   [&](const v1::Event& event) { seen[event.topic() + event.kind()] = event; });
+  const rpc::Subscriber subscriber(
+      loop, context, lab_->events(), {"job/", "reservation/", "tick/"}, [&](const v1::Event& event) {
+        seen[event.topic() + event.kind()] = event;
+      });
   const auto until = [&](const std::function<bool()>& condition) {
     return Eventually([&] {
       loop.RunOnce(Milliseconds(10));

@@ -31,7 +31,10 @@ class LongPolls {
   size_t waiting() const { return waiting_.size(); }
 
  private:
-  struct Waiter { BootTime until; Try attempt; };
+  struct Waiter {
+    BootTime until;
+    Try attempt;
+  };
   void TryWoken();
   void EndOverdue();
 

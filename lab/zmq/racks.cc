@@ -51,13 +51,22 @@ Result<LeaseFacts> LeaseOf(const Result<v1::Reply>& reply, BootTime asked) {
 
 Now ReadClocks() { return {BootClock::now(), UtcNow()}; }
 
-RackLink::RackLink(evloop::Loop& loop, zmq::context_t& context, RackAddress address,
-                   std::function<bool()> anyone_waits, OnFacts on_facts)
-    : loop_(loop), address_(std::move(address)), anyone_waits_(std::move(anyone_waits)), on_facts_(std::move(on_facts)),
-      polls_(loop, context, address_.controller, LabCaller()), orders_(loop, context, address_.controller, LabCaller()) {
+RackLink::RackLink(evloop::Loop& loop,
+                   zmq::context_t& context,
+                   RackAddress address,
+                   std::function<bool()> anyone_waits,
+                   OnFacts on_facts)
+    : loop_(loop),
+      address_(std::move(address)),
+      anyone_waits_(std::move(anyone_waits)),
+      on_facts_(std::move(on_facts)),
+      polls_(loop, context, address_.controller, LabCaller()),
+      orders_(loop, context, address_.controller, LabCaller()) {
   if (!address_.events.empty()) {
-    events_ = std::make_unique<rpc::Subscriber>(loop_, context, address_.events, std::vector<std::string>{"slot/", "board/"},
-                                                [this](const v1::Event&) { PollSoon(); });
+    events_ = std::make_unique<rpc::Subscriber>(
+        loop_, context, address_.events, std::vector<std::string>{"slot/", "board/"}, [this](const v1::Event&) {
+          PollSoon();
+        });
   }
   timer_ = loop_.AddTimer("poll " + address_.rack, BootClock::now(), [this] { Poll(); });
 }
@@ -78,16 +87,19 @@ void RackLink::Poll() {
   asking_ = true;
   v1::Request request;
   request.mutable_get_rack();
-  polls_.Call(std::move(request), kPollTimeout,
-              [this, asked = BootClock::now()](Result<v1::Reply> reply) { OnAnswer(asked, std::move(reply)); });
+  polls_.Call(std::move(request), kPollTimeout, [this, asked = BootClock::now()](Result<v1::Reply> reply) {
+    OnAnswer(asked, std::move(reply));
+  });
 }
 
 Status RackLink::CheckAnswer(const Result<v1::Reply>& reply) const {
   FARADAY_TRY(StatusOf(reply));
   const std::string& named = reply->get_rack().rack().rack();
   if (named == address_.rack) return OkStatus();
-  return {Code::kFailedPrecondition, fmt::format("{} serves rack '{}', not '{}': mend the lab's list of racks",
-                                                 address_.controller, named, address_.rack)};
+  return {
+      Code::kFailedPrecondition,
+      fmt::format(
+          "{} serves rack '{}', not '{}': mend the lab's list of racks", address_.controller, named, address_.rack)};
 }
 
 void RackLink::OnAnswer(BootTime asked, Result<v1::Reply> reply) {
@@ -150,16 +162,17 @@ void Racks::Release(const std::string& lease, const std::string& reason) {
   const auto id = model::ParseLeaseId(lease);
   const auto link = id.ok() ? links_.find(id->slot.rack) : links_.end();
   if (link == links_.end()) {
-    return AnswerLater([this, lease] { listener_.on_released(lease, Status(Code::kNotFound, "no such rack: " + lease)); });
+    return AnswerLater(
+        [this, lease] { listener_.on_released(lease, Status(Code::kNotFound, "no such rack: " + lease)); });
   }
   v1::Request request;
   request.mutable_release()->set_lease(lease);
   request.mutable_release()->set_reason(reason);
-  link->second->orders().Call(std::move(request), kOrderTimeout,
-                              [this, lease, rack = link->first](const Result<v1::Reply>& reply) {
-                                listener_.on_released(lease, StatusOf(reply));
-                                links_.at(rack)->PollSoon();
-                              });
+  link->second->orders().Call(
+      std::move(request), kOrderTimeout, [this, lease, rack = link->first](const Result<v1::Reply>& reply) {
+        listener_.on_released(lease, StatusOf(reply));
+        links_.at(rack)->PollSoon();
+      });
 }
 
 }  // namespace faraday::lab

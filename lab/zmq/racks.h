@@ -34,7 +34,10 @@ class RackLink {
  public:
   using OnFacts = std::function<void(RackFacts)>;
   // `anyone_waits` says whether to ask every 500 ms instead of every second.
-  RackLink(evloop::Loop& loop, zmq::context_t& context, RackAddress address, std::function<bool()> anyone_waits,
+  RackLink(evloop::Loop& loop,
+           zmq::context_t& context,
+           RackAddress address,
+           std::function<bool()> anyone_waits,
            OnFacts on_facts);
   ~RackLink();
 

@@ -8,8 +8,8 @@
 #include <array>
 #include <string_view>
 
-#include "lab/protobuf/convert.h"
 #include "base/crc32.h"
+#include "lab/protobuf/convert.h"
 #include "model/slot_id.h"
 
 namespace faraday::lab {
@@ -102,8 +102,10 @@ rpc::HandlerTable Service::Table() {
       const v1::Caller& caller = call->caller();
       const bool may = row.roles.empty() || row.roles.find(" " + caller.role() + " ") != std::string_view::npos;
       if (!may) {
-        return call->Fail({Code::kPermissionDenied, fmt::format("{} is for roles{}; caller '{}' has role '{}'", row.name,
-                                                                row.roles, caller.user(), caller.role())});
+        return call->Fail(
+            {Code::kPermissionDenied,
+             fmt::format(
+                 "{} is for roles{}; caller '{}' has role '{}'", row.name, row.roles, caller.user(), caller.role())});
       }
       if (!row.roles.empty() && caller.user().empty()) {
         return call->Fail({Code::kInvalidArgument, fmt::format("{} needs caller.user: who asks?", row.name)});
@@ -123,8 +125,8 @@ Service::~Service() { loop_.Remove(ticker_); }
 
 // ---- notices --------------------------------------------------------------------------------------------------------
 
-void Service::Changed(const std::string& topic, v1::Event event, const char* noun, const char* state,
-                      const std::string& reason) {
+void Service::Changed(
+    const std::string& topic, v1::Event event, const char* noun, const char* state, const std::string& reason) {
   event.set_kind(fmt::format("{}.{}", noun, state));
   event.set_text(fmt::format("{} {}{}{}", topic, state, reason.empty() ? "" : ": ", reason));
   publisher_.Publish(fmt::format("{}/{}/", noun, topic), std::move(event));
@@ -134,8 +136,11 @@ void Service::Changed(const std::string& topic, v1::Event event, const char* nou
 void Service::OnChanged(const Reservation& reservation) {
   v1::Event event;
   *event.mutable_reservation() = ToWire({reservation, 0});
-  Changed(ReservationName(reservation.number), std::move(event), "reservation",
-          kReservationWords[static_cast<int>(reservation.state)], reservation.reason);
+  Changed(ReservationName(reservation.number),
+          std::move(event),
+          "reservation",
+          kReservationWords[static_cast<int>(reservation.state)],
+          reservation.reason);
 }
 
 void Service::OnChanged(const Job& job) {
@@ -205,8 +210,11 @@ void Service::Answer(const rpc::CallPtr& call, const Result<JobView>& view) {
 
 void Service::SubmitJob(const rpc::CallPtr& call) {
   const v1::SubmitJobCall& submit = call->request().submit_job();
-  Answer(call, lab_.SubmitJob(FromProto(call->caller()), FromProto(submit.spec()),
-                              {call->request().idempotency_key(), HashOf(submit)}, ReadClocks()));
+  Answer(call,
+         lab_.SubmitJob(FromProto(call->caller()),
+                        FromProto(submit.spec()),
+                        {call->request().idempotency_key(), HashOf(submit)},
+                        ReadClocks()));
 }
 
 void Service::GetJob(const rpc::CallPtr& call) {
@@ -235,21 +243,24 @@ void Service::ListJobs(const rpc::CallPtr& call) {
 
 void Service::CancelJob(const rpc::CallPtr& call) {
   const v1::CancelJobCall& cancel = call->request().cancel_job();
-  Answer(call, lab_.CancelJob(cancel.id(), FromProto(call->caller()), cancel.reason().substr(0, kMaxNote), ReadClocks()));
+  Answer(call,
+         lab_.CancelJob(cancel.id(), FromProto(call->caller()), cancel.reason().substr(0, kMaxNote), ReadClocks()));
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------------
 
 void Service::ReadChunk(const rpc::CallPtr& call) {
   const v1::ReadChunkCall& ask = call->request().read_chunk();
-  polls_.Serve(FileTopic(ask.attempt()), call, Milliseconds(ask.wait_ms()),
-               [this, call](bool last) { return TryRead(call, last); });
+  polls_.Serve(FileTopic(ask.attempt()), call, Milliseconds(ask.wait_ms()), [this, call](bool last) {
+    return TryRead(call, last);
+  });
 }
 
 // Whether nothing more will come for the attempt. kNotFound for an attempt the lab has never had.
 Result<bool> Service::AttemptOver(const std::string& attempt) {
   const auto number = JobOfAttemptName(attempt);
-  if (!number) return Status(Code::kInvalidArgument, fmt::format("'{}' is no attempt id; they look like job-12.1", attempt));
+  if (!number)
+    return Status(Code::kInvalidArgument, fmt::format("'{}' is no attempt id; they look like job-12.1", attempt));
   FARADAY_TRY_ASSIGN(const JobView view, lab_.GetJob(JobName(*number), ReadClocks()));
   return view.job.state == JobState::kFinished;
 }
@@ -282,7 +293,8 @@ void Service::PutChunk(const rpc::CallPtr& call) {
   if (const Status known = lab_.OnUpload(call->caller().user(), put.attempt(), ReadClocks()); !known.ok()) {
     return call->Fail(known);
   }
-  const auto next = spool_.Put({put.attempt(), put.name(), put.offset(), put.data(), put.crc32(), put.complete(), put.sha256()});
+  const auto next =
+      spool_.Put({put.attempt(), put.name(), put.offset(), put.data(), put.crc32(), put.complete(), put.sha256()});
   if (!next.ok()) return call->Fail(next.status());
   v1::Reply reply;
   reply.mutable_put_chunk()->set_next_offset(*next);

@@ -56,7 +56,8 @@ class Service {
   v1::SyncResult DesiredList(const std::string& agent) const;
   bool TryRead(const rpc::CallPtr& call, bool last);
   Result<bool> AttemptOver(const std::string& attempt);
-  void Changed(const std::string& topic, v1::Event event, const char* noun, const char* state, const std::string& reason);
+  void Changed(
+      const std::string& topic, v1::Event event, const char* noun, const char* state, const std::string& reason);
 
   evloop::Loop& loop_;
   Lab& lab_;

@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define FARADAY_CHECK(condition)                                                          \
-  do {                                                                                    \
-    if (!(condition)) {                                                                   \
+#define FARADAY_CHECK(condition)                                                                \
+  do {                                                                                          \
+    if (!(condition)) {                                                                         \
       std::fprintf(stderr, "<2>%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                       \
-    }                                                                                     \
+      std::abort();                                                                             \
+    }                                                                                           \
   } while (false)

@@ -19,8 +19,8 @@ struct BootClock {
   static time_point now() {
     timespec ts{};
     clock_gettime(CLOCK_BOOTTIME, &ts);
-    return time_point(std::chrono::duration_cast<duration>(std::chrono::seconds(ts.tv_sec) +
-                                                           std::chrono::nanoseconds(ts.tv_nsec)));
+    return time_point(
+        std::chrono::duration_cast<duration>(std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec)));
   }
 };
 

@@ -1,5 +1,5 @@
-// CRC-32 of IEEE 802.3 (reflected 0xEDB88320, start and final xor 0xFFFFFFFF), the one of zlib and zip: in the frames of
-// the MCU line and in the chunks of logs and artefacts. Freestanding, any thread.
+// CRC-32 of IEEE 802.3 (reflected 0xEDB88320, start and final xor 0xFFFFFFFF), the one of zlib and zip: in the frames
+// of the MCU line and in the chunks of logs and artefacts. Freestanding, any thread.
 #pragma once
 
 #include <array>

@@ -17,29 +17,42 @@ namespace faraday {
 enum class Code : uint8_t {
   kOk = 0,
   kCancelled = 1,
-  kUnknown = 2,             // the outcome is unknown: read the state again before repeating
-  kInvalidArgument = 3,     // mend the request
-  kDeadlineExceeded = 4,    // no answer in time: the outcome is unknown
-  kNotFound = 5,            // no such slot, lease, job
+  kUnknown = 2,           // the outcome is unknown: read the state again before repeating
+  kInvalidArgument = 3,   // mend the request
+  kDeadlineExceeded = 4,  // no answer in time: the outcome is unknown
+  kNotFound = 5,          // no such slot, lease, job
   kAlreadyExists = 6,
   kPermissionDenied = 7,    // another caller may, this one may not
   kResourceExhausted = 8,   // a bound is reached: wait or ask for less
   kFailedPrecondition = 9,  // mend the state first (clear the trip, get the lease)
   kAborted = 10,            // lost a race (stale epoch): start the operation again
   kOutOfRange = 11,
-  kUnimplemented = 12,      // this peer cannot: it is older, or the slot has no such part
-  kInternal = 13,           // a bug
-  kUnavailable = 14,        // try the same call again later
-  kDataLoss = 15,           // corrupt bytes
+  kUnimplemented = 12,  // this peer cannot: it is older, or the slot has no such part
+  kInternal = 13,       // a bug
+  kUnavailable = 14,    // try the same call again later
+  kDataLoss = 15,       // corrupt bytes
   kUnauthenticated = 16,
 };
 
 // The canonical spelling, e.g. "FAILED_PRECONDITION"; "CODE_?" for a number that is none.
 constexpr std::string_view CodeName(Code code) {
-  constexpr std::string_view kNames[] = {
-      "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-      "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
-      "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+  constexpr std::string_view kNames[] = {"OK",
+                                         "CANCELLED",
+                                         "UNKNOWN",
+                                         "INVALID_ARGUMENT",
+                                         "DEADLINE_EXCEEDED",
+                                         "NOT_FOUND",
+                                         "ALREADY_EXISTS",
+                                         "PERMISSION_DENIED",
+                                         "RESOURCE_EXHAUSTED",
+                                         "FAILED_PRECONDITION",
+                                         "ABORTED",
+                                         "OUT_OF_RANGE",
+                                         "UNIMPLEMENTED",
+                                         "INTERNAL",
+                                         "UNAVAILABLE",
+                                         "DATA_LOSS",
+                                         "UNAUTHENTICATED"};
   const auto index = static_cast<uint8_t>(code);
   return index < sizeof(kNames) / sizeof(kNames[0]) ? kNames[index] : "CODE_?";
 }

@@ -168,8 +168,8 @@ void Loop::RunTimers() {
   for (const auto& [handle, timer] : timers_) {
     if (timer->when <= now_) due.emplace_back(handle, timer);
   }
-  std::stable_sort(due.begin(), due.end(),
-                   [](const auto& a, const auto& b) { return a.second->when < b.second->when; });
+  std::stable_sort(
+      due.begin(), due.end(), [](const auto& a, const auto& b) { return a.second->when < b.second->when; });
   for (const auto& [handle, timer] : due) {
     if (timer->removed) continue;
     if (timer->period.count() == 0) {

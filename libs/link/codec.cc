@@ -39,8 +39,10 @@ class BackWriter {
   bool full() const { return full_; }
 
   void Byte(uint8_t byte) {
-    if (at_ == 0) full_ = true;
-    else out_[--at_] = byte;
+    if (at_ == 0)
+      full_ = true;
+    else
+      out_[--at_] = byte;
   }
   void Varint(uint32_t value) {
     uint8_t bytes[5];
@@ -95,14 +97,28 @@ void WriteColumn(BackWriter& writer, const Field& field, const Column& column) {
 
 Status WriteField(BackWriter& writer, const Field& field, const void* message) {
   switch (field.kind) {
-    case Kind::kUint32: WriteNumber(writer, field, At<uint32_t>(message, field)); break;
-    case Kind::kBool: WriteNumber(writer, field, At<bool>(message, field) ? 1 : 0); break;
-    case Kind::kEnum: WriteNumber(writer, field, At<uint8_t>(message, field)); break;
-    case Kind::kText15: return WriteText(writer, field, At<FixedString<15>>(message, field).view());
-    case Kind::kText23: return WriteText(writer, field, At<FixedString<23>>(message, field).view());
-    case Kind::kSlotColumn: WriteColumn(writer, field, At<SlotColumn>(message, field)); break;
-    case Kind::kRailColumn: WriteColumn(writer, field, At<RailColumn>(message, field)); break;
-    case Kind::kSignedColumn: WriteColumn(writer, field, At<FixedVector<int32_t, kMaxSlots>>(message, field)); break;
+    case Kind::kUint32:
+      WriteNumber(writer, field, At<uint32_t>(message, field));
+      break;
+    case Kind::kBool:
+      WriteNumber(writer, field, At<bool>(message, field) ? 1 : 0);
+      break;
+    case Kind::kEnum:
+      WriteNumber(writer, field, At<uint8_t>(message, field));
+      break;
+    case Kind::kText15:
+      return WriteText(writer, field, At<FixedString<15>>(message, field).view());
+    case Kind::kText23:
+      return WriteText(writer, field, At<FixedString<23>>(message, field).view());
+    case Kind::kSlotColumn:
+      WriteColumn(writer, field, At<SlotColumn>(message, field));
+      break;
+    case Kind::kRailColumn:
+      WriteColumn(writer, field, At<RailColumn>(message, field));
+      break;
+    case Kind::kSignedColumn:
+      WriteColumn(writer, field, At<FixedVector<int32_t, kMaxSlots>>(message, field));
+      break;
   }
   return OkStatus();
 }
@@ -181,11 +197,16 @@ Status Skip(Reader& reader, uint8_t type) {
   uint64_t number = 0;
   std::span<const uint8_t> bytes;
   switch (type) {
-    case static_cast<uint8_t>(WireType::kVarint): return reader.Varint(10, number);
-    case static_cast<uint8_t>(WireType::kFixed64): return reader.Take(8, bytes);
-    case static_cast<uint8_t>(WireType::kBytes): return reader.Bytes(bytes);
-    case static_cast<uint8_t>(WireType::kFixed32): return reader.Take(4, bytes);
-    default: return {Code::kDataLoss, "groups are not part of the link"};
+    case static_cast<uint8_t>(WireType::kVarint):
+      return reader.Varint(10, number);
+    case static_cast<uint8_t>(WireType::kFixed64):
+      return reader.Take(8, bytes);
+    case static_cast<uint8_t>(WireType::kBytes):
+      return reader.Bytes(bytes);
+    case static_cast<uint8_t>(WireType::kFixed32):
+      return reader.Take(4, bytes);
+    default:
+      return {Code::kDataLoss, "groups are not part of the link"};
   }
 }
 
@@ -243,24 +264,35 @@ bool TypeFits(Kind kind, uint8_t type) {
   switch (kind) {
     case Kind::kUint32:
     case Kind::kBool:
-    case Kind::kEnum: return varint;
+    case Kind::kEnum:
+      return varint;
     case Kind::kText15:
-    case Kind::kText23: return bytes;
-    default: return varint || bytes;
+    case Kind::kText23:
+      return bytes;
+    default:
+      return varint || bytes;
   }
 }
 
 Status ReadField(Reader& reader, const Field& field, uint8_t type, void* message) {
   if (!TypeFits(field.kind, type)) return WrongType();
   switch (field.kind) {
-    case Kind::kUint32: return reader.Number(At<uint32_t>(message, field));
-    case Kind::kBool: return ReadBool(reader, At<bool>(message, field));
-    case Kind::kEnum: return ReadEnum(reader, *field.values, At<uint8_t>(message, field));
-    case Kind::kText15: return ReadText(reader, At<FixedString<15>>(message, field));
-    case Kind::kText23: return ReadText(reader, At<FixedString<23>>(message, field));
-    case Kind::kSlotColumn: return ReadColumn(reader, type, At<SlotColumn>(message, field));
-    case Kind::kRailColumn: return ReadColumn(reader, type, At<RailColumn>(message, field));
-    case Kind::kSignedColumn: return ReadColumn(reader, type, At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kUint32:
+      return reader.Number(At<uint32_t>(message, field));
+    case Kind::kBool:
+      return ReadBool(reader, At<bool>(message, field));
+    case Kind::kEnum:
+      return ReadEnum(reader, *field.values, At<uint8_t>(message, field));
+    case Kind::kText15:
+      return ReadText(reader, At<FixedString<15>>(message, field));
+    case Kind::kText23:
+      return ReadText(reader, At<FixedString<23>>(message, field));
+    case Kind::kSlotColumn:
+      return ReadColumn(reader, type, At<SlotColumn>(message, field));
+    case Kind::kRailColumn:
+      return ReadColumn(reader, type, At<RailColumn>(message, field));
+    case Kind::kSignedColumn:
+      return ReadColumn(reader, type, At<FixedVector<int32_t, kMaxSlots>>(message, field));
   }
   return WrongType();
 }
@@ -295,9 +327,12 @@ Status DecodeByTable(const MessageTable& table, std::span<const uint8_t> bytes, 
   while (!reader.done()) {
     Tag tag{};
     FARADAY_TRY(ReadTag(reader, tag));
-    if (const Field* field = Find(table.fields, tag.number)) FARADAY_TRY(ReadField(reader, *field, tag.type, message));
-    else if (const Arm* arm = Find(table.arms, tag.number)) FARADAY_TRY(ReadArm(reader, *arm, tag.type, message));
-    else FARADAY_TRY(Skip(reader, tag.type));
+    if (const Field* field = Find(table.fields, tag.number))
+      FARADAY_TRY(ReadField(reader, *field, tag.type, message));
+    else if (const Arm* arm = Find(table.arms, tag.number))
+      FARADAY_TRY(ReadArm(reader, *arm, tag.type, message));
+    else
+      FARADAY_TRY(Skip(reader, tag.type));
   }
   return OkStatus();
 }
@@ -314,7 +349,7 @@ Result<Message> DecodeMessage(std::span<const uint8_t> bytes) {
   return message;
 }
 
-#define DEFINE(Message)                                                                \
+#define DEFINE(Message)                                                               \
   template Result<size_t> EncodeMessage<Message>(const Message&, std::span<uint8_t>); \
   template Result<Message> DecodeMessage<Message>(std::span<const uint8_t>);
 DEFINE(Hello)

@@ -24,8 +24,8 @@ struct Field {
   const char* name;
   uint8_t number;
   Kind kind;
-  uint16_t offset;            // bytes from the start of the struct
-  const EnumTable* values;    // kEnum only, else nullptr
+  uint16_t offset;          // bytes from the start of the struct
+  const EnumTable* values;  // kEnum only, else nullptr
 };
 
 struct MessageTable;

@@ -49,17 +49,26 @@ void ExpectSameEnum(const EnumTable& table, const pb::EnumDescriptor& proto) {
 }
 
 void ExpectSameType(const Field& field, const FieldType& proto) {
-  const bool column = field.kind == Kind::kSlotColumn || field.kind == Kind::kRailColumn || field.kind == Kind::kSignedColumn;
+  const bool column =
+      field.kind == Kind::kSlotColumn || field.kind == Kind::kRailColumn || field.kind == Kind::kSignedColumn;
   EXPECT_EQ(proto.is_repeated(), column) << proto.full_name();
   EXPECT_EQ(proto.is_packed(), column) << proto.full_name();
   switch (field.kind) {
     case Kind::kUint32:
     case Kind::kSlotColumn:
-    case Kind::kRailColumn: EXPECT_EQ(proto.type(), FieldType::TYPE_UINT32) << proto.full_name(); break;
-    case Kind::kSignedColumn: EXPECT_EQ(proto.type(), FieldType::TYPE_SINT32) << proto.full_name(); break;
-    case Kind::kBool: EXPECT_EQ(proto.type(), FieldType::TYPE_BOOL) << proto.full_name(); break;
+    case Kind::kRailColumn:
+      EXPECT_EQ(proto.type(), FieldType::TYPE_UINT32) << proto.full_name();
+      break;
+    case Kind::kSignedColumn:
+      EXPECT_EQ(proto.type(), FieldType::TYPE_SINT32) << proto.full_name();
+      break;
+    case Kind::kBool:
+      EXPECT_EQ(proto.type(), FieldType::TYPE_BOOL) << proto.full_name();
+      break;
     case Kind::kText15:
-    case Kind::kText23: EXPECT_EQ(proto.type(), FieldType::TYPE_STRING) << proto.full_name(); break;
+    case Kind::kText23:
+      EXPECT_EQ(proto.type(), FieldType::TYPE_STRING) << proto.full_name();
+      break;
     case Kind::kEnum:
       ASSERT_EQ(proto.type(), FieldType::TYPE_ENUM) << proto.full_name();
       ExpectSameEnum(*field.values, *proto.enum_type());
@@ -136,9 +145,12 @@ using Random = std::mt19937;
 uint32_t AnyNumber(Random& random) {
   constexpr uint32_t kEdges[] = {0, 1, 127, 128, 16383, 16384, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
   switch (random() % 3) {
-    case 0: return kEdges[random() % std::size(kEdges)];
-    case 1: return static_cast<uint32_t>(random() % 300);
-    default: return static_cast<uint32_t>(random());
+    case 0:
+      return kEdges[random() % std::size(kEdges)];
+    case 1:
+      return static_cast<uint32_t>(random() % 300);
+    default:
+      return static_cast<uint32_t>(random());
   }
 }
 
@@ -159,27 +171,43 @@ struct Filler {
       const uint32_t bits = AnyNumber(random);
       using Value = std::remove_cvref_t<decltype(column[0])>;
       column.push_back(static_cast<Value>(bits));
-      if constexpr (std::is_signed_v<Value>) proto.GetReflection()->AddInt32(&proto, &field, static_cast<int32_t>(bits));
-      else proto.GetReflection()->AddUInt32(&proto, &field, bits);
+      if constexpr (std::is_signed_v<Value>)
+        proto.GetReflection()->AddInt32(&proto, &field, static_cast<int32_t>(bits));
+      else
+        proto.GetReflection()->AddUInt32(&proto, &field, bits);
     }
   }
   void FillField(const Field& row, void* message, pb::Message& proto) {
     const FieldType& field = *proto.GetDescriptor()->FindFieldByNumber(row.number);
     const pb::Reflection& set = *proto.GetReflection();
     switch (row.kind) {
-      case Kind::kUint32: set.SetUInt32(&proto, &field, At<uint32_t>(message, row) = AnyNumber(random)); break;
-      case Kind::kBool: set.SetBool(&proto, &field, At<bool>(message, row) = random() % 2 == 0); break;
+      case Kind::kUint32:
+        set.SetUInt32(&proto, &field, At<uint32_t>(message, row) = AnyNumber(random));
+        break;
+      case Kind::kBool:
+        set.SetBool(&proto, &field, At<bool>(message, row) = random() % 2 == 0);
+        break;
       case Kind::kEnum: {
         const auto value = static_cast<uint8_t>(random() % row.values->values.size());
         At<uint8_t>(message, row) = value;
         set.SetEnumValue(&proto, &field, value);
         break;
       }
-      case Kind::kText15: FillText(At<FixedString<15>>(message, row), proto, field); break;
-      case Kind::kText23: FillText(At<FixedString<23>>(message, row), proto, field); break;
-      case Kind::kSlotColumn: FillColumn(At<SlotColumn>(message, row), proto, field); break;
-      case Kind::kRailColumn: FillColumn(At<RailColumn>(message, row), proto, field); break;
-      case Kind::kSignedColumn: FillColumn(At<FixedVector<int32_t, kMaxSlots>>(message, row), proto, field); break;
+      case Kind::kText15:
+        FillText(At<FixedString<15>>(message, row), proto, field);
+        break;
+      case Kind::kText23:
+        FillText(At<FixedString<23>>(message, row), proto, field);
+        break;
+      case Kind::kSlotColumn:
+        FillColumn(At<SlotColumn>(message, row), proto, field);
+        break;
+      case Kind::kRailColumn:
+        FillColumn(At<RailColumn>(message, row), proto, field);
+        break;
+      case Kind::kSignedColumn:
+        FillColumn(At<FixedVector<int32_t, kMaxSlots>>(message, row), proto, field);
+        break;
     }
   }
   template <size_t N>
@@ -215,9 +243,15 @@ struct Pair {
 
 template <typename Types>
 class Differential : public testing::Test {};
-using Pairs = testing::Types<Pair<Hello, v1::Hello>, Pair<HelloReply, v1::HelloReply>, Pair<Command, v1::Command>,
-                             Pair<Reply, v1::Reply>, Pair<Refusal, v1::Refusal>, Pair<Telemetry, v1::Telemetry>,
-                             Pair<Event, v1::Event>, Pair<Keepalive, v1::Keepalive>, Pair<Configure, v1::Configure>>;
+using Pairs = testing::Types<Pair<Hello, v1::Hello>,
+                             Pair<HelloReply, v1::HelloReply>,
+                             Pair<Command, v1::Command>,
+                             Pair<Reply, v1::Reply>,
+                             Pair<Refusal, v1::Refusal>,
+                             Pair<Telemetry, v1::Telemetry>,
+                             Pair<Event, v1::Event>,
+                             Pair<Keepalive, v1::Keepalive>,
+                             Pair<Configure, v1::Configure>>;
 TYPED_TEST_SUITE(Differential, Pairs);
 
 std::vector<uint8_t> StockBytes(const pb::Message& message) {
@@ -269,10 +303,18 @@ void Damage(std::vector<uint8_t>& bytes, Random& random) {
   for (size_t n = 1 + random() % 3; n > 0; --n) {
     const size_t at = bytes.empty() ? 0 : random() % bytes.size();
     switch (random() % 4) {
-      case 0: if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(random()); break;
-      case 1: if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(bytes[at] ^ 1U << random() % 8); break;
-      case 2: bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(at), static_cast<uint8_t>(random())); break;
-      default: if (!bytes.empty()) bytes.erase(bytes.begin() + static_cast<ptrdiff_t>(at)); break;
+      case 0:
+        if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(random());
+        break;
+      case 1:
+        if (!bytes.empty()) bytes[at] = static_cast<uint8_t>(bytes[at] ^ 1U << random() % 8);
+        break;
+      case 2:
+        bytes.insert(bytes.begin() + static_cast<ptrdiff_t>(at), static_cast<uint8_t>(random()));
+        break;
+      default:
+        if (!bytes.empty()) bytes.erase(bytes.begin() + static_cast<ptrdiff_t>(at));
+        break;
     }
   }
 }
@@ -280,8 +322,10 @@ void Damage(std::vector<uint8_t>& bytes, Random& random) {
 // Where we refuse what a stock library takes: the whole list, and the README's.
 bool StricterByDesign(const Status& status) {
   if (status.code() == Code::kOutOfRange) return true;  // 32 bits, bounded lists and texts, ASCII, known enum numbers
-  static const std::set<std::string> kReasons = {"wrong wire type for a known field", "groups are not part of the link",
-                                                 "varint of more than 64 bits", "field number out of range",
+  static const std::set<std::string> kReasons = {"wrong wire type for a known field",
+                                                 "groups are not part of the link",
+                                                 "varint of more than 64 bits",
+                                                 "field number out of range",
                                                  "varint truncated or too long"};
   return status.code() == Code::kDataLoss && kReasons.contains(status.message());
 }
@@ -345,7 +389,7 @@ TEST(Codec, RefusalsAreNamed) {
   const auto code = [](std::vector<uint8_t> bytes) { return DecodeMessage<Hello>(bytes).status().code(); };
   EXPECT_EQ(code({0x08, 0x80, 0x80, 0x80, 0x80, 0x10}), Code::kOutOfRange);  // protocol of 33 bits
   EXPECT_EQ(code({0x12, 0x10, 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a'}),
-            Code::kOutOfRange);                          // a rack name of 16 bytes
+            Code::kOutOfRange);                            // a rack name of 16 bytes
   EXPECT_EQ(code({0x12, 0x01, 0x07}), Code::kOutOfRange);  // a bell in a name
   EXPECT_EQ(code({0x0D, 1, 2, 3, 4}), Code::kDataLoss);    // protocol as fixed32
   EXPECT_EQ(code({0xA3, 0x06}), Code::kDataLoss);          // a group

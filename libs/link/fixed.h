@@ -15,7 +15,7 @@ class FixedString {
  public:
   static constexpr size_t kCapacity = N;
   constexpr FixedString() = default;
-  constexpr FixedString(std::string_view text) { assign(text); }  // NOLINT: implicit by design
+  constexpr FixedString(std::string_view text) { assign(text); }               // NOLINT: implicit by design
   constexpr FixedString(const char* text) { assign(std::string_view(text)); }  // NOLINT
 
   constexpr void assign(std::string_view text) {

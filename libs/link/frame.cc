@@ -12,10 +12,22 @@ uint32_t Read32(const uint8_t* at) {
 uint16_t Read16(const uint8_t* at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
 
 std::array<uint8_t, kHeaderSize> HeaderBytes(const FrameHeader& h) {
-  return {h.protocol,           static_cast<uint8_t>(h.channel), ByteOf(h.flags, 0), ByteOf(h.flags, 1),
-          ByteOf(h.session, 0), ByteOf(h.session, 1),            ByteOf(h.session, 2), ByteOf(h.session, 3),
-          ByteOf(h.term, 0),    ByteOf(h.term, 1),               ByteOf(h.term, 2),  ByteOf(h.term, 3),
-          ByteOf(h.seq, 0),     ByteOf(h.seq, 1),                ByteOf(h.ack, 0),   ByteOf(h.ack, 1)};
+  return {h.protocol,
+          static_cast<uint8_t>(h.channel),
+          ByteOf(h.flags, 0),
+          ByteOf(h.flags, 1),
+          ByteOf(h.session, 0),
+          ByteOf(h.session, 1),
+          ByteOf(h.session, 2),
+          ByteOf(h.session, 3),
+          ByteOf(h.term, 0),
+          ByteOf(h.term, 1),
+          ByteOf(h.term, 2),
+          ByteOf(h.term, 3),
+          ByteOf(h.seq, 0),
+          ByteOf(h.seq, 1),
+          ByteOf(h.ack, 0),
+          ByteOf(h.ack, 1)};
 }
 
 FrameHeader ParseHeader(const uint8_t* at) {
@@ -60,8 +72,10 @@ class CobsWriter {
     if (code_at_ < out_.size()) out_[code_at_] = static_cast<uint8_t>(at_ - code_at_);
   }
   void Put(uint8_t byte) {
-    if (at_ < out_.size()) out_[at_] = byte;
-    else full_ = true;
+    if (at_ < out_.size())
+      out_[at_] = byte;
+    else
+      full_ = true;
     ++at_;
   }
 
@@ -92,8 +106,10 @@ Result<size_t> EncodeFrame(const FrameHeader& header, std::span<const uint8_t> p
 
 FrameDecoder::Outcome FrameDecoder::Feed(uint8_t byte) {
   if (byte != 0) {
-    if (length_ < buffer_.size()) buffer_[length_++] = byte;
-    else overflow_ = true;
+    if (length_ < buffer_.size())
+      buffer_[length_++] = byte;
+    else
+      overflow_ = true;
     return Outcome::kNeedMore;
   }
   if (length_ == 0) return Outcome::kNeedMore;

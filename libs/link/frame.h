@@ -26,14 +26,14 @@ inline constexpr size_t kMaxBody = kHeaderSize + kMaxPayload + 4;
 inline constexpr size_t kMaxWire = kMaxBody + kMaxBody / 254 + 1 + 2;  // COBS overhead and both zeros
 
 enum class Channel : uint8_t {
-  kHello = 1,       // host: Hello          MCU: HelloReply
-  kCommand = 2,     // host: Command        (numbered by seq, in order, bounded window)
-  kReply = 3,       //                      MCU: Reply (seq of its command; replayed, never executed twice)
-  kTelemetry = 4,   //                      MCU: Telemetry (unacknowledged)
-  kEvent = 5,       //                      MCU: Event (latched until acknowledged by header.ack)
-  kKeepalive = 6,   // host: Keepalive
-  kStop = 7,        // host: kStopMagic; no session, term or epoch; acted on in the receive path
-  kRefusal = 8,     //                      MCU: Refusal
+  kHello = 1,      // host: Hello          MCU: HelloReply
+  kCommand = 2,    // host: Command        (numbered by seq, in order, bounded window)
+  kReply = 3,      //                      MCU: Reply (seq of its command; replayed, never executed twice)
+  kTelemetry = 4,  //                      MCU: Telemetry (unacknowledged)
+  kEvent = 5,      //                      MCU: Event (latched until acknowledged by header.ack)
+  kKeepalive = 6,  // host: Keepalive
+  kStop = 7,       // host: kStopMagic; no session, term or epoch; acted on in the receive path
+  kRefusal = 8,    //                      MCU: Refusal
 };
 
 // Payload of a stop frame: valid CRC plus these bytes ("STOPRACK"), so that noise cannot be one.
@@ -70,12 +70,12 @@ Result<size_t> EncodeFrame(const FrameHeader& header, std::span<const uint8_t> p
 class FrameDecoder {
  public:
   enum class Outcome : uint8_t {
-    kNeedMore,   // no frame ends at this byte
-    kFrame,      // frame() holds one
-    kBadCobs,    // dropped: a zero inside, or a length that leaves the frame
-    kBadCrc,     // dropped: damaged
-    kTooShort,   // dropped: less than header and CRC
-    kTooLong,    // dropped: more than kMaxBody; the rest up to the next zero is skipped
+    kNeedMore,  // no frame ends at this byte
+    kFrame,     // frame() holds one
+    kBadCobs,   // dropped: a zero inside, or a length that leaves the frame
+    kBadCrc,    // dropped: damaged
+    kTooShort,  // dropped: less than header and CRC
+    kTooLong,   // dropped: more than kMaxBody; the rest up to the next zero is skipped
   };
 
   Outcome Feed(uint8_t byte);

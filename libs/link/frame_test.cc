@@ -44,8 +44,8 @@ TEST(Frame, EveryPayloadLengthComesBack) {
     FrameDecoder decoder;
     ASSERT_EQ(FeedAll(decoder, wire), FrameDecoder::Outcome::kFrame) << length;
     EXPECT_EQ(decoder.frame().header, kHeader);
-    EXPECT_TRUE(std::equal(payload.begin(), payload.end(), decoder.frame().payload.begin(),
-                           decoder.frame().payload.end()));
+    EXPECT_TRUE(
+        std::equal(payload.begin(), payload.end(), decoder.frame().payload.begin(), decoder.frame().payload.end()));
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 struct ChannelRow {
   Channel channel;
   std::string_view name;
-  const MessageTable* to_mcu;   // nullptr: nothing goes that way
+  const MessageTable* to_mcu;  // nullptr: nothing goes that way
   const MessageTable* to_host;
 };
 const ChannelRow kChannels[] = {
@@ -98,13 +98,20 @@ std::string ValueText(const Field& field, const void* message) {
       const std::string_view name = field.name;
       return name == "session" || name == "config_crc" ? fmt::format("{:#010x}", value) : fmt::format("{}", value);
     }
-    case Kind::kBool: return At<bool>(message, field) ? "true" : "false";
-    case Kind::kEnum: return EnumText(field, At<uint8_t>(message, field));
-    case Kind::kText15: return QuotedText(At<FixedString<15>>(message, field).view());
-    case Kind::kText23: return QuotedText(At<FixedString<23>>(message, field).view());
-    case Kind::kSlotColumn: return ListText(At<SlotColumn>(message, field));
-    case Kind::kRailColumn: return ListText(At<RailColumn>(message, field));
-    case Kind::kSignedColumn: return ListText(At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kBool:
+      return At<bool>(message, field) ? "true" : "false";
+    case Kind::kEnum:
+      return EnumText(field, At<uint8_t>(message, field));
+    case Kind::kText15:
+      return QuotedText(At<FixedString<15>>(message, field).view());
+    case Kind::kText23:
+      return QuotedText(At<FixedString<23>>(message, field).view());
+    case Kind::kSlotColumn:
+      return ListText(At<SlotColumn>(message, field));
+    case Kind::kRailColumn:
+      return ListText(At<RailColumn>(message, field));
+    case Kind::kSignedColumn:
+      return ListText(At<FixedVector<int32_t, kMaxSlots>>(message, field));
   }
   return "";
 }
@@ -245,12 +252,18 @@ Status ReadValue(std::string_view word, std::string_view text, const Field& fiel
       if (text != "true" && text != "false") return Bad(word, "true or false");
       At<bool>(message, field) = text == "true";
       return OkStatus();
-    case Kind::kEnum: return ReadEnumWord(word, text, field, At<uint8_t>(message, field));
-    case Kind::kText15: return ReadQuoted(word, text, At<FixedString<15>>(message, field));
-    case Kind::kText23: return ReadQuoted(word, text, At<FixedString<23>>(message, field));
-    case Kind::kSlotColumn: return ReadList(word, text, At<SlotColumn>(message, field));
-    case Kind::kRailColumn: return ReadList(word, text, At<RailColumn>(message, field));
-    case Kind::kSignedColumn: return ReadList(word, text, At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kEnum:
+      return ReadEnumWord(word, text, field, At<uint8_t>(message, field));
+    case Kind::kText15:
+      return ReadQuoted(word, text, At<FixedString<15>>(message, field));
+    case Kind::kText23:
+      return ReadQuoted(word, text, At<FixedString<23>>(message, field));
+    case Kind::kSlotColumn:
+      return ReadList(word, text, At<SlotColumn>(message, field));
+    case Kind::kRailColumn:
+      return ReadList(word, text, At<RailColumn>(message, field));
+    case Kind::kSignedColumn:
+      return ReadList(word, text, At<FixedVector<int32_t, kMaxSlots>>(message, field));
   }
   return OkStatus();
 }

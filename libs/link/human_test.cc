@@ -20,20 +20,24 @@ TEST(Human, LinesComeBackAsTheyWere) {
            "-> command #1 (session=0x00000001 term=1) id=1 set_data slot=2 epoch=9 path=host host_index=1",
            "<- reply #12 (session=0x1a2b3c4d term=5) command_id=112 verdict=looser_than_ceiling value=3 limit=3000",
            "<- telemetry (session=0x1a2b3c4d term=5) number=1 vbus_mv=[0,5010] tray_deci_c=[-15,250] faults=2",
-           "<- event (session=0x1a2b3c4d term=5) id=9 uptime_ms=1000 tripped slot=7 reason=over_current value=2100 limit=2000",
+           "<- event (session=0x1a2b3c4d term=5) id=9 uptime_ms=1000 tripped slot=7 reason=over_current value=2100 "
+           "limit=2000",
            "-> keepalive (session=0x1a2b3c4d term=5 ack=9)",
            "-> stop",
            "-> stop payload=<00 01>",
-           "<- refusal (session=0x1a2b3c4d term=5) reason=out_of_order term=5 session=0x1a2b3c4d expected_seq=13 protocol=1",
+           "<- refusal (session=0x1a2b3c4d term=5) reason=out_of_order term=5 session=0x1a2b3c4d expected_seq=13 "
+           "protocol=1",
        }) {
     EXPECT_EQ(Again(line), line);
   }
 }
 
 TEST(Human, MistakesNameTheWordAndTheWayOut) {
-  EXPECT_EQ(Again("-> comand #1"),
-            "INVALID_ARGUMENT: \"comand\": no channel; hello, command, reply, telemetry, event, keepalive, stop or refusal");
-  EXPECT_EQ(Again("-> command #1 id=1 set_data path=hots"), "INVALID_ARGUMENT: \"path=hots\": one of open, charge, host");
+  EXPECT_EQ(
+      Again("-> comand #1"),
+      "INVALID_ARGUMENT: \"comand\": no channel; hello, command, reply, telemetry, event, keepalive, stop or refusal");
+  EXPECT_EQ(Again("-> command #1 id=1 set_data path=hots"),
+            "INVALID_ARGUMENT: \"path=hots\": one of open, charge, host");
   EXPECT_EQ(Again("-> command #1 id=1 set_vbus on=yes"), "INVALID_ARGUMENT: \"on=yes\": true or false");
   EXPECT_EQ(Again("-> command #1 id=1 set_vbus slott=1"),
             "INVALID_ARGUMENT: \"slott=1\": SetVbus has: slot, epoch, on");

@@ -22,21 +22,43 @@ using RailColumn = FixedVector<uint32_t, kMaxRails>;
 enum class BootReason : uint8_t { kUnknown, kPowerOn, kWatchdog, kSoftware, kFault, kBrownOut };
 enum class SafeState : uint8_t { kCharge, kHold, kOff };
 enum class Verdict : uint8_t {
-  kOk, kAccepted, kInvalid, kUnknownCommand, kFenced, kNoSuchSlot, kNotFitted, kNotConfigured,
-  kTripped, kOverBudget, kVbusOff, kLooserThanCeiling, kBusy, kBlocked, kNvmLost,
+  kOk,
+  kAccepted,
+  kInvalid,
+  kUnknownCommand,
+  kFenced,
+  kNoSuchSlot,
+  kNotFitted,
+  kNotConfigured,
+  kTripped,
+  kOverBudget,
+  kVbusOff,
+  kLooserThanCeiling,
+  kBusy,
+  kBlocked,
+  kNvmLost,
 };
 enum class RefusalReason : uint8_t {
-  kUnknown, kSuperseded, kWrongSession, kWrongProtocol, kWrongRack, kOutOfOrder,
+  kUnknown,
+  kSuperseded,
+  kWrongSession,
+  kWrongProtocol,
+  kWrongRack,
+  kOutOfOrder,
 };
 enum class TripReason : uint8_t {
-  kNone, kOverCurrent, kOverTemperature, kSwitchShorted, kStaleSensor, kStop,
+  kNone,
+  kOverCurrent,
+  kOverTemperature,
+  kSwitchShorted,
+  kStaleSensor,
+  kStop,
 };
 enum class DoneCode : uint8_t { kOk, kReadBackMismatch, kCancelled, kTripped, kPartMissing };
 
 namespace capability {
-inline constexpr uint32_t kVbus = 1, kDataEnable = 2, kDataSelect = 4, kChargeMode = 8, kRfRelay = 16,
-                          kPowerKey = 32, kVolumeKey = 64, kLed = 128, kMonitor = 256,
-                          kTemperature = 512, kRelaySense = 1024;
+inline constexpr uint32_t kVbus = 1, kDataEnable = 2, kDataSelect = 4, kChargeMode = 8, kRfRelay = 16, kPowerKey = 32,
+                          kVolumeKey = 64, kLed = 128, kMonitor = 256, kTemperature = 512, kRelaySense = 1024;
 }  // namespace capability
 
 // ---- host to MCU ----
@@ -61,7 +83,10 @@ struct Configure {
   uint32_t charge_period_ms = 0;
   bool operator==(const Configure&) const = default;
 };
-struct Ping { uint32_t nonce = 0; bool operator==(const Ping&) const = default; };
+struct Ping {
+  uint32_t nonce = 0;
+  bool operator==(const Ping&) const = default;
+};
 struct SetLease {
   uint32_t slot = 0;
   uint32_t epoch = 0;
@@ -69,8 +94,18 @@ struct SetLease {
   bool to_safe_state = false;
   bool operator==(const SetLease&) const = default;
 };
-struct SetVbus { uint32_t slot = 0; uint32_t epoch = 0; bool on = false; bool operator==(const SetVbus&) const = default; };
-struct CycleVbus { uint32_t slot = 0; uint32_t epoch = 0; uint32_t off_ms = 0; bool operator==(const CycleVbus&) const = default; };
+struct SetVbus {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;
+  bool on = false;
+  bool operator==(const SetVbus&) const = default;
+};
+struct CycleVbus {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;
+  uint32_t off_ms = 0;
+  bool operator==(const CycleVbus&) const = default;
+};
 struct SetData {
   uint32_t slot = 0;
   uint32_t epoch = 0;
@@ -78,15 +113,30 @@ struct SetData {
   uint32_t host_index = 0;
   bool operator==(const SetData&) const = default;
 };
-struct SetShield { uint32_t slot = 0; uint32_t epoch = 0; bool couple = false; bool operator==(const SetShield&) const = default; };
-struct StopSlot { uint32_t slot = 0; bool operator==(const StopSlot&) const = default; };
-struct ClearTrip { uint32_t slot = 0; bool operator==(const ClearTrip&) const = default; };
+struct SetShield {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;
+  bool couple = false;
+  bool operator==(const SetShield&) const = default;
+};
+struct StopSlot {
+  uint32_t slot = 0;
+  bool operator==(const StopSlot&) const = default;
+};
+struct ClearTrip {
+  uint32_t slot = 0;
+  bool operator==(const ClearTrip&) const = default;
+};
 struct Command {
   uint32_t id = 0;
-  std::variant<std::monostate, Ping, Configure, SetLease, SetVbus, CycleVbus, SetData, SetShield, StopSlot, ClearTrip> call;
+  std::variant<std::monostate, Ping, Configure, SetLease, SetVbus, CycleVbus, SetData, SetShield, StopSlot, ClearTrip>
+      call;
   bool operator==(const Command&) const = default;
 };
-struct Keepalive { uint32_t away_ms = 0; bool operator==(const Keepalive&) const = default; };
+struct Keepalive {
+  uint32_t away_ms = 0;
+  bool operator==(const Keepalive&) const = default;
+};
 
 // ---- MCU to host ----
 struct HelloReply {
@@ -162,9 +212,20 @@ struct Tripped {
   uint32_t limit = 0;
   bool operator==(const Tripped&) const = default;
 };
-struct LeaseEnded { uint32_t slot = 0; uint32_t epoch = 0; bool operator==(const LeaseEnded&) const = default; };
-struct InputChanged { uint32_t input = 0; bool active = false; bool operator==(const InputChanged&) const = default; };
-struct HostSilent { uint32_t silent_ms = 0; bool operator==(const HostSilent&) const = default; };
+struct LeaseEnded {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;
+  bool operator==(const LeaseEnded&) const = default;
+};
+struct InputChanged {
+  uint32_t input = 0;
+  bool active = false;
+  bool operator==(const InputChanged&) const = default;
+};
+struct HostSilent {
+  uint32_t silent_ms = 0;
+  bool operator==(const HostSilent&) const = default;
+};
 struct Event {
   uint32_t id = 0;
   uint32_t uptime_ms = 0;

@@ -10,28 +10,28 @@ enum class RelaySense : uint8_t { kIsolated = 0, kCoupled = 1, kMoving = 2, kUnk
 
 // One slot's commanded and measured state in 32 bits.
 struct SlotBits {
-  bool vbus_commanded = false;             // bit 0
-  bool vbus_measured_on = false;           // bit 1: 4750 to 5500 mV at the slot
-  bool vbus_measured_off = false;          // bit 2: below 800 mV (neither: settling or wrong)
-  DataPath data_commanded = {};            // bits 3-4
-  uint8_t data_commanded_host = 0;         // bits 5-7: host index
-  DataPath data_measured = {};             // bits 8-9: the switch's control lines as read back
-  uint8_t data_measured_host = 0;          // bits 10-12
-  bool couple_commanded = false;           // bit 13
-  RelaySense relay_sense = {};             // bits 14-15
-  bool tripped = false;                    // bit 16
-  uint8_t trip_reason = 0;                 // bits 17-19: TripReason
-  bool pending = false;                    // bit 20: a turn-on waits for stagger or budget
-  bool leased = false;                     // bit 21: not care
-  bool monitor_fresh = false;              // bit 22: voltage and current read within the last 3 scans
-  bool temperature_fresh = false;          // bit 23
-  bool read_back_mismatch = false;         // bit 24: an expander reads back otherwise than written
-  bool part_missing = false;               // bit 25
-  bool relay_stuck = false;                // bit 26
-  bool back_feed = false;                  // bit 27: voltage without current while off
-  bool switch_shorted = false;             // bit 28: current flows while off
-  bool no_discharge = false;               // bit 29: VBUS decays too slowly
-  bool nvm_lost = false;                   // bit 30: the slot's epoch is in doubt
+  bool vbus_commanded = false;      // bit 0
+  bool vbus_measured_on = false;    // bit 1: 4750 to 5500 mV at the slot
+  bool vbus_measured_off = false;   // bit 2: below 800 mV (neither: settling or wrong)
+  DataPath data_commanded = {};     // bits 3-4
+  uint8_t data_commanded_host = 0;  // bits 5-7: host index
+  DataPath data_measured = {};      // bits 8-9: the switch's control lines as read back
+  uint8_t data_measured_host = 0;   // bits 10-12
+  bool couple_commanded = false;    // bit 13
+  RelaySense relay_sense = {};      // bits 14-15
+  bool tripped = false;             // bit 16
+  uint8_t trip_reason = 0;          // bits 17-19: TripReason
+  bool pending = false;             // bit 20: a turn-on waits for stagger or budget
+  bool leased = false;              // bit 21: not care
+  bool monitor_fresh = false;       // bit 22: voltage and current read within the last 3 scans
+  bool temperature_fresh = false;   // bit 23
+  bool read_back_mismatch = false;  // bit 24: an expander reads back otherwise than written
+  bool part_missing = false;        // bit 25
+  bool relay_stuck = false;         // bit 26
+  bool back_feed = false;           // bit 27: voltage without current while off
+  bool switch_shorted = false;      // bit 28: current flows while off
+  bool no_discharge = false;        // bit 29: VBUS decays too slowly
+  bool nvm_lost = false;            // bit 30: the slot's epoch is in doubt
 
   bool operator==(const SlotBits&) const = default;
 };
@@ -82,7 +82,7 @@ inline constexpr uint32_t kFaultHostSilent = 1U << 0;
 inline constexpr uint32_t kFaultNotConfigured = 1U << 1;
 inline constexpr uint32_t kFaultI2cBus = 1U << 2;
 inline constexpr uint32_t kFaultRailSag = 1U << 3;
-inline constexpr uint32_t kFaultStopped = 1U << 4;   // the stop output is asserted, latched
+inline constexpr uint32_t kFaultStopped = 1U << 4;  // the stop output is asserted, latched
 inline constexpr uint32_t kFaultNvmLost = 1U << 5;
 inline constexpr uint32_t kFaultNvmReadOnly = 1U << 6;
 

@@ -9,13 +9,20 @@ namespace {
 
 template <typename Member>
 constexpr Kind KindOf() {
-  if constexpr (std::is_same_v<Member, uint32_t>) return Kind::kUint32;
-  else if constexpr (std::is_same_v<Member, bool>) return Kind::kBool;
-  else if constexpr (std::is_same_v<Member, FixedString<15>>) return Kind::kText15;
-  else if constexpr (std::is_same_v<Member, FixedString<23>>) return Kind::kText23;
-  else if constexpr (std::is_same_v<Member, SlotColumn>) return Kind::kSlotColumn;
-  else if constexpr (std::is_same_v<Member, RailColumn>) return Kind::kRailColumn;
-  else if constexpr (std::is_same_v<Member, FixedVector<int32_t, kMaxSlots>>) return Kind::kSignedColumn;
+  if constexpr (std::is_same_v<Member, uint32_t>)
+    return Kind::kUint32;
+  else if constexpr (std::is_same_v<Member, bool>)
+    return Kind::kBool;
+  else if constexpr (std::is_same_v<Member, FixedString<15>>)
+    return Kind::kText15;
+  else if constexpr (std::is_same_v<Member, FixedString<23>>)
+    return Kind::kText23;
+  else if constexpr (std::is_same_v<Member, SlotColumn>)
+    return Kind::kSlotColumn;
+  else if constexpr (std::is_same_v<Member, RailColumn>)
+    return Kind::kRailColumn;
+  else if constexpr (std::is_same_v<Member, FixedVector<int32_t, kMaxSlots>>)
+    return Kind::kSignedColumn;
   else {
     static_assert(std::is_enum_v<Member> && sizeof(Member) == 1, "a member of no known kind");
     return Kind::kEnum;
@@ -24,9 +31,21 @@ constexpr Kind KindOf() {
 
 constexpr const char* kBootReason[] = {"unknown", "power_on", "watchdog", "software", "fault", "brown_out"};
 constexpr const char* kDataPath[] = {"open", "charge", "host"};  // kUnknown is measured only, never on the wire
-constexpr const char* kVerdict[] = {
-    "ok",      "accepted",    "invalid",  "unknown_command",     "fenced", "no_such_slot", "not_fitted", "not_configured",
-    "tripped", "over_budget", "vbus_off", "looser_than_ceiling", "busy",   "blocked",      "nvm_lost"};
+constexpr const char* kVerdict[] = {"ok",
+                                    "accepted",
+                                    "invalid",
+                                    "unknown_command",
+                                    "fenced",
+                                    "no_such_slot",
+                                    "not_fitted",
+                                    "not_configured",
+                                    "tripped",
+                                    "over_budget",
+                                    "vbus_off",
+                                    "looser_than_ceiling",
+                                    "busy",
+                                    "blocked",
+                                    "nvm_lost"};
 constexpr const char* kRefusal[] = {
     "unknown", "superseded", "wrong_session", "wrong_protocol", "wrong_rack", "out_of_order"};
 constexpr const char* kTrip[] = {"none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop"};
@@ -41,60 +60,106 @@ constexpr EnumTable kDoneTable{"DoneCode", kDone};
 
 template <typename Member>
 constexpr const EnumTable* ValuesOf() {
-  if constexpr (std::is_same_v<Member, BootReason>) return &kBootReasonTable;
-  else if constexpr (std::is_same_v<Member, DataPath>) return &kDataPathTable;
-  else if constexpr (std::is_same_v<Member, Verdict>) return &kVerdictTable;
-  else if constexpr (std::is_same_v<Member, RefusalReason>) return &kRefusalTable;
-  else if constexpr (std::is_same_v<Member, TripReason>) return &kTripTable;
-  else if constexpr (std::is_same_v<Member, DoneCode>) return &kDoneTable;
-  else return nullptr;
+  if constexpr (std::is_same_v<Member, BootReason>)
+    return &kBootReasonTable;
+  else if constexpr (std::is_same_v<Member, DataPath>)
+    return &kDataPathTable;
+  else if constexpr (std::is_same_v<Member, Verdict>)
+    return &kVerdictTable;
+  else if constexpr (std::is_same_v<Member, RefusalReason>)
+    return &kRefusalTable;
+  else if constexpr (std::is_same_v<Member, TripReason>)
+    return &kTripTable;
+  else if constexpr (std::is_same_v<Member, DoneCode>)
+    return &kDoneTable;
+  else
+    return nullptr;
 }
 
 // A row: the member's own name, so that renaming one side breaks the test.
-#define ROW(Message, member, number)                                                                    \
-  Field {                                                                                               \
-    #member, number, KindOf<decltype(Message::member)>(), static_cast<uint16_t>(offsetof(Message, member)), \
-        ValuesOf<decltype(Message::member)>()                                                           \
+#define ROW(Message, member, number)                                                                            \
+  Field {                                                                                                       \
+#member, number, KindOf < decltype(Message::member)>(), static_cast < uint16_t>(offsetof(Message, member)), \
+        ValuesOf < decltype(Message::member)>()                                                                 \
   }
 
-constexpr Field kHello[] = {ROW(Hello, protocol, 1), ROW(Hello, rack, 2), ROW(Hello, host_version, 3), ROW(Hello, nonce, 4)};
-constexpr Field kConfigure[] = {
-    ROW(Configure, current_limit_ma, 1), ROW(Configure, safe_state, 2),       ROW(Configure, rail, 3),
-    ROW(Configure, rail_budget_ma, 4),   ROW(Configure, rack_budget_ma, 5),   ROW(Configure, stagger_ms, 6),
-    ROW(Configure, min_off_ms, 7),       ROW(Configure, host_silent_ms, 8),   ROW(Configure, host_silent_max_ms, 9),
-    ROW(Configure, charge_on_ms, 10),    ROW(Configure, charge_period_ms, 11)};
+constexpr Field kHello[] = {
+    ROW(Hello, protocol, 1), ROW(Hello, rack, 2), ROW(Hello, host_version, 3), ROW(Hello, nonce, 4)};
+constexpr Field kConfigure[] = {ROW(Configure, current_limit_ma, 1),
+                                ROW(Configure, safe_state, 2),
+                                ROW(Configure, rail, 3),
+                                ROW(Configure, rail_budget_ma, 4),
+                                ROW(Configure, rack_budget_ma, 5),
+                                ROW(Configure, stagger_ms, 6),
+                                ROW(Configure, min_off_ms, 7),
+                                ROW(Configure, host_silent_ms, 8),
+                                ROW(Configure, host_silent_max_ms, 9),
+                                ROW(Configure, charge_on_ms, 10),
+                                ROW(Configure, charge_period_ms, 11)};
 constexpr Field kPing[] = {ROW(Ping, nonce, 1)};
-constexpr Field kSetLease[] = {ROW(SetLease, slot, 1), ROW(SetLease, epoch, 2), ROW(SetLease, duration_ms, 3),
-                               ROW(SetLease, to_safe_state, 4)};
+constexpr Field kSetLease[] = {
+    ROW(SetLease, slot, 1), ROW(SetLease, epoch, 2), ROW(SetLease, duration_ms, 3), ROW(SetLease, to_safe_state, 4)};
 constexpr Field kSetVbus[] = {ROW(SetVbus, slot, 1), ROW(SetVbus, epoch, 2), ROW(SetVbus, on, 3)};
 constexpr Field kCycleVbus[] = {ROW(CycleVbus, slot, 1), ROW(CycleVbus, epoch, 2), ROW(CycleVbus, off_ms, 3)};
-constexpr Field kSetData[] = {ROW(SetData, slot, 1), ROW(SetData, epoch, 2), ROW(SetData, path, 3),
-                              ROW(SetData, host_index, 4)};
+constexpr Field kSetData[] = {
+    ROW(SetData, slot, 1), ROW(SetData, epoch, 2), ROW(SetData, path, 3), ROW(SetData, host_index, 4)};
 constexpr Field kSetShield[] = {ROW(SetShield, slot, 1), ROW(SetShield, epoch, 2), ROW(SetShield, couple, 3)};
 constexpr Field kStopSlot[] = {ROW(StopSlot, slot, 1)};
 constexpr Field kClearTrip[] = {ROW(ClearTrip, slot, 1)};
 constexpr Field kKeepalive[] = {ROW(Keepalive, away_ms, 1)};
-constexpr Field kHelloReply[] = {
-    ROW(HelloReply, protocol, 1),     ROW(HelloReply, firmware_version, 2), ROW(HelloReply, build_id, 3),
-    ROW(HelloReply, board, 4),        ROW(HelloReply, rack, 5),             ROW(HelloReply, slots, 6),
-    ROW(HelloReply, capabilities, 7), ROW(HelloReply, boot_reason, 8),      ROW(HelloReply, config_crc, 9),
-    ROW(HelloReply, term, 10),        ROW(HelloReply, session, 11),         ROW(HelloReply, epochs, 12),
-    ROW(HelloReply, lease_left_ms, 13), ROW(HelloReply, nvm_lost, 14),      ROW(HelloReply, uptime_ms, 15),
-    ROW(HelloReply, nonce, 16),       ROW(HelloReply, next_command_seq, 17), ROW(HelloReply, next_event_id, 18)};
-constexpr Field kReply[] = {ROW(Reply, command_id, 1), ROW(Reply, verdict, 2), ROW(Reply, wait_ms, 3),
-                            ROW(Reply, queue_position, 4), ROW(Reply, epoch, 5), ROW(Reply, value, 6),
+constexpr Field kHelloReply[] = {ROW(HelloReply, protocol, 1),
+                                 ROW(HelloReply, firmware_version, 2),
+                                 ROW(HelloReply, build_id, 3),
+                                 ROW(HelloReply, board, 4),
+                                 ROW(HelloReply, rack, 5),
+                                 ROW(HelloReply, slots, 6),
+                                 ROW(HelloReply, capabilities, 7),
+                                 ROW(HelloReply, boot_reason, 8),
+                                 ROW(HelloReply, config_crc, 9),
+                                 ROW(HelloReply, term, 10),
+                                 ROW(HelloReply, session, 11),
+                                 ROW(HelloReply, epochs, 12),
+                                 ROW(HelloReply, lease_left_ms, 13),
+                                 ROW(HelloReply, nvm_lost, 14),
+                                 ROW(HelloReply, uptime_ms, 15),
+                                 ROW(HelloReply, nonce, 16),
+                                 ROW(HelloReply, next_command_seq, 17),
+                                 ROW(HelloReply, next_event_id, 18)};
+constexpr Field kReply[] = {ROW(Reply, command_id, 1),
+                            ROW(Reply, verdict, 2),
+                            ROW(Reply, wait_ms, 3),
+                            ROW(Reply, queue_position, 4),
+                            ROW(Reply, epoch, 5),
+                            ROW(Reply, value, 6),
                             ROW(Reply, limit, 7)};
-constexpr Field kRefusalFields[] = {ROW(Refusal, reason, 1), ROW(Refusal, term, 2), ROW(Refusal, session, 3),
-                                    ROW(Refusal, expected_seq, 4), ROW(Refusal, rack, 5), ROW(Refusal, protocol, 6)};
-constexpr Field kTelemetry[] = {
-    ROW(Telemetry, number, 1),         ROW(Telemetry, uptime_ms, 2),      ROW(Telemetry, vbus_mv, 3),
-    ROW(Telemetry, vbus_ma, 4),        ROW(Telemetry, tray_deci_c, 5),    ROW(Telemetry, state, 6),
-    ROW(Telemetry, lease_left_ms, 7),  ROW(Telemetry, rail_mv, 8),        ROW(Telemetry, inputs, 9),
-    ROW(Telemetry, faults, 10),        ROW(Telemetry, stack_high_water_bytes, 11), ROW(Telemetry, frames_bad, 12),
-    ROW(Telemetry, event_backlog, 13), ROW(Telemetry, config_crc, 14)};
-constexpr Field kCommandDone[] = {ROW(CommandDone, command_id, 1), ROW(CommandDone, code, 2), ROW(CommandDone, slot, 3),
-                                  ROW(CommandDone, vbus_mv, 4), ROW(CommandDone, vbus_ma, 5), ROW(CommandDone, state, 6)};
-constexpr Field kTripped[] = {ROW(Tripped, slot, 1), ROW(Tripped, reason, 2), ROW(Tripped, value, 3), ROW(Tripped, limit, 4)};
+constexpr Field kRefusalFields[] = {ROW(Refusal, reason, 1),
+                                    ROW(Refusal, term, 2),
+                                    ROW(Refusal, session, 3),
+                                    ROW(Refusal, expected_seq, 4),
+                                    ROW(Refusal, rack, 5),
+                                    ROW(Refusal, protocol, 6)};
+constexpr Field kTelemetry[] = {ROW(Telemetry, number, 1),
+                                ROW(Telemetry, uptime_ms, 2),
+                                ROW(Telemetry, vbus_mv, 3),
+                                ROW(Telemetry, vbus_ma, 4),
+                                ROW(Telemetry, tray_deci_c, 5),
+                                ROW(Telemetry, state, 6),
+                                ROW(Telemetry, lease_left_ms, 7),
+                                ROW(Telemetry, rail_mv, 8),
+                                ROW(Telemetry, inputs, 9),
+                                ROW(Telemetry, faults, 10),
+                                ROW(Telemetry, stack_high_water_bytes, 11),
+                                ROW(Telemetry, frames_bad, 12),
+                                ROW(Telemetry, event_backlog, 13),
+                                ROW(Telemetry, config_crc, 14)};
+constexpr Field kCommandDone[] = {ROW(CommandDone, command_id, 1),
+                                  ROW(CommandDone, code, 2),
+                                  ROW(CommandDone, slot, 3),
+                                  ROW(CommandDone, vbus_mv, 4),
+                                  ROW(CommandDone, vbus_ma, 5),
+                                  ROW(CommandDone, state, 6)};
+constexpr Field kTripped[] = {
+    ROW(Tripped, slot, 1), ROW(Tripped, reason, 2), ROW(Tripped, value, 3), ROW(Tripped, limit, 4)};
 constexpr Field kLeaseEnded[] = {ROW(LeaseEnded, slot, 1), ROW(LeaseEnded, epoch, 2)};
 constexpr Field kInputChanged[] = {ROW(InputChanged, input, 1), ROW(InputChanged, active, 2)};
 constexpr Field kHostSilent[] = {ROW(HostSilent, silent_ms, 1)};
@@ -125,7 +190,9 @@ constexpr MessageTable kHostSilentTable{"HostSilent", kHostSilent};
 
 template <typename Message, auto kOneof, typename Held>
 constexpr Arm ArmOf(const char* name, uint8_t number, const MessageTable* table) {
-  return {name, number, table,
+  return {name,
+          number,
+          table,
           [](const void* message) -> const void* {
             return std::get_if<Held>(&(static_cast<const Message*>(message)->*kOneof));
           },
@@ -136,30 +203,30 @@ constexpr Arm ArmOf(const char* name, uint8_t number, const MessageTable* table)
           }};
 }
 
-constexpr Arm kCommandArms[] = {
-    ArmOf<Command, &Command::call, Ping>("ping", 2, &kPingTable),
-    ArmOf<Command, &Command::call, Configure>("configure", 3, &kConfigureTable),
-    ArmOf<Command, &Command::call, SetLease>("set_lease", 4, &kSetLeaseTable),
-    ArmOf<Command, &Command::call, SetVbus>("set_vbus", 5, &kSetVbusTable),
-    ArmOf<Command, &Command::call, CycleVbus>("cycle_vbus", 6, &kCycleVbusTable),
-    ArmOf<Command, &Command::call, SetData>("set_data", 7, &kSetDataTable),
-    ArmOf<Command, &Command::call, SetShield>("set_shield", 8, &kSetShieldTable),
-    ArmOf<Command, &Command::call, StopSlot>("stop_slot", 9, &kStopSlotTable),
-    ArmOf<Command, &Command::call, ClearTrip>("clear_trip", 10, &kClearTripTable)};
-constexpr Arm kEventArms[] = {
-    ArmOf<Event, &Event::kind, CommandDone>("command_done", 3, &kCommandDoneTable),
-    ArmOf<Event, &Event::kind, Tripped>("tripped", 4, &kTrippedTable),
-    ArmOf<Event, &Event::kind, LeaseEnded>("lease_ended", 5, &kLeaseEndedTable),
-    ArmOf<Event, &Event::kind, InputChanged>("input_changed", 6, &kInputChangedTable),
-    ArmOf<Event, &Event::kind, HostSilent>("host_silent", 7, &kHostSilentTable)};
+constexpr Arm kCommandArms[] = {ArmOf<Command, &Command::call, Ping>("ping", 2, &kPingTable),
+                                ArmOf<Command, &Command::call, Configure>("configure", 3, &kConfigureTable),
+                                ArmOf<Command, &Command::call, SetLease>("set_lease", 4, &kSetLeaseTable),
+                                ArmOf<Command, &Command::call, SetVbus>("set_vbus", 5, &kSetVbusTable),
+                                ArmOf<Command, &Command::call, CycleVbus>("cycle_vbus", 6, &kCycleVbusTable),
+                                ArmOf<Command, &Command::call, SetData>("set_data", 7, &kSetDataTable),
+                                ArmOf<Command, &Command::call, SetShield>("set_shield", 8, &kSetShieldTable),
+                                ArmOf<Command, &Command::call, StopSlot>("stop_slot", 9, &kStopSlotTable),
+                                ArmOf<Command, &Command::call, ClearTrip>("clear_trip", 10, &kClearTripTable)};
+constexpr Arm kEventArms[] = {ArmOf<Event, &Event::kind, CommandDone>("command_done", 3, &kCommandDoneTable),
+                              ArmOf<Event, &Event::kind, Tripped>("tripped", 4, &kTrippedTable),
+                              ArmOf<Event, &Event::kind, LeaseEnded>("lease_ended", 5, &kLeaseEndedTable),
+                              ArmOf<Event, &Event::kind, InputChanged>("input_changed", 6, &kInputChangedTable),
+                              ArmOf<Event, &Event::kind, HostSilent>("host_silent", 7, &kHostSilentTable)};
 constexpr MessageTable kCommandTable{"Command", kCommand, "call", kCommandArms};
 constexpr MessageTable kEventTable{"Event", kEvent, "kind", kEventArms};
 
 }  // namespace
 
-#define TABLE(Message, table) \
-  template <>                 \
-  const MessageTable& TableOf<Message>() { return table; }
+#define TABLE(Message, table)              \
+  template <>                              \
+  const MessageTable& TableOf<Message>() { \
+    return table;                          \
+  }
 TABLE(Hello, kHelloTable)
 TABLE(Configure, kConfigureTable)
 TABLE(Ping, kPingTable)

@@ -17,8 +17,10 @@ Status ReadLine(std::string_view key, std::string_view value, const std::string&
   }
   if (vectors.empty()) return {Code::kInvalidArgument, where + ": the first line of a vector is \"vector: sentence\""};
   Vector& vector = vectors.back();
-  if (key == "human") vector.human = value;
-  else if (key == "outcome") vector.outcome = value;
+  if (key == "human")
+    vector.human = value;
+  else if (key == "outcome")
+    vector.outcome = value;
   else if (key == "wire") {
     const auto bytes = FromHex(value);
     if (!bytes.ok()) return {Code::kInvalidArgument, where + ": " + bytes.status().message()};

@@ -21,7 +21,7 @@ struct Vector {
   std::string where;  // "hello.txt:3"
   std::string sentence;
   std::vector<uint8_t> wire;
-  std::string human;    // empty when `outcome` is set
+  std::string human;  // empty when `outcome` is set
   std::string outcome;
 };
 

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 std::vector<Vector> AllVectors() {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(FARADAY_SOURCE_DIR "/libs/link/vectors")) files.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(FARADAY_SOURCE_DIR "/libs/link/vectors"))
+    files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   std::vector<Vector> all;
   for (const auto& file : files) {
@@ -60,9 +61,10 @@ TEST(Vectors, EncoderWritesThem) {
 TEST(Vectors, MistakesNameFileAndLine) {
   EXPECT_EQ(ReadVectors("/nonexistent/none.txt").status().code(), Code::kNotFound);
   const fs::path path = fs::path(testing::TempDir()) / "bad-vectors.txt";
-  for (const auto& [text, message] : {std::pair{"wire: 00\n", "bad-vectors.txt:1: the first line of a vector"},
-                                      {"# ok\nvector: a\nwire: 0g\n", "bad-vectors.txt:3: \"0g\": not a hexadecimal byte"},
-                                      {"vector: a\nwires: 00\n", "bad-vectors.txt:2: \"wires\" is none of"}}) {
+  for (const auto& [text, message] :
+       {std::pair{"wire: 00\n", "bad-vectors.txt:1: the first line of a vector"},
+        {"# ok\nvector: a\nwire: 0g\n", "bad-vectors.txt:3: \"0g\": not a hexadecimal byte"},
+        {"vector: a\nwires: 00\n", "bad-vectors.txt:2: \"wires\" is none of"}}) {
     std::FILE* file = std::fopen(path.c_str(), "w");
     ASSERT_NE(file, nullptr);
     std::fputs(text, file);

@@ -58,7 +58,9 @@ class Scanner {
     return {Code::kInvalidArgument,
             fmt::format("selector '{}': {} at column {}; write for example "
                         "platform=android,model=pixel-8,os>=14,!rooted",
-                        text_, what, position() + 1)};
+                        text_,
+                        what,
+                        position() + 1)};
   }
 
  private:
@@ -69,7 +71,10 @@ class Scanner {
   size_t at_ = 0;
 };
 
-struct OpToken { std::string_view token; Op op; };
+struct OpToken {
+  std::string_view token;
+  Op op;
+};
 // Longer tokens first.
 constexpr std::array<OpToken, 7> kOps = {{{"==", Op::kEqual},
                                           {"!=", Op::kNotEqual},
@@ -162,16 +167,24 @@ bool Selector::Term::Matches(const Attributes& attributes) const {
   const auto is_value = [&](const std::string& value) { return present && found->second == value; };
   const auto order = [&] { return CompareVersions(found->second, values[0]); };
   switch (op) {
-    case Op::kPresent: return present;
-    case Op::kAbsent: return !present;
+    case Op::kPresent:
+      return present;
+    case Op::kAbsent:
+      return !present;
     case Op::kEqual:
-    case Op::kIn: return std::any_of(values.begin(), values.end(), is_value);
+    case Op::kIn:
+      return std::any_of(values.begin(), values.end(), is_value);
     case Op::kNotEqual:
-    case Op::kNotIn: return std::none_of(values.begin(), values.end(), is_value);
-    case Op::kGreater: return present && order() > 0;
-    case Op::kGreaterEqual: return present && order() >= 0;
-    case Op::kLess: return present && order() < 0;
-    case Op::kLessEqual: return present && order() <= 0;
+    case Op::kNotIn:
+      return std::none_of(values.begin(), values.end(), is_value);
+    case Op::kGreater:
+      return present && order() > 0;
+    case Op::kGreaterEqual:
+      return present && order() >= 0;
+    case Op::kLess:
+      return present && order() < 0;
+    case Op::kLessEqual:
+      return present && order() <= 0;
   }
   return false;
 }

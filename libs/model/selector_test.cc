@@ -49,7 +49,8 @@ TEST(Selector, CompareVersions_PartByPart) {
 }
 
 TEST(Selector, Mistakes_ShowColumnAndExample) {
-  for (const char* text : {",", "a=", "a=b,", "=x", "a in b", "a in (b", "a in ()", "a b", "a=b c", "!", "!a=b", "a~b"}) {
+  for (const char* text :
+       {",", "a=", "a=b,", "=x", "a in b", "a in (b", "a in ()", "a b", "a=b c", "!", "!a=b", "a~b"}) {
     const auto selector = Selector::Parse(text);
     ASSERT_FALSE(selector.ok()) << text;
     EXPECT_EQ(selector.status().code(), Code::kInvalidArgument);

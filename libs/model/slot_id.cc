@@ -20,9 +20,10 @@ Status BadSlot(std::string_view text) {
 }
 
 Status BadLease(std::string_view text) {
-  return {Code::kInvalidArgument,
-          fmt::format("'{}' is not a lease; write rack-slot-epoch as 'faraday reserve' printed it, for example r01-07-42",
-                      text)};
+  return {
+      Code::kInvalidArgument,
+      fmt::format("'{}' is not a lease; write rack-slot-epoch as 'faraday reserve' printed it, for example r01-07-42",
+                  text)};
 }
 
 }  // namespace

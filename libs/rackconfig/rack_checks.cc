@@ -14,7 +14,7 @@ namespace faraday::rackconfig {
 namespace {
 
 constexpr int kBoardSlots = 32;  // of one MCU, design section 2
-constexpr size_t kMaxRails = 8;   // of one MCU, as in link/messages.h
+constexpr size_t kMaxRails = 8;  // of one MCU, as in link/messages.h
 constexpr size_t kMaxHosts = 8;  // data select is one of the slot's outputs: host_index 0 to 7 (chosen)
 
 struct Checker {
@@ -31,7 +31,8 @@ struct Checker {
 // A name that fits file names, topics and selectors.
 bool IsWord(const std::string& text) {
   const auto valid = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   };
   return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), valid);
 }
@@ -40,7 +41,8 @@ int FirstOf(int line, int fallback) { return line > 0 ? line : fallback; }
 
 void CheckIdentity(const Checker& at) {
   if (at.lines.rack == 0 || model::IsRackName(at.config.rack)) return;
-  at.report.AddAt(at.lines.rack, "",
+  at.report.AddAt(at.lines.rack,
+                  "",
                   fmt::format("rack: \"{}\" is no rack name: 1 to 15 of a-z, 0-9 and '-', beginning with a letter, "
                               "such as r01",
                               at.config.rack));
@@ -49,13 +51,17 @@ void CheckIdentity(const Checker& at) {
 void CheckController(const Checker& at) {
   const ControllerConfig& controller = at.config.controller;
   if (controller.lease_default_ms > controller.lease_max_ms) {
-    at.report.AddAt(at.lines.controller, "controller",
-                    fmt::format("lease_default {} is longer than lease_max {}", FormatDuration(controller.lease_default_ms),
+    at.report.AddAt(at.lines.controller,
+                    "controller",
+                    fmt::format("lease_default {} is longer than lease_max {}",
+                                FormatDuration(controller.lease_default_ms),
                                 FormatDuration(controller.lease_max_ms)));
   }
-  const bool port_0 = controller.listen.size() > 2 && controller.listen.compare(controller.listen.size() - 2, 2, ":0") == 0;
+  const bool port_0 =
+      controller.listen.size() > 2 && controller.listen.compare(controller.listen.size() - 2, 2, ":0") == 0;
   if (controller.listen == controller.events && !port_0) {
-    at.report.AddAt(at.lines.controller, "controller",
+    at.report.AddAt(at.lines.controller,
+                    "controller",
                     fmt::format("listen and events are both {}: give each its own", controller.listen));
   }
 }
@@ -67,9 +73,11 @@ void CheckHosts(const Checker& at) {
     const int line = at.lines.hosts[i];
     const std::string where = fmt::format("host {}", i);
     if (name.empty()) continue;  // reported as missing
-    if (!IsWord(name)) at.report.AddAt(line, where, fmt::format("name: \"{}\" must be letters, digits, '-', '_', '.'", name));
+    if (!IsWord(name))
+      at.report.AddAt(line, where, fmt::format("name: \"{}\" must be letters, digits, '-', '_', '.'", name));
     const auto [before, fresh] = first.emplace(name, line);
-    if (!fresh) at.report.AddAt(line, where, fmt::format("name: \"{}\" is taken by the host in line {}", name, before->second));
+    if (!fresh)
+      at.report.AddAt(line, where, fmt::format("name: \"{}\" is taken by the host in line {}", name, before->second));
   }
 }
 
@@ -87,28 +95,34 @@ void CheckPort(const Checker& at, size_t index, std::map<std::string, int>* firs
   const int given = int{!port.usb_serial.empty()} + int{!port.path.empty()} + int{!port.socket.empty()};
   if (at.lines.boards[index].port == 0) return;  // reported as missing
   if (given != 1) {
-    at.report.AddAt(line, where,
-                    fmt::format("has {} of usb_serial, path and socket: give exactly one", given == 0 ? "none" : "several"));
+    at.report.AddAt(
+        line,
+        where,
+        fmt::format("has {} of usb_serial, path and socket: give exactly one", given == 0 ? "none" : "several"));
     return;
   }
   const auto [before, fresh] = first->emplace(PortName(port), line);
-  if (!fresh) at.report.AddAt(line, where, fmt::format("{} is taken by the board in line {}", PortName(port), before->second));
+  if (!fresh)
+    at.report.AddAt(line, where, fmt::format("{} is taken by the board in line {}", PortName(port), before->second));
 }
 
 void CheckRails(const Checker& at, size_t index) {
   const std::vector<RailConfig>& rails = at.config.rails[index];
   const BoardLines& lines = at.lines.boards[index];
   const std::string where = fmt::format("board {}", index);
-  if (lines.rails > 0 && rails.empty()) at.report.AddAt(lines.rails, where, "rails: needs at least one {name, budget_ma}");
+  if (lines.rails > 0 && rails.empty())
+    at.report.AddAt(lines.rails, where, "rails: needs at least one {name, budget_ma}");
   if (rails.size() > kMaxRails) {
-    at.report.AddAt(lines.rails, where, fmt::format("rails: {} are given, a board has at most {}", rails.size(), kMaxRails));
+    at.report.AddAt(
+        lines.rails, where, fmt::format("rails: {} are given, a board has at most {}", rails.size(), kMaxRails));
   }
   std::map<std::string, int> first;
   for (size_t i = 0; i < rails.size(); ++i) {
     const int line = i < lines.rail.size() ? lines.rail[i] : lines.rails;
     const auto [before, fresh] = first.emplace(rails[i].name, line);
     if (!fresh && !rails[i].name.empty()) {
-      at.report.AddAt(line, where, fmt::format("rail \"{}\" stands twice, first in line {}", rails[i].name, before->second));
+      at.report.AddAt(
+          line, where, fmt::format("rail \"{}\" stands twice, first in line {}", rails[i].name, before->second));
     }
   }
 }
@@ -131,7 +145,8 @@ void CheckNumbers(const Checker& at) {
     if (number > expected) {
       const std::string missing = number - 1 == expected ? fmt::format("slot {} is", expected)
                                                          : fmt::format("slots {}-{} are", expected, number - 1);
-      at.report.AddAt(draft.lines.entry, at.Slot(draft.config),
+      at.report.AddAt(draft.lines.entry,
+                      at.Slot(draft.config),
                       fmt::format("{} missing before it: slots are numbered from 1 without gaps", missing));
     }
     expected = number + 1;
@@ -142,21 +157,29 @@ bool CheckBoardSlot(const Checker& at, const SlotDraft& draft, std::map<std::pai
   const SlotConfig& slot = draft.config;
   const int boards = static_cast<int>(at.config.boards.size());
   if (slot.board >= boards) {
-    at.report.AddAt(FirstOf(draft.lines.board, draft.lines.entry), at.Slot(slot),
+    at.report.AddAt(FirstOf(draft.lines.board, draft.lines.entry),
+                    at.Slot(slot),
                     fmt::format("board: there is no board {}, allowed 0 to {}", slot.board, boards - 1));
     return false;
   }
   const int line = FirstOf(draft.lines.board_slot, draft.lines.entry);
   if (slot.board_slot > kBoardSlots) {
-    at.report.AddAt(line, at.Slot(slot),
-                    fmt::format("board_slot: {} is out of range, allowed 1 to {} (a board has at most {} slots: add a board)",
-                                slot.board_slot, kBoardSlots, kBoardSlots));
+    at.report.AddAt(
+        line,
+        at.Slot(slot),
+        fmt::format("board_slot: {} is out of range, allowed 1 to {} (a board has at most {} slots: add a board)",
+                    slot.board_slot,
+                    kBoardSlots,
+                    kBoardSlots));
     return true;
   }
   const auto [before, fresh] = first->emplace(std::pair(slot.board, slot.board_slot), slot.number);
   if (!fresh) {
-    at.report.AddAt(line, at.Slot(slot),
-                    fmt::format("board_slot: {} of board {} is taken by slot {}", slot.board_slot, slot.board,
+    at.report.AddAt(line,
+                    at.Slot(slot),
+                    fmt::format("board_slot: {} of board {} is taken by slot {}",
+                                slot.board_slot,
+                                slot.board,
                                 model::ToString(model::SlotId{.rack = at.config.rack, .number = before->second})));
   }
   return true;
@@ -173,11 +196,15 @@ int ResolveRail(const Checker& at, const SlotDraft& draft) {
     names.push_back(rail.name);
   }
   if (rails.empty()) return 0;  // reported with the board
-  at.report.AddAt(line, at.Slot(draft.config),
+  at.report.AddAt(line,
+                  at.Slot(draft.config),
                   draft.rail.empty()
                       ? fmt::format("rail: is missing: board {} has {}", draft.config.board, fmt::join(names, ", "))
-                      : fmt::format("rail: \"{}\" is no rail of board {}: it has {}{}", draft.rail, draft.config.board,
-                                    fmt::join(names, ", "), DidYouMean(draft.rail, names)));
+                      : fmt::format("rail: \"{}\" is no rail of board {}: it has {}{}",
+                                    draft.rail,
+                                    draft.config.board,
+                                    fmt::join(names, ", "),
+                                    DidYouMean(draft.rail, names)));
   return 0;
 }
 
@@ -185,7 +212,8 @@ void CheckCurrent(const Checker& at, const SlotDraft& draft, int rail) {
   const SlotConfig& slot = draft.config;
   const int line = FirstOf(draft.lines.current_limit, draft.lines.entry);
   if (slot.current_limit.count == 0) {
-    at.report.AddAt(draft.lines.entry, at.Slot(slot),
+    at.report.AddAt(draft.lines.entry,
+                    at.Slot(slot),
                     "current_limit_ma: is missing, allowed 100 to 3000 mA: give it here or in slots.defaults");
     return;
   }
@@ -193,9 +221,12 @@ void CheckCurrent(const Checker& at, const SlotDraft& draft, int rail) {
   if (rails.empty()) return;
   const RailConfig& supply = rails[static_cast<size_t>(rail)];
   if (supply.budget.count > 0 && slot.current_limit > supply.budget) {
-    at.report.AddAt(line, at.Slot(slot),
+    at.report.AddAt(line,
+                    at.Slot(slot),
                     fmt::format("current_limit_ma: {} mA is more than its rail {} can give: at most {} mA",
-                                slot.current_limit.count, supply.name, supply.budget.count));
+                                slot.current_limit.count,
+                                supply.name,
+                                supply.budget.count));
   }
 }
 
@@ -233,31 +264,40 @@ void CheckOneHost(const Checker& at, const SlotDraft& draft, const SlotHost& hos
   std::vector<std::string> names;
   for (const HostConfig& known : at.config.hosts) names.push_back(known.name);
   if (!host.host.empty() && std::find(names.begin(), names.end(), host.host) == names.end()) {
-    at.report.AddAt(line, where, fmt::format("is not in hosts{}: add it there, or mend the name", DidYouMean(host.host, names)));
+    at.report.AddAt(
+        line, where, fmt::format("is not in hosts{}: add it there, or mend the name", DidYouMean(host.host, names)));
   }
   if (host.adb.empty() == host.usb.empty()) {
-    at.report.AddAt(line, where, fmt::format("has {} adb and usb: give exactly one", host.adb.empty() ? "neither" : "both"));
+    at.report.AddAt(
+        line, where, fmt::format("has {} adb and usb: give exactly one", host.adb.empty() ? "neither" : "both"));
     return;
   }
   if (!host.adb.empty() && !IsAdbAddress(host.adb)) {
     at.report.AddAt(line, where, fmt::format("adb: \"{}\" is no address: write HOST:PORT, port 1 to 65535", host.adb));
   }
   if (!host.usb.empty() && !IsUsbPath(host.usb)) {
-    at.report.AddAt(line, where, fmt::format("usb: \"{}\" is no USB port path: write BUS-PORT.PORT such as 1-1.4", host.usb));
+    at.report.AddAt(
+        line, where, fmt::format("usb: \"{}\" is no USB port path: write BUS-PORT.PORT such as 1-1.4", host.usb));
   }
-  const std::string address = host.adb.empty() ? fmt::format("usb {} of host {}", host.usb, host.host) : "adb " + host.adb;
+  const std::string address =
+      host.adb.empty() ? fmt::format("usb {} of host {}", host.usb, host.host) : "adb " + host.adb;
   const auto [before, fresh] = taken->emplace(address, draft.config.number);
   if (!fresh && before->second != draft.config.number) {
-    at.report.AddAt(line, where, fmt::format("{} is taken by slot {}", address,
-                                             model::ToString(model::SlotId{.rack = at.config.rack, .number = before->second})));
+    at.report.AddAt(line,
+                    where,
+                    fmt::format("{} is taken by slot {}",
+                                address,
+                                model::ToString(model::SlotId{.rack = at.config.rack, .number = before->second})));
   }
 }
 
 void CheckSlotHosts(const Checker& at, const SlotDraft& draft, Addresses* taken) {
   const int line = FirstOf(draft.lines.hosts, draft.lines.entry);
   if (draft.config.hosts.size() > kMaxHosts) {
-    at.report.AddAt(line, at.Slot(draft.config),
-                    fmt::format("hosts: {} are given, at most {} fit the data switch", draft.config.hosts.size(), kMaxHosts));
+    at.report.AddAt(
+        line,
+        at.Slot(draft.config),
+        fmt::format("hosts: {} are given, at most {} fit the data switch", draft.config.hosts.size(), kMaxHosts));
   }
   std::set<std::string> seen;
   for (const SlotHost& host : draft.config.hosts) {
@@ -294,13 +334,18 @@ void CheckInputs(const Checker& at) {
     const int line = at.lines.inputs[i];
     const std::string where = input.name.empty() ? fmt::format("input {}", i) : "input " + input.name;
     if (input.board >= static_cast<int>(at.config.boards.size())) {
-      at.report.AddAt(line, where, fmt::format("board: there is no board {}, allowed 0 to {}", input.board,
-                                               static_cast<int>(at.config.boards.size()) - 1));
+      at.report.AddAt(line,
+                      where,
+                      fmt::format("board: there is no board {}, allowed 0 to {}",
+                                  input.board,
+                                  static_cast<int>(at.config.boards.size()) - 1));
     }
     const auto [name, new_name] = names.emplace(input.name, line);
-    if (!new_name && !input.name.empty()) at.report.AddAt(line, where, fmt::format("stands twice, first in line {}", name->second));
+    if (!new_name && !input.name.empty())
+      at.report.AddAt(line, where, fmt::format("stands twice, first in line {}", name->second));
     const auto [pin, new_pin] = pins.emplace(std::pair(input.board, input.pin), line);
-    if (!new_pin) at.report.AddAt(line, where, fmt::format("pin: {} is taken by the input in line {}", input.pin, pin->second));
+    if (!new_pin)
+      at.report.AddAt(line, where, fmt::format("pin: {} is taken by the input in line {}", input.pin, pin->second));
   }
 }
 
@@ -321,10 +366,14 @@ void CheckRailSums(const Checker& at) {
       if (count == 0) {
         at.report.WarnAt(line, where, "feeds no slot");
       } else if (sum > supply.budget.count) {
-        at.report.WarnAt(line, where,
-                         fmt::format("budget_ma: {} mA, but its {} slots may draw {} mA together: not all can charge at "
-                                     "full rate at once, turn-ons will be refused while it is full",
-                                     supply.budget.count, count, sum));
+        at.report.WarnAt(
+            line,
+            where,
+            fmt::format("budget_ma: {} mA, but its {} slots may draw {} mA together: not all can charge at "
+                        "full rate at once, turn-ons will be refused while it is full",
+                        supply.budget.count,
+                        count,
+                        sum));
       }
     }
   }
@@ -341,25 +390,34 @@ void CheckRackBudget(const Checker& at) {
   if (at.lines.rack_budget == 0) {
     budget = Milliamps(static_cast<int32_t>(std::min<int64_t>(rails, INT32_MAX)));
   } else if (budget.count < largest) {
-    at.report.AddAt(at.lines.rack_budget, "budgets",
-                    fmt::format("rack_ma: {} mA is less than one slot's current limit: at least {} mA", budget.count, largest));
+    at.report.AddAt(
+        at.lines.rack_budget,
+        "budgets",
+        fmt::format("rack_ma: {} mA is less than one slot's current limit: at least {} mA", budget.count, largest));
   } else if (budget.count < rails) {
-    at.report.WarnAt(at.lines.rack_budget, "budgets",
-                     fmt::format("rack_ma: {} mA is less than its rails together ({} mA): the rack's budget is the tighter one",
-                                 budget.count, rails));
+    at.report.WarnAt(
+        at.lines.rack_budget,
+        "budgets",
+        fmt::format("rack_ma: {} mA is less than its rails together ({} mA): the rack's budget is the tighter one",
+                    budget.count,
+                    rails));
   }
 }
 
 void CheckTimes(const Checker& at) {
   const RackConfig& config = at.config;
   if (config.host_silent_max_ms <= config.host_silent_ms) {
-    at.report.AddAt(FirstOf(at.lines.host_silent_max, at.lines.host_silent), "budgets",
+    at.report.AddAt(FirstOf(at.lines.host_silent_max, at.lines.host_silent),
+                    "budgets",
                     fmt::format("host_silent_max {} must be longer than host_silent {}",
-                                FormatDuration(config.host_silent_max_ms), FormatDuration(config.host_silent_ms)));
+                                FormatDuration(config.host_silent_max_ms),
+                                FormatDuration(config.host_silent_ms)));
   }
   if (config.charge_on_ms > config.charge_period_ms) {
-    at.report.AddAt(FirstOf(at.lines.charge_on, at.lines.charge_period), "budgets",
-                    fmt::format("charge_on {} is longer than charge_period {}", FormatDuration(config.charge_on_ms),
+    at.report.AddAt(FirstOf(at.lines.charge_on, at.lines.charge_period),
+                    "budgets",
+                    fmt::format("charge_on {} is longer than charge_period {}",
+                                FormatDuration(config.charge_on_ms),
                                 FormatDuration(config.charge_period_ms)));
   }
 }

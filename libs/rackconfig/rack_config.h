@@ -25,8 +25,8 @@ struct PortConfig {
 
 struct BoardConfig {
   PortConfig port;
-  std::string kind;           // what must answer Hello ("native", "ast1030"); empty: any
-  std::string capture;        // file that takes every frame of the line, empty: none
+  std::string kind;     // what must answer Hello ("native", "ast1030"); empty: any
+  std::string capture;  // file that takes every frame of the line, empty: none
 };
 
 struct RailConfig {
@@ -42,15 +42,15 @@ struct SlotHost {
 };
 
 struct SlotConfig {
-  int number = 0;           // 1.. over the rack
-  int board = 0;            // index into boards
-  int board_slot = 0;       // 1 to 32: the slot's number on its board
-  int rail = 0;             // index into rails of that board
+  int number = 0;      // 1.. over the rack
+  int board = 0;       // index into boards
+  int board_slot = 0;  // 1 to 32: the slot's number on its board
+  int rail = 0;        // index into rails of that board
   Milliamps current_limit{0};
   SafeState safe_state = SafeState::kCharge;
   VbusSource vbus_source = VbusSource::kRack;
-  std::vector<SlotHost> hosts;       // index is the link's host_index
-  std::string expected_phone;        // "pixel-8", empty: any
+  std::vector<SlotHost> hosts;  // index is the link's host_index
+  std::string expected_phone;   // "pixel-8", empty: any
   std::map<std::string, std::string> labels;
 };
 
@@ -73,10 +73,10 @@ struct ControllerConfig {
   std::string listen = "tcp://127.0.0.1:7700";
   std::string events = "tcp://127.0.0.1:7701";
   std::string state_dir = "/var/lib/faraday/controller";
-  int64_t lease_default_ms = 30 * 60 * 1000;       // 30 min
-  int64_t lease_max_ms = 8 * 60 * 60 * 1000;       // hard maximum
-  int64_t agent_silent_ms = 30 * 1000;             // no clearing word that long: suspect(agent lost)
-  bool grants_users = true;                        // false: only lab, tech and admin acquire (a lab is in charge)
+  int64_t lease_default_ms = 30 * 60 * 1000;  // 30 min
+  int64_t lease_max_ms = 8 * 60 * 60 * 1000;  // hard maximum
+  int64_t agent_silent_ms = 30 * 1000;        // no clearing word that long: suspect(agent lost)
+  bool grants_users = true;                   // false: only lab, tech and admin acquire (a lab is in charge)
 };
 
 struct RackConfig {
@@ -85,7 +85,7 @@ struct RackConfig {
   std::vector<BoardConfig> boards;
   std::vector<std::vector<RailConfig>> rails;  // a board each
   std::vector<HostConfig> hosts;
-  std::vector<SlotConfig> slots;               // by number, no gaps
+  std::vector<SlotConfig> slots;  // by number, no gaps
   std::vector<InputConfig> inputs;
   Milliamps rack_budget{0};
   int stagger_ms = 100;

@@ -1,4 +1,5 @@
-// libFuzzer: no text may crash the YAML reader or the rack loader, hang it, or pass the checks and break their promises.
+// libFuzzer: no text may crash the YAML reader or the rack loader, hang it, or pass the checks and break their
+// promises.
 #include <cstdlib>
 #include <string_view>
 

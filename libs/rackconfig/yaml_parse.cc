@@ -43,15 +43,17 @@ std::string ExpandOne(std::string_view inside, int line, const Environment& envi
   const size_t split = inside.find(":-");
   const std::string name{inside.substr(0, split)};
   if (!IsVariableName(name)) {
-    report.Add(line, fmt::format("\"${{{}}}\" names no environment variable: write ${{NAME}} or ${{NAME:-default}}, "
-                                 "and $${{ for a plain ${{",
-                                 inside));
+    report.Add(line,
+               fmt::format("\"${{{}}}\" names no environment variable: write ${{NAME}} or ${{NAME:-default}}, "
+                           "and $${{ for a plain ${{",
+                           inside));
     return "";
   }
   const std::optional<std::string> value = environment(name);
   if (value && !value->empty()) return *value;
   if (split != std::string_view::npos) return std::string(inside.substr(split + 2));
-  report.Add(line, fmt::format("the environment variable {0} is not set: set it, or give a default as ${{{0}:-...}}", name));
+  report.Add(line,
+             fmt::format("the environment variable {0} is not set: set it, or give a default as ${{{0}:-...}}", name));
   return "";
 }
 
@@ -107,7 +109,9 @@ class Builder : public YAML::EventHandler {
     Count(found->second, Line(mark));
     Take(found->second, 0);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnScalar(const YAML::Mark& mark,
+                const std::string& tag,
+                YAML::anchor_t anchor,
                 const std::string& value) override {
     YamlNode node = MakeNode(YamlNode::Kind::kScalar, Line(mark));
     node.quoted = tag == "!";
@@ -115,12 +119,16 @@ class Builder : public YAML::EventHandler {
     node.text = is_key ? value : Expand(value, node.line, environment_, report_);
     Take(std::move(node), anchor);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark,
+                       const std::string&,
+                       YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     Open(YamlNode::Kind::kList, mark, anchor);
   }
   void OnSequenceEnd() override { CloseTop(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark,
+                  const std::string&,
+                  YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     Open(YamlNode::Kind::kMap, mark, anchor);
   }
@@ -182,7 +190,8 @@ class Builder : public YAML::EventHandler {
     }
     const auto [first, fresh] = map.lines.emplace(key.text, key.line);
     if (!fresh) {
-      report_.Add(key.line, fmt::format("key \"{}\" stands twice, first in line {}: keep one", key.text, first->second));
+      report_.Add(key.line,
+                  fmt::format("key \"{}\" stands twice, first in line {}: keep one", key.text, first->second));
       return;
     }
     if (node.kind == YamlNode::Kind::kNull) node.line = key.line;  // yaml-cpp says where the next word stands
@@ -253,7 +262,8 @@ std::optional<YamlNode> ParseYaml(std::string_view text, Report& report, const E
   } catch (const YAML::Exception& e) {
     report.Add(e.mark.is_null() ? 0 : e.mark.line + 1,
                fmt::format("YAML syntax, column {}: {}: look at indentation, brackets and quotes here and just above",
-                           e.mark.column + 1, e.msg));
+                           e.mark.column + 1,
+                           e.msg));
   } catch (const TooMuch& e) {
     report.Add(e.line, e.what());
   } catch (const std::exception& e) {
@@ -265,9 +275,10 @@ std::optional<YamlNode> ParseYaml(std::string_view text, Report& report, const E
 std::optional<YamlNode> LoadYaml(Report& report, const Environment& environment) {
   const std::optional<std::string> text = ReadWhole(report.file());
   if (!text) {
-    report.Add(0, fmt::format("cannot be read: {}: check the path and its permissions (rack-configs/ has examples of "
-                              "every kind of file)",
-                              std::strerror(errno)));
+    report.Add(0,
+               fmt::format("cannot be read: {}: check the path and its permissions (rack-configs/ has examples of "
+                           "every kind of file)",
+                           std::strerror(errno)));
     return std::nullopt;
   }
   return ParseYaml(*text, report, environment);

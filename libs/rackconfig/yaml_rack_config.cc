@@ -17,9 +17,9 @@ namespace {
 // 100 mA is what any phone may draw unasked (USB 2.0 section 7.2.1); 3000 mA is the most the slot's connector and
 // switch carry (the board's compiled-in ceiling).
 const Range kCurrentLimit{100, 3000, "mA"};
-const Range kRailBudget{100, 60'000, "mA"};      // chosen: a 300 W supply at 5 V
-const Range kRackBudget{100, 1'000'000, "mA"};   // chosen
-constexpr size_t kMaxSlots = 1024;               // chosen: 32 boards of 32
+const Range kRailBudget{100, 60'000, "mA"};     // chosen: a 300 W supply at 5 V
+const Range kRackBudget{100, 1'000'000, "mA"};  // chosen
+constexpr size_t kMaxSlots = 1024;              // chosen: 32 boards of 32
 const Range kSlotNumber{1, kMaxSlots};
 
 // ---- slots --------------------------------------------------------------------------------------------------------
@@ -82,8 +82,11 @@ Setter SlotNumbers(std::vector<int>* target) {
     if (numbers) {
       target->insert(target->end(), numbers->begin(), numbers->end());
     } else {
-      report.Add(node.line, fmt::format("{}: \"{}\" names no slots: write 7, 1-8 or \"1-4, 9\", numbers 1 to {}", key,
-                                        node.text, kSlotNumber.max));
+      report.Add(node.line,
+                 fmt::format("{}: \"{}\" names no slots: write 7, 1-8 or \"1-4, 9\", numbers 1 to {}",
+                             key,
+                             node.text,
+                             kSlotNumber.max));
     }
   };
 }
@@ -107,18 +110,23 @@ Setter SlotHosts(SlotWords* words) {
 Table SlotTable(SlotWords* words) {
   SlotLines& lines = words->lines;
   return {
-      {"board", Need::kOptional, NotingLine(&lines.board, Integer(&words->board, Range{0, 31, ""})),
+      {"board",
+       Need::kOptional,
+       NotingLine(&lines.board, Integer(&words->board, Range{0, 31, ""})),
        "index into boards, from 0"},
       {"rail", Need::kOptional, NotingLine(&lines.rail, Text(&words->rail)), "name of a rail of that board"},
-      {"current_limit_ma", Need::kOptional,
+      {"current_limit_ma",
+       Need::kOptional,
        NotingLine(&lines.current_limit, Integer(&words->current_limit_ma, kCurrentLimit)),
        "the slot is tripped above this"},
-      {"safe_state", Need::kOptional,
+      {"safe_state",
+       Need::kOptional,
        Choice(&words->safe_state,
               std::vector<std::pair<std::string, SafeState>>{
                   {"charge", SafeState::kCharge}, {"hold", SafeState::kHold}, {"off", SafeState::kOff}}),
        "where the slot goes when nobody is in charge"},
-      {"vbus_source", Need::kOptional,
+      {"vbus_source",
+       Need::kOptional,
        Choice(&words->vbus_source,
               std::vector<std::pair<std::string, VbusSource>>{{"rack", VbusSource::kRack}, {"hub", VbusSource::kHub}}),
        "who feeds VBUS"},
@@ -137,7 +145,8 @@ Table SlotEntryTable(SlotWords* words) {
 
 Table SlotListTable(SlotWords* words) {
   Table table = SlotEntryTable(words);
-  table.push_back({"board_slot", Need::kOptional,
+  table.push_back({"board_slot",
+                   Need::kOptional,
                    NotingLine(&words->lines.board_slot, Integer(&words->board_slot, Range{1, 32, ""})),
                    "number on its board of the entry's first slot; the others count on"});
   return table;
@@ -189,7 +198,9 @@ Table SlotsTable(SlotEntries* entries) {
   return {
       {"defaults", Need::kOptional, MapOf(SlotTable(&entries->defaults), "slot defaults"), "what holds for every slot"},
       {"list", Need::kRequired, SlotEntryList(&entries->list, SlotListTable), "the slots, each exactly once"},
-      {"overrides", Need::kOptional, SlotEntryList(&entries->overrides, SlotEntryTable),
+      {"overrides",
+       Need::kOptional,
+       SlotEntryList(&entries->overrides, SlotEntryTable),
        "what differs for some of them"},
   };
 }
@@ -229,17 +240,21 @@ void Apply(const SlotWords& words, int nth, SlotDraft* draft) {
 }
 
 SlotDraft* FindSlot(std::vector<SlotDraft>* drafts, int number) {
-  const auto found = std::find_if(drafts->begin(), drafts->end(),
-                                  [&](const SlotDraft& draft) { return draft.config.number == number; });
+  const auto found = std::find_if(
+      drafts->begin(), drafts->end(), [&](const SlotDraft& draft) { return draft.config.number == number; });
   return found == drafts->end() ? nullptr : &*found;
 }
 
-void LayOutEntry(const SlotEntries& entries, const SlotWords& words, const std::string& rack,
-                 std::vector<SlotDraft>* drafts, Report& report) {
+void LayOutEntry(const SlotEntries& entries,
+                 const SlotWords& words,
+                 const std::string& rack,
+                 std::vector<SlotDraft>* drafts,
+                 Report& report) {
   for (size_t nth = 0; nth < words.numbers.size(); ++nth) {
     const int number = words.numbers[nth];
     if (const SlotDraft* first = FindSlot(drafts, number)) {
-      report.AddAt(words.line, "slot " + Named(rack, number),
+      report.AddAt(words.line,
+                   "slot " + Named(rack, number),
                    fmt::format("is laid out twice, first in line {}: keep one, or move what differs to slots.overrides",
                                first->lines.entry));
       continue;
@@ -297,10 +312,14 @@ std::optional<std::string> Placeholder(std::string_view inside, const SlotConfig
   const std::string_view form = colon == std::string_view::npos ? "" : inside.substr(colon + 1);
   if (name == "rack" && form.empty()) return rack;
   int value = 0;
-  if (name == "slot") value = slot.number;
-  else if (name == "board") value = slot.board;
-  else if (name == "board_slot") value = slot.board_slot;
-  else return std::nullopt;
+  if (name == "slot")
+    value = slot.number;
+  else if (name == "board")
+    value = slot.board;
+  else if (name == "board_slot")
+    value = slot.board_slot;
+  else
+    return std::nullopt;
   if (form.empty() && colon == std::string_view::npos) return fmt::format("{}", value);
   if (form == "02") return fmt::format("{:02}", value);
   if (form == "03") return fmt::format("{:03}", value);
@@ -320,9 +339,10 @@ std::string FillIn(const std::string& text, const SlotConfig& slot, const std::s
                            ? std::nullopt
                            : Placeholder(std::string_view(text).substr(open + 1, close - open - 1), slot, rack);
     if (!value) {
-      *problem = fmt::format("\"{}\" has an unknown {{...}}: valid are {{slot}}, {{slot:02}}, {{board}}, {{board_slot}} "
-                             "and {{rack}}",
-                             text);
+      *problem = fmt::format(
+          "\"{}\" has an unknown {{...}}: valid are {{slot}}, {{slot:02}}, {{board}}, {{board_slot}} "
+          "and {{rack}}",
+          text);
       return "";
     }
     out += text.substr(at, open - at) + *value;
@@ -340,8 +360,8 @@ void FillInSlot(const std::string& rack, SlotDraft* draft, Report& report) {
   if (!problem.empty()) slot.hosts.clear();  // reported below; an empty address would be reported again
   for (auto& label : slot.labels) label.second = FillIn(label.second, slot, rack, &problem);
   if (!problem.empty()) {
-    report.AddAt(draft->lines.hosts > 0 ? draft->lines.hosts : draft->lines.entry, "slot " + Named(rack, slot.number),
-                 problem);
+    report.AddAt(
+        draft->lines.hosts > 0 ? draft->lines.hosts : draft->lines.entry, "slot " + Named(rack, slot.number), problem);
   }
 }
 
@@ -370,16 +390,19 @@ Table RailTable(RailConfig* rail) {
 
 Table BoardTable(BoardDraft* board, BoardLines* lines) {
   return {
-      {"port", Need::kRequired, NotingLine(&lines->port, MapOf(PortTable(&board->config.port))),
+      {"port",
+       Need::kRequired,
+       NotingLine(&lines->port, MapOf(PortTable(&board->config.port))),
        "how the controller reaches it: usb_serial, path or socket"},
       {"kind", Need::kOptional, Text(&board->config.kind), "what must answer Hello: native, ast1030; left out: any"},
       {"capture", Need::kOptional, Path(&board->config.capture), "file that takes every frame of the line"},
-      {"rails", Need::kRequired,
+      {"rails",
+       Need::kRequired,
        NotingLine(&lines->rails,
                   [board, lines](std::string_view key, const YamlNode& node, Report& report) {
                     for (const YamlNode& item : node.list) lines->rail.push_back(item.line);
-                    ListOf<RailConfig>(&board->rails, "rail",
-                                       [](RailConfig& rail) { return RailTable(&rail); })(key, node, report);
+                    ListOf<RailConfig>(&board->rails, "rail", [](RailConfig& rail) { return RailTable(&rail); })(
+                        key, node, report);
                   }),
        "its supplies, each {name, budget_ma}"},
   };
@@ -415,15 +438,18 @@ Table InputTable(InputConfig* input) {
       {"name", Need::kRequired, Text(&input->name), "door, smoke, fan, stop_button"},
       {"board", Need::kOptional, Integer(&input->board, Range{0, 31, ""}), "index into boards"},
       {"pin", Need::kRequired, Integer(&input->pin, Range{0, 31, ""}), "number in the board's input table"},
-      {"active", Need::kOptional,
+      {"active",
+       Need::kOptional,
        Choice(&input->active_high, std::vector<std::pair<std::string, bool>>{{"low", false}, {"high", true}}),
        "level that means yes"},
       {"debounce", Need::kOptional, Duration(&input->debounce_ms, Range{0, 10'000, "ms"}), "level must last this long"},
-      {"action", Need::kOptional,
-       Choice(&input->action, std::vector<std::pair<std::string, InputAction>>{{"report", InputAction::kReport},
-                                                                             {"block_turn_on", InputAction::kBlockTurnOn},
-                                                                             {"safe_rail", InputAction::kSafeRail},
-                                                                             {"stop", InputAction::kStop}}),
+      {"action",
+       Need::kOptional,
+       Choice(&input->action,
+              std::vector<std::pair<std::string, InputAction>>{{"report", InputAction::kReport},
+                                                               {"block_turn_on", InputAction::kBlockTurnOn},
+                                                               {"safe_rail", InputAction::kSafeRail},
+                                                               {"stop", InputAction::kStop}}),
        "what the board does by itself"},
   };
 }
@@ -442,36 +468,55 @@ Table ControllerTable(ControllerConfig* controller) {
       {"listen", Need::kOptional, Endpoint(&controller->listen, true), "where calls are served"},
       {"events", Need::kOptional, Endpoint(&controller->events, true), "where events are published"},
       {"state_dir", Need::kOptional, Path(&controller->state_dir), "leases and epochs live here"},
-      {"lease_default", Need::kOptional, Duration(&controller->lease_default_ms, Range{1000, 86'400'000, "ms"}),
+      {"lease_default",
+       Need::kOptional,
+       Duration(&controller->lease_default_ms, Range{1000, 86'400'000, "ms"}),
        "when the asker says none"},
-      {"lease_max", Need::kOptional, Duration(&controller->lease_max_ms, Range{1000, 31 * int64_t{86'400'000}, "ms"}),
+      {"lease_max",
+       Need::kOptional,
+       Duration(&controller->lease_max_ms, Range{1000, 31 * int64_t{86'400'000}, "ms"}),
        "hard maximum of one lease"},
-      {"agent_silent", Need::kOptional, Duration(&controller->agent_silent_ms, Range{1000, 600'000, "ms"}),
+      {"agent_silent",
+       Need::kOptional,
+       Duration(&controller->agent_silent_ms, Range{1000, 600'000, "ms"}),
        "no word from the agent that long: its slots are suspect"},
-      {"grants_users", Need::kOptional, Boolean(&controller->grants_users),
+      {"grants_users",
+       Need::kOptional,
+       Boolean(&controller->grants_users),
        "false: only the lab, techs and admins acquire here"},
   };
 }
 
 Table BudgetTable(RackConfig* config, RackLines* lines) {
   return {
-      {"rack_ma", Need::kOptional, NotingLine(&lines->rack_budget, Integer(&config->rack_budget, kRackBudget)),
+      {"rack_ma",
+       Need::kOptional,
+       NotingLine(&lines->rack_budget, Integer(&config->rack_budget, kRackBudget)),
        "what the whole rack may draw; left out: the sum of its rails"},
-      {"stagger", Need::kOptional, Duration(&config->stagger_ms, Range{50, 10'000, "ms"}),
+      {"stagger",
+       Need::kOptional,
+       Duration(&config->stagger_ms, Range{50, 10'000, "ms"}),
        "between two turn-ons of one rail"},
-      {"min_off", Need::kOptional, Duration(&config->min_off_ms, Range{500, 60'000, "ms"}),
+      {"min_off",
+       Need::kOptional,
+       Duration(&config->min_off_ms, Range{500, 60'000, "ms"}),
        "VBUS stays off at least this long"},
-      {"host_silent", Need::kOptional,
+      {"host_silent",
+       Need::kOptional,
        NotingLine(&lines->host_silent, Duration(&config->host_silent_ms, Range{2000, 60'000, "ms"})),
        "silence of the controller that blocks turn-ons"},
-      {"host_silent_max", Need::kOptional,
+      {"host_silent_max",
+       Need::kOptional,
        NotingLine(&lines->host_silent_max, Duration(&config->host_silent_max_ms, Range{10'000, 3'600'000, "ms"})),
        "leased slots keep their outputs this long without a controller"},
-      {"charge_on", Need::kOptional,
+      {"charge_on",
+       Need::kOptional,
        NotingLine(&lines->charge_on, Duration(&config->charge_on_ms, Range{60'000, 86'400'000, "ms"})),
        "safe state charge: VBUS is on this long ..."},
-      {"charge_period", Need::kOptional,
-       NotingLine(&lines->charge_period, Duration(&config->charge_period_ms, Range{60'000, 7 * int64_t{86'400'000}, "ms"})),
+      {"charge_period",
+       Need::kOptional,
+       NotingLine(&lines->charge_period,
+                  Duration(&config->charge_period_ms, Range{60'000, 7 * int64_t{86'400'000}, "ms"})),
        "... in every such period"},
   };
 }
@@ -479,10 +524,14 @@ Table BudgetTable(RackConfig* config, RackLines* lines) {
 Table RackTable(RackConfig* config, SlotEntries* slots, RackLines* lines) {
   return {
       {"rack", Need::kRequired, NotingLine(&lines->rack, Text(&config->rack)), "the rack's name, such as r01"},
-      {"controller", Need::kOptional,
-       NotingLine(&lines->controller, MapOf(ControllerTable(&config->controller))), "the daemon"},
+      {"controller",
+       Need::kOptional,
+       NotingLine(&lines->controller, MapOf(ControllerTable(&config->controller))),
+       "the daemon"},
       {"hosts", Need::kOptional, Hosts(config, lines), "computers the USB cables run to"},
-      {"boards", Need::kRequired, NotingLine(&lines->all_boards, Boards(config, lines)),
+      {"boards",
+       Need::kRequired,
+       NotingLine(&lines->all_boards, Boards(config, lines)),
        "the microcontroller boards, at least one"},
       {"slots", Need::kRequired, NotingLine(&lines->slots, Slots(slots)), "the phones' places"},
       {"inputs", Need::kOptional, Inputs(config, lines), "door, smoke, stop button, ..."},
@@ -532,9 +581,13 @@ std::string CheckReport(const LoadedRack& loaded, const std::string& path) {
   const RackConfig& config = *loaded.config;
   size_t rails = 0;
   for (const auto& board_rails : config.rails) rails += board_rails.size();
-  return out + fmt::format("{} is good: rack {}, {}, {}, {}, {}\n", path, config.rack,
-                           Plural(config.boards.size(), "board"), Plural(rails, "rail"),
-                           Plural(config.slots.size(), "slot"), Plural(config.hosts.size(), "host"));
+  return out + fmt::format("{} is good: rack {}, {}, {}, {}, {}\n",
+                           path,
+                           config.rack,
+                           Plural(config.boards.size(), "board"),
+                           Plural(rails, "rail"),
+                           Plural(config.slots.size(), "slot"),
+                           Plural(config.hosts.size(), "host"));
 }
 
 std::vector<std::string> RackKeys() {

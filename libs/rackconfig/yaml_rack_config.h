@@ -24,7 +24,8 @@ struct LoadedRack {
 
 LoadedRack LoadRackConfig(const std::string& path, const Environment& environment = ProcessEnvironment());
 // The same from memory; `file` is for messages and for relative paths.
-LoadedRack ParseRackConfig(std::string_view text, const std::string& file,
+LoadedRack ParseRackConfig(std::string_view text,
+                           const std::string& file,
                            const Environment& environment = ProcessEnvironment());
 
 // What `--check` prints: the mistakes, or "r01.yaml is good: rack r01, 1 board, 4 rails, 32 slots, 1 host", after any

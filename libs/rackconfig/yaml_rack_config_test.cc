@@ -17,19 +17,19 @@ using ::testing::SizeIs;
 
 // Two slots, everything good; tests spoil one line of it.
 const std::string kGood =
-    "rack: r01\n"                                                       // 1
+    "rack: r01\n"  // 1
     "controller: {listen: \"tcp://127.0.0.1:0\", events: \"tcp://127.0.0.1:0\", state_dir: state}\n"
-    "hosts:\n"                                                          // 3
+    "hosts:\n"  // 3
     "- name: h01\n"
-    "boards:\n"                                                         // 5
+    "boards:\n"  // 5
     "- port: {path: /dev/ttyACM0}\n"
-    "  rails: [{name: A, budget_ma: 4000}]\n"                           // 7
+    "  rails: [{name: A, budget_ma: 4000}]\n"  // 7
     "slots:\n"
-    "  defaults:\n"                                                     // 9
+    "  defaults:\n"  // 9
     "    current_limit_ma: 2000\n"
-    "    hosts: [{host: h01, adb: \"127.0.0.1:56{slot:02}\"}]\n"        // 11
+    "    hosts: [{host: h01, adb: \"127.0.0.1:56{slot:02}\"}]\n"  // 11
     "  list:\n"
-    "  - slots: 1-2\n";                                                 // 13
+    "  - slots: 1-2\n";  // 13
 
 std::optional<std::string> NoEnvironment(const std::string&) { return std::nullopt; }
 
@@ -90,8 +90,9 @@ TEST(RackConfig, OverridesChangeOnlyWhatTheySay) {
 TEST(RackConfig, SumsAreWarnings) {
   const LoadedRack loaded = Load(Replaced(kGood, "budget_ma: 4000", "budget_ma: 3000"));
   ASSERT_TRUE(loaded.ok());
-  EXPECT_THAT(Describe(loaded.mistakes),
-              HasSubstr("r01.yaml:7: warning: board 0, rail A: budget_ma: 3000 mA, but its 2 slots may draw 4000 mA together"));
+  EXPECT_THAT(
+      Describe(loaded.mistakes),
+      HasSubstr("r01.yaml:7: warning: board 0, rail A: budget_ma: 3000 mA, but its 2 slots may draw 4000 mA together"));
   EXPECT_THAT(CheckReport(loaded, "r01.yaml"), HasSubstr("r01.yaml is good"));
 }
 
@@ -112,56 +113,124 @@ TEST_P(RackConfigBad, SaysWhatAndWhere) {
 
 const BadRack kBadRacks[] = {
     {"no_rack_name", "rack: r01", "rack: R_01", "r01.yaml:1: rack: \"R_01\" is no rack name: 1 to 15 of a-z"},
-    {"limit_too_high", "current_limit_ma: 2000", "current_limit_ma: 5000",
+    {"limit_too_high",
+     "current_limit_ma: 2000",
+     "current_limit_ma: 5000",
      "r01.yaml:10: slot defaults: current_limit_ma: 5000 mA is out of range, allowed 100 to 3000 mA"},
-    {"limit_missing", "    current_limit_ma: 2000\n", "", "slot r01/01 (and 1 more): current_limit_ma: is missing, allowed 100 to 3000 mA"},
-    {"limit_above_rail", "budget_ma: 4000", "budget_ma: 1500",
-     "r01.yaml:10: slot r01/01 (and 1 more): current_limit_ma: 2000 mA is more than its rail A can give: at most 1500 mA"},
-    {"misspelt_key", "current_limit_ma", "curent_limit_ma",
+    {"limit_missing",
+     "    current_limit_ma: 2000\n",
+     "",
+     "slot r01/01 (and 1 more): current_limit_ma: is missing, allowed 100 to 3000 mA"},
+    {"limit_above_rail",
+     "budget_ma: 4000",
+     "budget_ma: 1500",
+     "r01.yaml:10: slot r01/01 (and 1 more): current_limit_ma: 2000 mA is more than its rail A can give: at most 1500 "
+     "mA"},
+    {"misspelt_key",
+     "current_limit_ma",
+     "curent_limit_ma",
      "r01.yaml:10: slot defaults: unknown key \"curent_limit_ma\" (did you mean \"current_limit_ma\"?)"},
     {"gap", "slots: 1-2", "slots: \"1, 4\"", "r01.yaml:13: slot r01/04: slots 2-3 are missing before it"},
     {"not_from_one", "slots: 1-2", "slots: 2-3", "r01.yaml:13: slot r01/02: slot 1 is missing before it"},
-    {"twice", "  - slots: 1-2\n", "  - slots: 1-2\n  - slot: 2\n", "r01.yaml:14: slot r01/02: is laid out twice, first in line 13"},
-    {"no_slots_named", "  - slots: 1-2\n", "  - rail: A\n", "r01.yaml:13: slots entry: says nothing of which slots it is about"},
+    {"twice",
+     "  - slots: 1-2\n",
+     "  - slots: 1-2\n  - slot: 2\n",
+     "r01.yaml:14: slot r01/02: is laid out twice, first in line 13"},
+    {"no_slots_named",
+     "  - slots: 1-2\n",
+     "  - rail: A\n",
+     "r01.yaml:13: slots entry: says nothing of which slots it is about"},
     {"backwards", "slots: 1-2", "slots: 2-1", "r01.yaml:13: slots 2-1: slots: \"2-1\" names no slots: write 7, 1-8"},
-    {"board_slot_taken", "  - slots: 1-2\n", "  - {slot: 1, board_slot: 5}\n  - {slot: 2, board_slot: 5}\n",
+    {"board_slot_taken",
+     "  - slots: 1-2\n",
+     "  - {slot: 1, board_slot: 5}\n  - {slot: 2, board_slot: 5}\n",
      "r01.yaml:14: slot r01/02: board_slot: 5 of board 0 is taken by slot r01/01"},
-    {"too_many_for_a_board", "slots: 1-2", "slots: 1-33", "slot r01/33: board_slot: 33 is out of range, allowed 1 to 32"},
-    {"no_such_board", "  - slots: 1-2\n", "  - {slots: 1-2, board: 1}\n",
+    {"too_many_for_a_board",
+     "slots: 1-2",
+     "slots: 1-33",
+     "slot r01/33: board_slot: 33 is out of range, allowed 1 to 32"},
+    {"no_such_board",
+     "  - slots: 1-2\n",
+     "  - {slots: 1-2, board: 1}\n",
      "r01.yaml:13: slot r01/01 (and 1 more): board: there is no board 1, allowed 0 to 0"},
-    {"no_such_rail", "  - slots: 1-2\n", "  - {slots: 1-2, rail: AA}\n",
+    {"no_such_rail",
+     "  - slots: 1-2\n",
+     "  - {slots: 1-2, rail: AA}\n",
      "r01.yaml:13: slot r01/01 (and 1 more): rail: \"AA\" is no rail of board 0: it has A (did you mean \"A\"?)"},
-    {"rail_twice", "rails: [{name: A, budget_ma: 4000}]", "rails:\n  - {name: A, budget_ma: 4000}\n  - {name: A, budget_ma: 4000}",
+    {"rail_twice",
+     "rails: [{name: A, budget_ma: 4000}]",
+     "rails:\n  - {name: A, budget_ma: 4000}\n  - {name: A, budget_ma: 4000}",
      "r01.yaml:9: board 0: rail \"A\" stands twice, first in line 8"},
-    {"no_such_host", "host: h01", "host: h1", "r01.yaml:11: slot r01/01, host h1 (and 1 more): is not in hosts (did you mean \"h01\"?)"},
-    {"host_twice", "- name: h01\n", "- name: h01\n- name: h01\n", "r01.yaml:5: host 1: name: \"h01\" is taken by the host in line 4"},
+    {"no_such_host",
+     "host: h01",
+     "host: h1",
+     "r01.yaml:11: slot r01/01, host h1 (and 1 more): is not in hosts (did you mean \"h01\"?)"},
+    {"host_twice",
+     "- name: h01\n",
+     "- name: h01\n- name: h01\n",
+     "r01.yaml:5: host 1: name: \"h01\" is taken by the host in line 4"},
     {"adb_taken", "56{slot:02}", "5601", "slot r01/02, host h01: adb 127.0.0.1:5601 is taken by slot r01/01"},
     {"adb_port", "127.0.0.1:56{slot:02}", "127.0.0.1:77{slot:04}", "is no address: write HOST:PORT, port 1 to 65535"},
     {"neither_adb_nor_usb", ", adb: \"127.0.0.1:56{slot:02}\"", "", "has neither adb and usb: give exactly one"},
     {"usb_path", "adb: \"127.0.0.1:56{slot:02}\"", "usb: \"1.{slot}\"", "usb: \"1.1\" is no USB port path"},
-    {"bad_placeholder", "{slot:02}", "{slto}", "r01.yaml:11: slot r01/01 (and 1 more): \"127.0.0.1:56{slto}\" has an unknown {...}"},
-    {"no_port", "{path: /dev/ttyACM0}", "{baud: 115200}", "r01.yaml:6: board 0, port: has none of usb_serial, path and socket"},
-    {"two_ports", "{path: /dev/ttyACM0}", "{path: /dev/ttyACM0, usb_serial: X}", "board 0, port: has several of usb_serial"},
-    {"no_boards", "boards:\n- port: {path: /dev/ttyACM0}\n  rails: [{name: A, budget_ma: 4000}]\n", "boards: []\n",
+    {"bad_placeholder",
+     "{slot:02}",
+     "{slto}",
+     "r01.yaml:11: slot r01/01 (and 1 more): \"127.0.0.1:56{slto}\" has an unknown {...}"},
+    {"no_port",
+     "{path: /dev/ttyACM0}",
+     "{baud: 115200}",
+     "r01.yaml:6: board 0, port: has none of usb_serial, path and socket"},
+    {"two_ports",
+     "{path: /dev/ttyACM0}",
+     "{path: /dev/ttyACM0, usb_serial: X}",
+     "board 0, port: has several of usb_serial"},
+    {"no_boards",
+     "boards:\n- port: {path: /dev/ttyACM0}\n  rails: [{name: A, budget_ma: 4000}]\n",
+     "boards: []\n",
      "r01.yaml:5: boards: needs at least one"},
-    {"too_many_rails", "[{name: A, budget_ma: 4000}]", "[{name: A, budget_ma: 4000}, {name: B, budget_ma: 1}, {name: C, budget_ma: 1}, {name: D, budget_ma: 1}, {name: E, budget_ma: 1}, {name: F, budget_ma: 1}, {name: G, budget_ma: 1}, {name: H, budget_ma: 1}, {name: I, budget_ma: 1}]",
+    {"too_many_rails",
+     "[{name: A, budget_ma: 4000}]",
+     "[{name: A, budget_ma: 4000}, {name: B, budget_ma: 1}, {name: C, budget_ma: 1}, {name: D, budget_ma: 1}, {name: "
+     "E, budget_ma: 1}, {name: F, budget_ma: 1}, {name: G, budget_ma: 1}, {name: H, budget_ma: 1}, {name: I, "
+     "budget_ma: 1}]",
      "r01.yaml:7: board 0: rails: 9 are given, a board has at most 8"},
-    {"same_port_twice", "  rails: [{name: A, budget_ma: 4000}]\n",
+    {"same_port_twice",
+     "  rails: [{name: A, budget_ma: 4000}]\n",
      "  rails: [{name: A, budget_ma: 4000}]\n- port: {path: /dev/ttyACM0}\n  rails: [{name: A, budget_ma: 4000}]\n",
      "board 1, port: path /dev/ttyACM0 is taken by the board in line 6"},
-    {"stagger", "slots:\n", "budgets: {stagger: 20ms}\nslots:\n", "r01.yaml:8: budgets: stagger: 20ms is out of range, allowed 50ms to 10s"},
+    {"stagger",
+     "slots:\n",
+     "budgets: {stagger: 20ms}\nslots:\n",
+     "r01.yaml:8: budgets: stagger: 20ms is out of range, allowed 50ms to 10s"},
     {"min_off", "slots:\n", "budgets: {min_off: 2m}\nslots:\n", "min_off: 2m is out of range, allowed 500ms to 1m"},
-    {"silence", "slots:\n", "budgets: {host_silent: 30s, host_silent_max: 20s}\nslots:\n", "host_silent_max 20s must be longer than host_silent 30s"},
+    {"silence",
+     "slots:\n",
+     "budgets: {host_silent: 30s, host_silent_max: 20s}\nslots:\n",
+     "host_silent_max 20s must be longer than host_silent 30s"},
     {"duty", "slots:\n", "budgets: {charge_on: 3h}\nslots:\n", "charge_on 3h is longer than charge_period 2h"},
-    {"rack_budget", "slots:\n", "budgets: {rack_ma: 1000}\nslots:\n", "rack_ma: 1000 mA is less than one slot's current limit: at least 2000 mA"},
-    {"lease_times", "state_dir: state", "state_dir: state, lease_default: 10h", "controller: lease_default 10h is longer than lease_max 8h"},
+    {"rack_budget",
+     "slots:\n",
+     "budgets: {rack_ma: 1000}\nslots:\n",
+     "rack_ma: 1000 mA is less than one slot's current limit: at least 2000 mA"},
+    {"lease_times",
+     "state_dir: state",
+     "state_dir: state, lease_default: 10h",
+     "controller: lease_default 10h is longer than lease_max 8h"},
     {"beyond_loopback", "listen: \"tcp://127.0.0.1:0\"", "listen: \"tcp://*:7700\"", "is not a loopback address"},
-    {"input_pin_twice", "slots:\n", "inputs: [{name: door, pin: 1}, {name: fan, pin: 1}]\nslots:\n", "input fan: pin: 1 is taken by the input in line 8"},
-    {"safe_state", "current_limit_ma: 2000", "current_limit_ma: 2000\n    safe_state: on", "safe_state: \"on\" is not one of charge, hold, off"},
+    {"input_pin_twice",
+     "slots:\n",
+     "inputs: [{name: door, pin: 1}, {name: fan, pin: 1}]\nslots:\n",
+     "input fan: pin: 1 is taken by the input in line 8"},
+    {"safe_state",
+     "current_limit_ma: 2000",
+     "current_limit_ma: 2000\n    safe_state: on",
+     "safe_state: \"on\" is not one of charge, hold, off"},
 };
 
-INSTANTIATE_TEST_SUITE_P(All, RackConfigBad, ::testing::ValuesIn(kBadRacks),
-                         [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, RackConfigBad, ::testing::ValuesIn(kBadRacks), [](const auto& param) {
+  return param.param.name;
+});
 
 TEST(RackConfig, AnEmptyFileListsWhatIsMissing) {
   EXPECT_EQ(Complaints(""),
@@ -211,7 +280,8 @@ TEST(ShippedRackConfigs, TheDemoRackHas32SlotsAnd12Phones) {
   for (const SlotConfig& slot : config.slots) {
     if (!slot.expected_phone.empty()) ++phones[slot.expected_phone];
   }
-  EXPECT_EQ(phones, (std::map<std::string, int>{{"pixel-8", 3}, {"pixel-7a", 3}, {"galaxy-s23", 3}, {"redmi-note-12", 3}}));
+  EXPECT_EQ(phones,
+            (std::map<std::string, int>{{"pixel-8", 3}, {"pixel-7a", 3}, {"galaxy-s23", 3}, {"redmi-note-12", 3}}));
 }
 
 TEST(RackConfigReference, ExplainsEveryKey) {

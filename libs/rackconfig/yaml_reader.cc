@@ -19,7 +19,9 @@ std::string Printable(const std::string& text) {
   return out;
 }
 
-std::string Counted(size_t count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
+std::string Counted(size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
 
 std::vector<std::string> Keys(const Table& table) {
   std::vector<std::string> keys;
@@ -141,16 +143,17 @@ size_t Report::errors() const {
 }
 
 std::vector<Mistake> Report::TakeMistakes() {
-  std::stable_sort(mistakes_.begin(), mistakes_.end(),
-                   [](const Mistake& a, const Mistake& b) { return a.line < b.line; });
+  std::stable_sort(
+      mistakes_.begin(), mistakes_.end(), [](const Mistake& a, const Mistake& b) { return a.line < b.line; });
   return Merged(std::exchange(mistakes_, {}));
 }
 
 void ReadMap(const YamlNode& node, const Table& table, Report& report) {
   if (node.kind != YamlNode::Kind::kMap && node.kind != YamlNode::Kind::kNull) {
-    report.Add(node.line, fmt::format("must be keys with values (\"{}: ...\"), not {}",
-                                      table.empty() ? "key" : table.front().key,
-                                      node.kind == YamlNode::Kind::kList ? "a list" : "\"" + node.text + "\""));
+    report.Add(node.line,
+               fmt::format("must be keys with values (\"{}: ...\"), not {}",
+                           table.empty() ? "key" : table.front().key,
+                           node.kind == YamlNode::Kind::kList ? "a list" : "\"" + node.text + "\""));
     return;
   }
   for (const YamlNode::Entry& entry : node.map) {

@@ -29,10 +29,10 @@ namespace faraday::rackconfig {
 
 struct Mistake {
   std::string file;
-  int line = 0;         // from 1; 0: the file as a whole
-  std::string where;    // "slot r01/07", "board 0, rail A"; empty: the top level
-  std::string message;  // field, what is wrong, allowed range with unit, what to do
-  bool warning = false; // the file works as it is
+  int line = 0;          // from 1; 0: the file as a whole
+  std::string where;     // "slot r01/07", "board 0, rail A"; empty: the top level
+  std::string message;   // field, what is wrong, allowed range with unit, what to do
+  bool warning = false;  // the file works as it is
   bool operator==(const Mistake&) const = default;
 };
 
@@ -121,13 +121,15 @@ void ReadMap(const YamlNode& node, const Table& table, Report& report);
 
 // The text as nodes. nullopt, with a mistake, for a syntax error, text deeper than 32 levels, larger than 4 MiB or
 // with more than 200,000 nodes (anchors counted where they are used). An empty text is an empty map.
-std::optional<YamlNode> ParseYaml(std::string_view text, Report& report,
+std::optional<YamlNode> ParseYaml(std::string_view text,
+                                  Report& report,
                                   const Environment& environment = ProcessEnvironment());
 // The same from report.file(); a file that cannot be read is a mistake that names the path and what to do.
 std::optional<YamlNode> LoadYaml(Report& report, const Environment& environment = ProcessEnvironment());
 
 // LoadYaml and ReadMap in one.
-std::vector<Mistake> ReadYamlFile(const std::string& path, const Table& table,
+std::vector<Mistake> ReadYamlFile(const std::string& path,
+                                  const Table& table,
                                   const Environment& environment = ProcessEnvironment());
 
 // ---- setters ------------------------------------------------------------------------------------------------------
@@ -141,7 +143,8 @@ struct Range {
 
 Setter Integer(Range range, std::function<void(int64_t)> set);
 Setter Text(std::function<void(std::string)> set);
-// "500ms", "2s", "1.5s", "30m", "8h", "1h30m" as milliseconds; the range is in milliseconds. A number without unit is a mistake.
+// "500ms", "2s", "1.5s", "30m", "8h", "1h30m" as milliseconds; the range is in milliseconds. A number without unit is a
+// mistake.
 Setter Duration(Range range, std::function<void(int64_t)> set);
 // true, false (yes, no, on, off are refused with the spelling to use).
 Setter Boolean(std::function<void(bool)> set);
@@ -203,8 +206,8 @@ Setter TextMap(Target* target) {
       return;
     }
     for (const YamlNode::Entry& entry : node.map) {
-      Text([target, &entry](std::string value) { (*target)[entry.key] = std::move(value); })(entry.key, entry.value,
-                                                                                             report);
+      Text([target, &entry](std::string value) { (*target)[entry.key] = std::move(value); })(
+          entry.key, entry.value, report);
     }
   };
 }

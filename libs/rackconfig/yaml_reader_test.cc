@@ -57,7 +57,9 @@ Table ConfigTable(Config* config) {
       {"controllers", Need::kOptional, EndpointList(&config->controllers, 1), ""},
       {"ports", Need::kOptional, ListOf<Port>(&config->ports, "port", PortTable), ""},
       {"labels", Need::kOptional, TextMap(&config->labels), ""},
-      {"mode", Need::kOptional, Choice(&config->mode, std::vector<std::pair<std::string, char>>{{"fast", 'f'}, {"slow", 's'}}),
+      {"mode",
+       Need::kOptional,
+       Choice(&config->mode, std::vector<std::pair<std::string, char>>{{"fast", 'f'}, {"slow", 's'}}),
        ""},
   };
 }
@@ -147,14 +149,21 @@ struct BadText {
 
 class YamlReaderBadText : public ::testing::TestWithParam<BadText> {};
 
-TEST_P(YamlReaderBadText, SaysWhatAndWhere) { EXPECT_THAT(Complaints(GetParam().yaml), HasSubstr(GetParam().complaint)); }
+TEST_P(YamlReaderBadText, SaysWhatAndWhere) {
+  EXPECT_THAT(Complaints(GetParam().yaml), HasSubstr(GetParam().complaint));
+}
 
 const BadText kBadTexts[] = {
-    {"doubled_key", "agent: a\nlimit: 100\nagent: b\n", "a.yaml:3: key \"agent\" stands twice, first in line 1: keep one"},
-    {"time_without_unit", "agent: a\npoll: 200\n",
+    {"doubled_key",
+     "agent: a\nlimit: 100\nagent: b\n",
+     "a.yaml:3: key \"agent\" stands twice, first in line 1: keep one"},
+    {"time_without_unit",
+     "agent: a\npoll: 200\n",
      "a.yaml:2: poll: 200 has no unit: write 200ms, 200s, 200m or 200h, allowed 100ms to 1m"},
     {"time_out_of_range", "agent: a\npoll: 2h\n", "a.yaml:2: poll: 2h is out of range, allowed 100ms to 1m"},
-    {"no_time", "agent: a\npoll: soon\n", "poll: must be a time such as 500ms, 2s, 30m or 8h, allowed 100ms to 1m, not \"soon\""},
+    {"no_time",
+     "agent: a\npoll: soon\n",
+     "poll: must be a time such as 500ms, 2s, 30m or 8h, allowed 100ms to 1m, not \"soon\""},
     {"number_wanted", "agent: a\nlimit: [1]\n", "a.yaml:2: limit: must be a whole number, 100 to 3000 mA, not a list"},
     {"octal", "agent: a\nlimit: 0200\n", "limit: must be a whole number"},
     {"not_a_number", "agent: a\nchance: .nan\n", "chance: must be a number, 0 to 1"},
@@ -163,12 +172,15 @@ const BadText kBadTexts[] = {
     {"nothing_given", "agent:\n", "a.yaml:1: agent: must be a text, not nothing"},
     {"list_wanted", "agent: a\nports: 3\n", "a.yaml:2: ports: must be a list"},
     {"empty_list", "agent: a\ncontrollers: []\n", "controllers: has 0 entries, at least 1 needed"},
-    {"beyond_loopback", "agent: a\nlisten: tcp://0.0.0.0:7700\n", "listen: \"tcp://0.0.0.0:7700\" is not a loopback address"},
+    {"beyond_loopback",
+     "agent: a\nlisten: tcp://0.0.0.0:7700\n",
+     "listen: \"tcp://0.0.0.0:7700\" is not a loopback address"},
     {"name_that_begins_like_loopback", "agent: a\nlisten: tcp://127.evil.example:1\n", "is not a loopback address"},
     {"port_out_of_range", "agent: a\nlisten: tcp://127.0.0.1:70000\n", "has no valid port, allowed 0 to 65535"},
     {"no_port", "agent: a\nlisten: \"tcp://127.0.0.1:\"\n", "has no valid port"},
     {"no_endpoint", "agent: a\nlisten: 7700\n", "is no endpoint: write tcp://127.0.0.1:PORT"},
-    {"variable_unset", "agent: ${NOWHERE}\n",
+    {"variable_unset",
+     "agent: ${NOWHERE}\n",
      "a.yaml:1: the environment variable NOWHERE is not set: set it, or give a default as ${NOWHERE:-...}"},
     {"variable_empty_counts_as_unset", "agent: ${EMPTY}\n", "EMPTY is not set"},
     {"variable_open", "agent: \"${RUN\"\n", "has a ${ without its }"},
@@ -184,13 +196,16 @@ const BadText kBadTexts[] = {
     {"unknown_and_nothing_near", "agent: a\nzzzzzz: 1\n", "unknown key \"zzzzzz\": valid here: agent, poll,"},
 };
 
-INSTANTIATE_TEST_SUITE_P(All, YamlReaderBadText, ::testing::ValuesIn(kBadTexts),
-                         [](const auto& param) { return param.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, YamlReaderBadText, ::testing::ValuesIn(kBadTexts), [](const auto& param) {
+  return param.param.name;
+});
 
 TEST(YamlReader, PutsTheEnvironmentIn) {
   Config config;
-  EXPECT_THAT(Read("agent: \"${NOBODY:-h02}\"\nstate_dir: ${RUN}/agent\nlabels: {a: \"$${RUN}\", b: $RUN, c: \"${X:-}\"}\n", &config),
-              IsEmpty());
+  EXPECT_THAT(
+      Read("agent: \"${NOBODY:-h02}\"\nstate_dir: ${RUN}/agent\nlabels: {a: \"$${RUN}\", b: $RUN, c: \"${X:-}\"}\n",
+           &config),
+      IsEmpty());
   EXPECT_EQ(config.agent, "h02");
   EXPECT_EQ(config.state_dir, "/tmp/run/agent");
   EXPECT_EQ(config.labels.at("a"), "${RUN}");
@@ -215,7 +230,8 @@ TEST(YamlReader, MissingFileNamesThePathAndWhatToDo) {
   Config config;
   const auto mistakes = ReadYamlFile("/nowhere/a.yaml", ConfigTable(&config));
   ASSERT_THAT(mistakes, SizeIs(1));
-  EXPECT_THAT(ToString(mistakes[0]), HasSubstr("/nowhere/a.yaml: cannot be read: No such file or directory: check the path"));
+  EXPECT_THAT(ToString(mistakes[0]),
+              HasSubstr("/nowhere/a.yaml: cannot be read: No such file or directory: check the path"));
   EXPECT_THAT(ToString(ReadYamlFile("/tmp", ConfigTable(&config))[0]), HasSubstr("Is a directory"));
 }
 

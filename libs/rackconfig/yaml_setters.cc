@@ -14,10 +14,14 @@ using Kind = YamlNode::Kind;
 
 std::string Given(const YamlNode& node) {
   switch (node.kind) {
-    case Kind::kNull: return "nothing";
-    case Kind::kList: return "a list";
-    case Kind::kMap: return "a map";
-    case Kind::kScalar: return node.text.size() > 60 ? "\"" + node.text.substr(0, 60) + "...\"" : "\"" + node.text + "\"";
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kList:
+      return "a list";
+    case Kind::kMap:
+      return "a map";
+    case Kind::kScalar:
+      return node.text.size() > 60 ? "\"" + node.text.substr(0, 60) + "...\"" : "\"" + node.text + "\"";
   }
   return "";
 }
@@ -65,7 +69,8 @@ constexpr double kLongest = 366.0 * 86'400'000;  // a year, chosen: nothing here
 std::optional<double> TakeAmount(std::string_view* text) {
   if (text->empty() || (*text)[0] < '0' || (*text)[0] > '9') return std::nullopt;
   double amount = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), amount, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text->data(), text->data() + text->size(), amount, std::chars_format::fixed);
   if (error != std::errc{}) return std::nullopt;
   text->remove_prefix(static_cast<size_t>(end - text->data()));
   for (const Unit& unit : kUnits) {
@@ -116,7 +121,8 @@ std::string EndpointProblem(std::string_view text, bool allow_port_0) {
     return fmt::format("has no valid port, allowed {} to 65535", least);
   }
   if (!IsLoopbackHost(address.substr(0, colon))) {
-    return "is not a loopback address: only 127.0.0.0/8, localhost and [::1] are allowed until connections are encrypted";
+    return "is not a loopback address: only 127.0.0.0/8, localhost and [::1] are allowed until connections are "
+           "encrypted";
   }
   return "";
 }
@@ -162,16 +168,16 @@ Setter Integer(Range range, std::function<void(int64_t)> set) {
 }
 
 Setter Number(double min, double max, std::string unit, std::function<void(double)> set) {
-  return [min, max, unit = unit.empty() ? unit : " " + unit, set = std::move(set)](std::string_view key,
-                                                                                   const YamlNode& node,
-                                                                                   Report& report) {
+  return [min, max, unit = unit.empty() ? unit : " " + unit, set = std::move(set)](
+             std::string_view key, const YamlNode& node, Report& report) {
     double value = 0;
     const char* end = node.text.data() + node.text.size();
     const auto parsed = std::from_chars(node.text.data(), end, value);
     if (node.kind != Kind::kScalar || parsed.ec != std::errc{} || parsed.ptr != end || !std::isfinite(value)) {
       AddWrongType(key, node, fmt::format("a number, {} to {}{}", min, max, unit), report);
     } else if (value < min || value > max) {
-      report.Add(node.line, fmt::format("{}: {}{} is out of range, allowed {} to {}{}", key, value, unit, min, max, unit));
+      report.Add(node.line,
+                 fmt::format("{}: {}{} is out of range, allowed {} to {}{}", key, value, unit, min, max, unit));
     } else {
       set(value);
     }
@@ -193,14 +199,21 @@ Setter Text(std::function<void(std::string)> set) {
 Setter Duration(Range range, std::function<void(int64_t)> set) {
   return [range, set = std::move(set)](std::string_view key, const YamlNode& node, Report& report) {
     if (node.kind == Kind::kScalar && !node.text.empty() && ParseInteger(node.text)) {
-      report.Add(node.line, fmt::format("{}: {} has no unit: write {}ms, {}s, {}m or {}h, allowed {}", key, node.text,
-                                        node.text, node.text, node.text, node.text, AllowedDuration(range)));
+      report.Add(node.line,
+                 fmt::format("{}: {} has no unit: write {}ms, {}s, {}m or {}h, allowed {}",
+                             key,
+                             node.text,
+                             node.text,
+                             node.text,
+                             node.text,
+                             node.text,
+                             AllowedDuration(range)));
       return;
     }
     const std::optional<int64_t> value = node.kind == Kind::kScalar ? ParseDuration(node.text) : std::nullopt;
     if (!value) {
-      AddWrongType(key, node, fmt::format("a time such as 500ms, 2s, 30m or 8h, allowed {}", AllowedDuration(range)),
-                   report);
+      AddWrongType(
+          key, node, fmt::format("a time such as 500ms, 2s, 30m or 8h, allowed {}", AllowedDuration(range)), report);
     } else if (*value < range.min || *value > range.max) {
       report.Add(node.line, fmt::format("{}: {} is out of range, allowed {}", key, node.text, AllowedDuration(range)));
     } else {
@@ -275,7 +288,7 @@ Setter EndpointList(std::vector<std::string>* target, size_t min_count) {
   return ListOfScalars(min_count, [target]() -> Setter {
     return [target](std::string_view key, const YamlNode& node, Report& report) {
       std::string endpoint;
-      Endpoint(&endpoint)(key, node, report);
+      Endpoint (&endpoint)(key, node, report);
       if (!endpoint.empty()) target->push_back(std::move(endpoint));
     };
   });
@@ -286,31 +299,35 @@ Setter ChoiceIndex(std::vector<std::string> names, std::function<void(size_t)> s
     for (size_t i = 0; i < names.size(); ++i) {
       if (node.kind == Kind::kScalar && node.text == names[i]) return set(i);
     }
-    report.Add(node.line, fmt::format("{}: {} is not one of {}{}", key, Given(node), fmt::join(names, ", "),
-                                      node.kind == Kind::kScalar ? DidYouMean(node.text, names) : ""));
+    report.Add(node.line,
+               fmt::format("{}: {} is not one of {}{}",
+                           key,
+                           Given(node),
+                           fmt::join(names, ", "),
+                           node.kind == Kind::kScalar ? DidYouMean(node.text, names) : ""));
   };
 }
 
 Setter MapOf(Table table, std::string where) {
-  return [table = std::move(table), where = std::move(where)](std::string_view key, const YamlNode& node,
-                                                              Report& report) {
-    const Report::Scope scope(report, where.empty() ? std::string(key) : where);
-    ReadMap(node, table, report);
-  };
+  return
+      [table = std::move(table), where = std::move(where)](std::string_view key, const YamlNode& node, Report& report) {
+        const Report::Scope scope(report, where.empty() ? std::string(key) : where);
+        ReadMap(node, table, report);
+      };
 }
 
 Setter ListOfMaps(std::string where, std::function<void(const YamlNode& item, Report& report)> read) {
-  return [where = std::move(where), read = std::move(read)](std::string_view key, const YamlNode& node,
-                                                            Report& report) {
-    if (node.kind != Kind::kList) {
-      AddWrongType(key, node, "a list (lines beginning with \"- \")", report);
-      return;
-    }
-    for (size_t i = 0; i < node.list.size(); ++i) {
-      const Report::Scope scope(report, fmt::format("{} {}", where, i));
-      read(node.list[i], report);
-    }
-  };
+  return
+      [where = std::move(where), read = std::move(read)](std::string_view key, const YamlNode& node, Report& report) {
+        if (node.kind != Kind::kList) {
+          AddWrongType(key, node, "a list (lines beginning with \"- \")", report);
+          return;
+        }
+        for (size_t i = 0; i < node.list.size(); ++i) {
+          const Report::Scope scope(report, fmt::format("{} {}", where, i));
+          read(node.list[i], report);
+        }
+      };
 }
 
 Setter NotingLine(int* line, Setter setter) {

@@ -44,7 +44,8 @@ bool SendRequest(zmq::socket_t& socket, const v1::Request& request) {
 Status NoAnswer(const std::string& endpoint, Milliseconds timeout) {
   return {Code::kDeadlineExceeded,
           fmt::format("no answer from {} within {} ms; is it running? Whether the call took effect is unknown",
-                      endpoint, timeout.count())};
+                      endpoint,
+                      timeout.count())};
 }
 
 }  // namespace
@@ -72,14 +73,15 @@ void Channel::Call(v1::Request request, Milliseconds timeout, Done done) {
   request.set_id(id);
   request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
   if (!request.has_caller()) *request.mutable_caller() = caller_;
-  const auto timer = loop_.AddTimer("deadline " + endpoint_, BootClock::now() + timeout,
-                                    [this, timeout] { Close(NoAnswer(endpoint_, timeout)); });
+  const auto timer = loop_.AddTimer(
+      "deadline " + endpoint_, BootClock::now() + timeout, [this, timeout] { Close(NoAnswer(endpoint_, timeout)); });
   waiting_[id] = {std::move(done), timer};
   if (!socket_ || !SendRequest(*socket_, request)) {
     loop_.Remove(timer);
     waiting_[id].timer = loop_.AddTimer("unsent " + endpoint_, BootClock::now(), [this, id] {
-      Finish(id, Status(Code::kUnavailable, fmt::format("cannot send to {}: its queue is full or the endpoint is bad",
-                                                        endpoint_)));
+      Finish(id,
+             Status(Code::kUnavailable,
+                    fmt::format("cannot send to {}: its queue is full or the endpoint is bad", endpoint_)));
     });
   }
 }
@@ -159,7 +161,9 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
   return NoAnswer(endpoint_, timeout);
 }
 
-Result<v1::Reply> CallOnce(zmq::context_t& context, const std::string& endpoint, v1::Request request,
+Result<v1::Reply> CallOnce(zmq::context_t& context,
+                           const std::string& endpoint,
+                           v1::Request request,
                            Milliseconds timeout) {
   BlockingClient client(context, endpoint, v1::Caller());
   return client.Call(std::move(request), timeout);

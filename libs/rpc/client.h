@@ -55,7 +55,9 @@ class Channel {
 
 // One call on a socket of its own. Returns the reply when its status is OK, else that status;
 // kDeadlineExceeded when no answer came in `timeout`, kInvalidArgument for a bad endpoint.
-Result<v1::Reply> CallOnce(zmq::context_t& context, const std::string& endpoint, v1::Request request,
+Result<v1::Reply> CallOnce(zmq::context_t& context,
+                           const std::string& endpoint,
+                           v1::Request request,
                            Milliseconds timeout);
 
 // The same on one kept connection, for programs that make several calls in a row. One thread.

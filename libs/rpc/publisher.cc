@@ -21,7 +21,8 @@ std::string NewRun() {
 
 }  // namespace
 
-Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop, zmq::context_t& context,
+Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop,
+                                                   zmq::context_t& context,
                                                    const std::string& endpoint) {
   FARADAY_TRY(CheckLoopback(endpoint));
   try {
@@ -83,8 +84,11 @@ void Publisher::Tick() {
   Publish("tick/", std::move(event));
 }
 
-Subscriber::Subscriber(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint,
-                       std::vector<std::string> topics, std::function<void(const v1::Event&)> callback)
+Subscriber::Subscriber(evloop::Loop& loop,
+                       zmq::context_t& context,
+                       const std::string& endpoint,
+                       std::vector<std::string> topics,
+                       std::function<void(const v1::Event&)> callback)
     : loop_(loop), socket_(context, zmq::socket_type::sub), callback_(std::move(callback)) {
   socket_.set(zmq::sockopt::linger, 0);
   socket_.set(zmq::sockopt::rcvhwm, 10'000);

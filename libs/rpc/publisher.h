@@ -20,7 +20,8 @@ namespace faraday::rpc {
 class Publisher {
  public:
   // Binds an XPUB socket. Errors as Server::Bind.
-  static Result<std::unique_ptr<Publisher>> Bind(evloop::Loop& loop, zmq::context_t& context,
+  static Result<std::unique_ptr<Publisher>> Bind(evloop::Loop& loop,
+                                                 zmq::context_t& context,
                                                  const std::string& endpoint);
   ~Publisher();
 
@@ -40,14 +41,20 @@ class Publisher {
   std::string endpoint_;
   std::string run_;
   evloop::Handle ticker_ = 0;
-  struct Topic { uint64_t seq = 0; BootTime changed; };
+  struct Topic {
+    uint64_t seq = 0;
+    BootTime changed;
+  };
   std::map<std::string, Topic> topics_;
 };
 
 // Subscribes to `topics` (prefixes; "" is everything) and calls back in the loop for each event.
 class Subscriber {
  public:
-  Subscriber(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, std::vector<std::string> topics,
+  Subscriber(evloop::Loop& loop,
+             zmq::context_t& context,
+             const std::string& endpoint,
+             std::vector<std::string> topics,
              std::function<void(const v1::Event&)> callback);
   ~Subscriber();
 

@@ -188,8 +188,9 @@ TEST_F(RpcTest, Events_CarryCountsAndTicksTellWhatWasMissed) {
   auto publisher = Publisher::Bind(loop_, context_, kAnyPort);
   ASSERT_TRUE(publisher.ok());
   std::vector<v1::Event> seen;
-  Subscriber subscriber(loop_, context_, (*publisher)->endpoint(), {"slot/", "tick/"},
-                        [&](const v1::Event& event) { seen.push_back(event); });
+  Subscriber subscriber(loop_, context_, (*publisher)->endpoint(), {"slot/", "tick/"}, [&](const v1::Event& event) {
+    seen.push_back(event);
+  });
   // A subscription takes effect at some point: publish until the first arrives.
   RunUntil([&] {
     (*publisher)->Publish("slot/r01/07/", v1::Event());

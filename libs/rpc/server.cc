@@ -78,7 +78,9 @@ void Call::Fail(const Status& status) { Answer(ErrorReply(status)); }
 
 // ---- Server ----
 
-Result<std::unique_ptr<Server>> Server::Bind(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint,
+Result<std::unique_ptr<Server>> Server::Bind(evloop::Loop& loop,
+                                             zmq::context_t& context,
+                                             const std::string& endpoint,
                                              HandlerTable table) {
   FARADAY_TRY(CheckLoopback(endpoint));
   try {

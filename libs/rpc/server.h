@@ -59,7 +59,9 @@ class Server {
  public:
   // Binds `endpoint` ("tcp://127.0.0.1:0", "ipc://..."). Errors: kInvalidArgument for a bind beyond loopback (no keys
   // yet) or a bad endpoint, kUnavailable when the address is in use.
-  static Result<std::unique_ptr<Server>> Bind(evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint,
+  static Result<std::unique_ptr<Server>> Bind(evloop::Loop& loop,
+                                              zmq::context_t& context,
+                                              const std::string& endpoint,
                                               HandlerTable table);
   ~Server();
 

@@ -82,7 +82,10 @@ std::vector<Chip> Expanders() {
 std::vector<Chip> AllChips() {
   std::vector<Chip> chips = SlotChips();
   for (Chip& expander : Expanders()) chips.push_back(std::move(expander));
-  chips.push_back({"at24c-eeprom", "nvm", firmware::ast1030::kEepromBus, firmware::ast1030::kEepromAddress,
+  chips.push_back({"at24c-eeprom",
+                   "nvm",
+                   firmware::ast1030::kEepromBus,
+                   firmware::ast1030::kEepromAddress,
                    ",drive=nvmfile,rom-size=8192"});
   return chips;
 }
@@ -138,7 +141,8 @@ MachineFiles::MachineFiles(const std::string& run_dir)
       eeprom(run_dir + "/eeprom.img"),
       log(run_dir + "/qemu.log") {}
 
-std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf,
+std::vector<std::string> MachineArguments(const MachineFiles& files,
+                                          const std::string& elf,
                                           const std::string& missing) {
   const auto listener = [](const std::string& path) { return fmt::format("unix:{},server=on,wait=off", path); };
   std::vector<std::string> arguments = {"-M",          "ast1030-evb",
@@ -156,14 +160,18 @@ std::vector<std::string> MachineArguments(const MachineFiles& files, const std::
   for (const Chip& chip : AllChips()) {
     if (chip.id == missing) continue;
     arguments.insert(arguments.end(),
-                     {"-device", fmt::format("{},id={},bus=aspeed.i2c.bus.{},address={}{}", chip.model, chip.id, chip.bus,
-                                             chip.address, chip.properties)});
+                     {"-device",
+                      fmt::format("{},id={},bus=aspeed.i2c.bus.{},address={}{}",
+                                  chip.model,
+                                  chip.id,
+                                  chip.bus,
+                                  chip.address,
+                                  chip.properties)});
   }
   return arguments;
 }
 
-Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf,
-                                         const std::string& missing) {
+Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf, const std::string& missing) {
   if (access(elf.c_str(), R_OK) != 0) return Status(Code::kNotFound, fmt::format("no firmware image at {}", elf));
   FARADAY_TRY(MakeBlankEeprom(files.eeprom));
   std::vector<std::string> words = MachineArguments(files, elf, missing);

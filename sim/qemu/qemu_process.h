@@ -35,7 +35,8 @@ struct MachineFiles {
 
 // The arguments after the program's name. `missing` is a chip that is not plugged in, or empty: an
 // expander ("exp3") or "nvm" (the plant writes to all others).
-std::vector<std::string> MachineArguments(const MachineFiles& files, const std::string& elf,
+std::vector<std::string> MachineArguments(const MachineFiles& files,
+                                          const std::string& elf,
                                           const std::string& missing = "");
 
 class QemuProcess {
