@@ -26,10 +26,9 @@ LineCounters LineSession::counters() const {
 // ---- opening and closing ------------------------------------------------------------------------------------------
 
 void LineSession::Start(Now now) {
-  state_ = State::kHello;
   broken_.clear();
   heard_at_ = now.boot;
-  SayHello(now);
+  BeginHello(now);
 }
 
 void LineSession::Stop(const std::string& reason, Now now) {
@@ -44,9 +43,15 @@ void LineSession::Down(const std::string& reason, Now now) {
   events_.OnDown(reason, now);
 }
 
+// One nonce a handshake: its repetitions open no further term and write no further NVM.
+void LineSession::BeginHello(Now now) {
+  state_ = State::kHello;
+  ++nonce_;
+  SayHello(now);
+}
+
 void LineSession::SayHello(Now now) {
   hello_at_ = now.boot;
-  ++nonce_;
   std::array<uint8_t, link::kMaxPayload> payload{};
   const link::Hello hello{link::kProtocol, std::string_view(rack_), std::string_view(version_), nonce_};
   if (const auto size = link::EncodeMessage(hello, payload); size.ok()) {
@@ -69,6 +74,8 @@ void LineSession::OnHelloReply(const link::FrameView& frame, Now now) {
     events_held_.clear();
   }
   events_since_ = now.boot;
+  // Firmware that says which event it holds first needs no waiting (older says 0).
+  if (!event_base_ && hello->next_event_id != 0) event_base_ = hello->next_event_id - 1;
   SendKeepalive(0, now);
   events_.OnUp(*hello, now);
 }
@@ -190,8 +197,7 @@ void LineSession::OnFrame(const link::FrameView& frame, Now now) {
   if (state_ != State::kUp) return;
   if (frame.header.session != session_) {
     Down("the board has reset", now);
-    state_ = State::kHello;
-    return SayHello(now);
+    return BeginHello(now);
   }
   using Handler = void (LineSession::*)(const link::FrameView&, Now);
   struct Row {
@@ -231,8 +237,8 @@ void LineSession::OnTelemetry(const link::FrameView& frame, Now now) {
   events_.OnTelemetry(*telemetry, now);
 }
 
-// An event is delivered when it comes, once. Which one is the oldest of a session that began before this run is not
-// said by anybody: for kEventBaseline nothing is acknowledged, then the smallest id seen is it.
+// An event is delivered when it comes, once. Older firmware does not say in Hello which is the oldest it holds: for
+// kEventBaseline nothing is acknowledged then, and the smallest id seen is it.
 void LineSession::OnEvent(const link::FrameView& frame, Now now) {
   const auto event = link::DecodeMessage<link::Event>(frame.payload);
   if (!event.ok() || event->id == 0) return;
@@ -268,8 +274,7 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
     case link::RefusalReason::kWrongSession:
       if (state_ != State::kUp || refusal->session == session_) return;
       Down("the board has reset", now);
-      state_ = State::kHello;
-      return SayHello(now);
+      return BeginHello(now);
     case link::RefusalReason::kOutOfOrder:
       // At most one repetition a round trip: the frames behind the gap are refused one by one.
       if (!window_.empty() && now.boot - window_.front().at >= rto_ / 4)

@@ -71,6 +71,7 @@ class LineSession {
     bool answered = false;
   };
 
+  void BeginHello(Now now);
   void SayHello(Now now);
   void Down(const std::string& reason, Now now);
   void OnFrame(const link::FrameView& frame, Now now);
