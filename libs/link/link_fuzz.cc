@@ -1,5 +1,5 @@
 // libFuzzer target: any bytes into the frame decoder, and its payload into every message decoder and the printer.
-// Built with FARADAY_FUZZ: cmake --preset fuzz && build/fuzz/bin/faraday_link_fuzz
+// Built with FARADAY_FUZZ: cmake --preset fuzz && build/fuzz/bin/fuzz_link
 #include <cstdint>
 #include <span>
 
