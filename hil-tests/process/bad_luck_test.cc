@@ -130,6 +130,31 @@ TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
   EXPECT_EQ(off.exit_code, 0) << off.err;
 }
 
+TEST(ConfigTest, Check_TellsEveryMistakeAtOnceWithFileAndLine) {
+  RackUnderTest rack;
+  const std::string path = rack.folder() + "/bad.yaml";
+  WriteFile(path,
+            "rack: R01\n"
+            "boards:\n"
+            "  - port: {pth: /dev/null}\n"
+            "    rails: [{name: A, budget_ma: 16000}]\n"
+            "slots:\n"
+            "  list:\n"
+            "    - {slots: 1-2, rail: A, current_limit_ma: 9000}\n");
+  const std::string controller = std::string(FARADAY_BIN_DIR) + "/faraday-controller";
+  const auto output = Program({controller, "--config", path, "--check"}, rack.environment(), rack.folder() + "/check")
+                          .Finish(seconds(30));
+  EXPECT_EQ(output.exit_code, 2);
+  const std::string text = output.out + output.err;
+  for (const char* part : {"bad.yaml:1", "bad.yaml:3", "bad.yaml:7", "path", "mA"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is missing in: " << text;
+  }
+  const auto missing = Program({controller, "--config", path + ".none"}, rack.environment(), rack.folder() + "/none")
+                           .Finish(seconds(30));
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_NE(missing.err.find("bad.yaml.none"), std::string::npos) << missing.err;
+}
+
 // Starts its parts itself.
 class LateLineTest : public ::testing::Test {
  protected:
