@@ -28,9 +28,24 @@ pids=()
 failed=0
 began=$(date +%s)
 
+# A job under way would outlive its agent by design (the next one takes it up): here no next one comes.
+cancel_jobs() {
+  local attempt
+  for attempt in "$run"/agent-h01/attempts/*/; do [ -d "$attempt" ] && : >"$attempt/cancel"; done
+  for _ in $(seq 80); do pgrep -f "faraday-runner $run/" >/dev/null || break; sleep 0.1; done
+}
+# The adb servers that the agent left for its successor: processes whose HOME lies in this run's folder.
+end_adb_servers() {
+  local environ
+  for environ in /proc/[0-9]*/environ; do
+    cat "$environ" 2>/dev/null | tr '\0' '\n' | grep -q "^HOME=$run/agent-h01/" && kill -KILL "$(basename "$(dirname "$environ")")" 2>/dev/null
+  done
+}
+
 stop_all() {
-  trap - EXIT INT TERM
+  trap - EXIT INT TERM HUP
   local i
+  cancel_jobs
   # In the reverse order of their start, so that nobody misses a peer.
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill -TERM "${pids[i]}" 2>/dev/null || true; done
   for ((i = 0; i < ${#pids[@]}; i++)); do
@@ -38,11 +53,13 @@ stop_all() {
     kill -KILL "${pids[i]}" 2>/dev/null || true
     wait "${pids[i]}" 2>/dev/null || true
   done
+  end_adb_servers
   if [ "$failed" = 0 ]; then rm -rf "$run"; else echo "demo: logs are kept in $run"; fi
 }
 finish() { stop_all; exit "$failed"; }
 trap finish EXIT
-trap 'echo; echo "demo: ending everything it started"; exit' INT TERM
+told=0  # the story was told to its end
+trap 'echo; echo "demo: ending everything it started"; [ "$told" = 1 ] || failed=1; exit' INT TERM HUP
 
 title() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 # The words as one would type them.
@@ -62,7 +79,8 @@ show() {
 start() {  # NAME READY_FILE PROGRAM ARGUMENTS...
   local name=$1 ready=$2
   shift 2
-  "$@" >"$run/$name.log" 2>&1 </dev/null &
+  # A session of its own: Ctrl-C reaches this script alone, which then ends everybody in order.
+  setsid "$@" >"$run/$name.log" 2>&1 </dev/null &
   pids+=($!)
   for _ in $(seq 300); do
     [ -e "$ready" ] && return
@@ -100,10 +118,10 @@ show ls -l "$run/out/job" "$run/out/job/artifacts"
 show faraday job list
 
 title "An engineer: reserve a Galaxy S23 for half an hour and use its slot"
-show faraday reserve -l model=galaxy-s23 --for 30m --json >"$run/out/reservation.json" || true
-slot=$(grep -o '"slot": *"[^"]*"' "$run/out/reservation.json" | head -1 | grep -o 'r01/[0-9]*')
-lease=$(grep -o '"id": *"r01-[^"]*"' "$run/out/reservation.json" | head -1 | grep -o 'r01-[0-9-]*')
-cat "$run/out/reservation.json"
+show faraday reserve -l model=galaxy-s23 --for 30m >"$run/out/reservation" 2>&1 || true
+cat "$run/out/reservation"
+lease=$(grep -oE 'r01-[0-9]+-[0-9]+' "$run/out/reservation" | head -1)
+slot=$(grep -oE 'r01/[0-9]+' "$run/out/reservation" | tail -1)
 if [ -n "$slot" ]; then
   show faraday power on "$slot"
   show faraday usb connect "$slot"
@@ -121,6 +139,7 @@ title "What cannot work says why"
 printf '%s$ %s%s\n' "$bold" "faraday power on $slot" "$plain"
 if faraday power on "$slot"; then echo "demo: FAILED, a slot without a lease was switched"; failed=1; fi
 
+told=1
 echo
 if [ "$failed" = 0 ]; then echo "demo: the whole story worked, in $(($(date +%s) - began)) s"; else echo "demo: a part FAILED, see above"; fi
 [ "$once" = 1 ] && exit
