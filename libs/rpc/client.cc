@@ -41,6 +41,9 @@ bool SendRequest(zmq::socket_t& socket, const v1::Request& request) {
   }
 }
 
+// The server could not read our frame, so it does not know whom it answers.
+bool RefusesAFrame(const v1::Reply& reply) { return reply.id() == 0 && reply.status().code() != 0; }
+
 Status NoAnswer(const std::string& endpoint, Milliseconds timeout) {
   return {Code::kDeadlineExceeded,
           fmt::format("no answer from {} within {} ms; is it running? Whether the call took effect is unknown",
@@ -58,6 +61,7 @@ Channel::Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoi
 Channel::~Channel() {
   loop_.Remove(watch_);
   for (const auto& [id, waiting] : waiting_) loop_.Remove(waiting.timer);
+  for (const auto& [id, timer] : lost_) loop_.Remove(timer);
 }
 
 void Channel::Connect() {
@@ -95,7 +99,10 @@ void Channel::Close(const Status& why) {
   for (auto& [id, call] : waiting) loop_.Remove(call.timer);
   for (auto& [id, call] : waiting) {
     // Each in its own turn: a callback may destroy this channel.
-    loop_.AddTimer("lost " + endpoint_, loop_.now(), [done = std::move(call.done), why] { done(why); });
+    lost_[id] = loop_.AddTimer("lost " + endpoint_, loop_.now(), [this, lost = id, done = std::move(call.done), why] {
+      lost_.erase(lost);
+      done(why);
+    });
   }
 }
 
@@ -110,10 +117,15 @@ void Channel::OnReadable() {
     if (body.more()) continue;
     v1::Reply reply;
     if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size()))) continue;
-    const auto id = reply.id();
+    const auto id = CallOf(reply);
     Finish(id, std::move(reply));
     return;  // the callback may have destroyed this channel; the loop calls again while there is more
   }
+}
+
+// Which of several calls was refused nobody can tell: those run into their deadlines.
+uint64_t Channel::CallOf(const v1::Reply& reply) const {
+  return RefusesAFrame(reply) && waiting_.size() == 1 ? waiting_.begin()->first : reply.id();
 }
 
 void Channel::Finish(uint64_t id, Result<v1::Reply> reply) {
@@ -153,7 +165,12 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
     zmq::message_t body;
     if (!socket_->recv(body, zmq::recv_flags::dontwait)) continue;
     v1::Reply reply;
-    if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.id() != id) continue;
+    if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size()))) continue;
+    if (RefusesAFrame(reply)) {
+      socket_.reset();
+      return GetStatus(reply);
+    }
+    if (reply.id() != id) continue;
     FARADAY_TRY(GetStatus(reply));
     return reply;
   }

@@ -41,6 +41,7 @@ class Channel {
   void Connect();
   void Close(const Status& why);
   void OnReadable();
+  uint64_t CallOf(const v1::Reply& reply) const;
   void Finish(uint64_t id, Result<v1::Reply> reply);
 
   evloop::Loop& loop_;
@@ -51,6 +52,7 @@ class Channel {
   evloop::Handle watch_ = 0;
   uint64_t next_id_ = 1;
   std::map<uint64_t, Waiting> waiting_;
+  std::map<uint64_t, evloop::Handle> lost_;  // calls of a closed socket whose callbacks have not run yet
 };
 
 // One call on a socket of its own. Returns the reply when its status is OK, else that status;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 
 #include "base/check.h"
@@ -23,7 +24,8 @@ std::string NewRun() {
 
 Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop,
                                                    zmq::context_t& context,
-                                                   const std::string& endpoint) {
+                                                   const std::string& endpoint,
+                                                   TopicBound bound) {
   FARADAY_TRY(CheckLoopback(endpoint));
   try {
     zmq::socket_t socket(context, zmq::socket_type::xpub);
@@ -31,25 +33,26 @@ Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop,
     socket.set(zmq::sockopt::sndhwm, 10'000);
     socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
     socket.bind(endpoint);
-    return std::unique_ptr<Publisher>(new Publisher(loop, std::move(socket)));
+    return std::unique_ptr<Publisher>(new Publisher(loop, std::move(socket), bound));
   } catch (const zmq::error_t& error) {
     const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot publish on '{}': {}", endpoint, error.what()));
   }
 }
 
-Publisher::Publisher(evloop::Loop& loop, zmq::socket_t socket)
+Publisher::Publisher(evloop::Loop& loop, zmq::socket_t socket, TopicBound bound)
     : loop_(loop),
       socket_(std::move(socket)),
       endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
       run_(NewRun()),
-      ticker_(loop_.AddPeriodic("events tick", kTick, [this] { Tick(); })) {}
+      ticker_(loop_.AddPeriodic("events tick", kTick, [this] { Tick(); })),
+      bound_(bound) {}
 
 Publisher::~Publisher() { loop_.Remove(ticker_); }
 
 void Publisher::Publish(const std::string& topic, v1::Event event) {
   FARADAY_CHECK(!topic.empty() && topic.back() == '/');
-  auto& state = topics_[topic];
+  auto& state = topics_.try_emplace(topic, Topic{floor_, loop_.now()}).first->second;
   ++state.seq;
   state.changed = loop_.now();
   event.set_topic(topic);
@@ -75,6 +78,7 @@ void Publisher::Tick() {
   zmq::message_t subscription;
   while (socket_.recv(subscription, zmq::recv_flags::dontwait)) {
   }
+  ForgetQuietTopics();
   v1::Event event;
   auto* last_seq = event.mutable_tick()->mutable_last_seq();
   for (const auto& [topic, state] : topics_) {
@@ -82,6 +86,15 @@ void Publisher::Tick() {
   }
   event.set_kind("tick");
   Publish("tick/", std::move(event));
+}
+
+void Publisher::ForgetQuietTopics() {
+  if (topics_.size() <= bound_.most) return;
+  std::erase_if(topics_, [this](const auto& entry) {
+    const bool quiet = loop_.now() - entry.second.changed > bound_.quiet;
+    if (quiet) floor_ = std::max(floor_, entry.second.seq);
+    return quiet && entry.first != "tick/";
+  });
 }
 
 Subscriber::Subscriber(evloop::Loop& loop,

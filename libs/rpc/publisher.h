@@ -17,12 +17,19 @@
 
 namespace faraday::rpc {
 
+// When topics are forgotten, so that neither memory nor a Snapshot (at most 1 MiB) grows for ever.
+struct TopicBound {
+  size_t most = 2000;             // chosen: about 100 KiB of Snapshot
+  Milliseconds quiet{3'600'000};  // chosen; only topics silent for this long are forgotten
+};
+
 class Publisher {
  public:
   // Binds an XPUB socket. Errors as Server::Bind.
   static Result<std::unique_ptr<Publisher>> Bind(evloop::Loop& loop,
                                                  zmq::context_t& context,
-                                                 const std::string& endpoint);
+                                                 const std::string& endpoint,
+                                                 TopicBound bound = {});
   ~Publisher();
 
   // Fills topic, seq, publisher_run and utc_ms, sends; never blocks (a slow subscriber loses events and sees the gap).
@@ -33,8 +40,9 @@ class Publisher {
   const std::string& endpoint() const { return endpoint_; }
 
  private:
-  Publisher(evloop::Loop& loop, zmq::socket_t socket);
+  Publisher(evloop::Loop& loop, zmq::socket_t socket, TopicBound bound);
   void Tick();
+  void ForgetQuietTopics();
 
   evloop::Loop& loop_;
   zmq::socket_t socket_;
@@ -46,6 +54,9 @@ class Publisher {
     BootTime changed;
   };
   std::map<std::string, Topic> topics_;
+  TopicBound bound_;
+  // The largest seq of a forgotten topic. New topics count on from here, so that a seq never comes twice.
+  uint64_t floor_ = 0;
 };
 
 // Subscribes to `topics` (prefixes; "" is everything) and calls back in the loop for each event.

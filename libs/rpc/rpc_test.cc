@@ -1,6 +1,8 @@
 // Server, Channel, BlockingClient, Publisher and Subscriber over real loopback sockets, one process.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <optional>
 #include <thread>
 
 #include "rpc/client.h"
@@ -135,6 +137,56 @@ TEST_F(RpcTest, Garbage_IsAnsweredWithIdZeroAndHarmsNobody) {
   RunUntil([&] { return server_->requests_bad() == 2; });
 }
 
+// Protobuf writes such a string, but no reader takes it.
+v1::Request NotUtf8() {
+  v1::Request request;
+  request.mutable_caller()->set_user("ana\xff");
+  request.mutable_ping();
+  return request;
+}
+
+TEST_F(RpcTest, Channel_FrameThatCannotBeRead_FailsItsCallAtOnce) {
+  Serve();
+  Channel channel(loop_, context_, server_->endpoint(), v1::Caller());
+  std::optional<Code> code;
+  channel.Call(NotUtf8(), Milliseconds(3'600'000), [&](Result<v1::Reply> reply) {
+    code = reply.ok() ? GetStatus(*reply).code() : reply.status().code();
+  });
+  RunUntil([&] { return code.has_value(); });
+  EXPECT_EQ(*code, Code::kInvalidArgument);
+  EXPECT_EQ(channel.in_flight(), 0U);
+}
+
+TEST_F(RpcTest, BlockingClient_FrameThatCannotBeRead_FailsAtOnceAndTheNextCallWorks) {
+  Serve();
+  std::atomic<bool> done = false;
+  std::thread caller([&] {
+    BlockingClient client(context_, server_->endpoint(), v1::Caller());
+    EXPECT_EQ(client.Call(NotUtf8(), Milliseconds(15'000)).status().code(), Code::kInvalidArgument);
+    EXPECT_TRUE(client.Call(Ping(), Milliseconds(15'000)).ok());
+    done = true;
+  });
+  RunUntil([&] { return done.load(); });
+  caller.join();
+}
+
+TEST_F(RpcTest, DestroyedChannel_CallsNobodyBack) {
+  Serve();
+  auto channel = std::make_unique<Channel>(loop_, context_, server_->endpoint(), v1::Caller());
+  int callbacks = 0;
+  const auto leave = [&](Result<v1::Reply>) {
+    ++callbacks;
+    channel.reset();
+  };
+  channel->Call(GetRack(), Milliseconds(50), leave);
+  channel->Call(GetRack(), Milliseconds(20'000), leave);
+  RunUntil([&] { return channel == nullptr; });
+  bool later = false;
+  loop_.AddTimer("later", BootClock::now(), [&] { later = true; });
+  RunUntil([&] { return later; });
+  EXPECT_EQ(callbacks, 1) << "the second call was in flight when the channel went";
+}
+
 TEST_F(RpcTest, ReplyToAGonePeer_IsCounted) {
   Serve();
   {
@@ -206,6 +258,17 @@ TEST_F(RpcTest, Events_CarryCountsAndTicksTellWhatWasMissed) {
     EXPECT_NE(event.topic(), "board/r01/0/");
     EXPECT_EQ(event.publisher_run(), (*publisher)->Snapshot().publisher_run());
   }
+}
+
+TEST_F(RpcTest, QuietTopics_AreForgottenAndComeBackAboveTheirCount) {
+  auto bound = Publisher::Bind(loop_, context_, kAnyPort, {2, Milliseconds(100)});
+  ASSERT_TRUE(bound.ok());
+  Publisher& publisher = **bound;
+  for (int i = 0; i < 5; ++i) publisher.Publish("job/job-1/", v1::Event());
+  for (const char* topic : {"job/job-2/", "job/job-3/"}) publisher.Publish(topic, v1::Event());
+  RunUntil([&] { return publisher.Snapshot().last_seq().size() == 1; });  // the ticks
+  publisher.Publish("job/job-1/", v1::Event());
+  EXPECT_EQ(publisher.Snapshot().last_seq().at("job/job-1/"), 6U);
 }
 
 }  // namespace
