@@ -18,7 +18,7 @@ constexpr size_t kMaxSpecBytes = 24 * 1024;
 constexpr uint32_t kMaxTimeoutSeconds = 7 * 24 * 3600;
 constexpr uint32_t kDefaultTimeoutSeconds = 600;
 
-std::string Cut(const std::string& text) { return text.substr(0, kMaxText); }
+std::string Cut(const std::string& text) { return CutText(text, kMaxText); }
 
 template <typename T>
 std::vector<T> CutList(const std::vector<T>& list, size_t most) {

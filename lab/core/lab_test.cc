@@ -116,6 +116,30 @@ class LabCore : public ::testing::Test {
   Job last_job_;
 };
 
+TEST(CutText, NeverSplitsACharacter) {
+  EXPECT_EQ(CutText("abc", 5), "abc");
+  EXPECT_EQ(CutText("abc", 2), "ab");
+  EXPECT_EQ(CutText("", 0), "");
+  EXPECT_EQ(CutText("a\u00fcb", 3), "a\u00fc");
+  EXPECT_EQ(CutText("a\u00fcb", 2), "a");
+  EXPECT_EQ(CutText("\u20ac", 2), "");
+  EXPECT_EQ(CutText("a\U0001F4F1", 5), "a\U0001F4F1");
+  EXPECT_EQ(CutText("a\U0001F4F1", 4), "a");
+  EXPECT_EQ(CutText("a\xe2\x82", 9), "a") << "cut before, by somebody else";
+}
+
+TEST_F(LabCore, LongReasonOfAReport_IsCutBetweenCharacters) {
+  const std::string job = RunningJob();
+  Attempt report;
+  report.id = job + ".1";
+  report.state = AttemptState::kEnded;
+  report.outcome = Outcome::kFailed;
+  report.reason = "x";
+  while (report.reason.size() < 3000) report.reason += "\u00fc";
+  ASSERT_TRUE(lab_->ReportAttempt("h01", report, now_).ok());
+  EXPECT_EQ(J(job).reason.size(), 1999u);
+}
+
 // ---- reservations ---------------------------------------------------------------------------------------------------
 
 TEST_F(LabCore, Reserve_AcquiresForThePersonAndIsGranted) {

@@ -18,7 +18,24 @@ std::optional<uint64_t> ParseNamed(std::string_view prefix, std::string_view nam
   return ParseNumber(name.substr(prefix.size()));
 }
 
+// Bytes of the UTF-8 character that begins with `lead`; 0 for a byte that follows in one.
+size_t CharacterBytes(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  if (byte < 0x80) return 1;
+  if (byte < 0xc0) return 0;
+  return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+}
+
 }  // namespace
+
+std::string CutText(std::string_view text, size_t most) {
+  text = text.substr(0, most);
+  size_t last = text.size();  // where the last character begins
+  while (last > 0 && CharacterBytes(text[--last]) == 0) {
+  }
+  const bool whole = text.empty() || last + CharacterBytes(text[last]) <= text.size();
+  return std::string(text.substr(0, whole ? text.size() : last));
+}
 
 std::string ReservationName(uint64_t number) { return "res-" + std::to_string(number); }
 std::string JobName(uint64_t number) { return "job-" + std::to_string(number); }

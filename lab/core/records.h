@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -134,6 +135,10 @@ std::string AttemptName(uint64_t job, size_t attempt);
 std::optional<uint64_t> ParseReservationName(const std::string& name);
 std::optional<uint64_t> ParseJobName(const std::string& name);
 std::optional<uint64_t> JobOfAttemptName(const std::string& name);
+
+// The first `most` bytes of a UTF-8 text, less a character that would be cut in its middle; one that is already cut at
+// the end goes too. Half a character makes a record that no protobuf reader takes.
+std::string CutText(std::string_view text, size_t most);
 
 // "r01" of "r01/07".
 std::string RackOf(const std::string& slot);

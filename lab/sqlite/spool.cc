@@ -18,6 +18,7 @@ namespace faraday::lab {
 namespace {
 
 constexpr size_t kMaxOpenFiles = 32;     // chosen: a file per running attempt of a rack
+constexpr size_t kMaxGrowing = 20'000;   // chosen: ten attempts of the most files, about 6 MiB
 constexpr size_t kMaxKnownTotals = 256;  // chosen
 // Dirty bytes are written out in between, so that the last fsync stays short (chosen).
 constexpr uint64_t kSyncEvery = 8ULL << 20;
@@ -26,7 +27,8 @@ constexpr size_t kMaxNameBytes = 512;
 Status DiskError(const std::string& path) {
   const int error = errno;
   if (error == ENOSPC || error == EDQUOT) {
-    return {Code::kResourceExhausted, fmt::format("the disk that holds {} is full: make room, then send again", path)};
+    return {Code::kUnavailable,
+            fmt::format("the disk that holds {} is full: make room; the agent sends again by itself", path)};
   }
   return {Code::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(error))};
 }
@@ -85,7 +87,9 @@ Status CheckFileName(const std::string& name) {
                       kMaxNameBytes)};
 }
 
-Spool::OpenFile::~OpenFile() {
+Spool::Growing::Growing() { crypto_hash_sha256_init(&hash); }
+
+Spool::Growing::~Growing() {
   if (fd >= 0) ::close(fd);
 }
 
@@ -125,7 +129,7 @@ Result<uint64_t> Spool::Put(const Chunk& chunk) {
   Totals& totals = TotalsOf(chunk.attempt);
   FARADAY_TRY(CheckBounds(chunk, totals));
   const bool is_new = ::access(PathOf(chunk.attempt, chunk.name).c_str(), F_OK) != 0;
-  FARADAY_TRY_ASSIGN(OpenFile * file, OpenForAppend(chunk.attempt, chunk.name));
+  FARADAY_TRY_ASSIGN(Growing * file, OpenForAppend(chunk.attempt, chunk.name));
   totals.files += is_new ? 1 : 0;
   if (chunk.offset != file->size) return file->size;
   FARADAY_TRY(Append(chunk.data, file));
@@ -169,17 +173,19 @@ Status Spool::Create(const std::string& path) const {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (!error) return OkStatus();
-  if (error == std::errc::no_space_on_device) return {Code::kResourceExhausted, "the disk is full: make room"};
+  if (error == std::errc::no_space_on_device || error.value() == EDQUOT) {
+    return {Code::kUnavailable, "the lab's disk is full: make room; the agent sends again by itself"};
+  }
   return {Code::kInvalidArgument,
           fmt::format("cannot make the folder of {}: {} (does a file of that name exist?)", path, error.message())};
 }
 
-Result<Spool::OpenFile*> Spool::OpenForAppend(const std::string& attempt, const std::string& name) {
+Result<Spool::Growing*> Spool::OpenForAppend(const std::string& attempt, const std::string& name) {
   const std::string path = PathOf(attempt, name);
-  const auto known = std::ranges::find(open_, path, &OpenFile::path);
+  const auto known = std::ranges::find(open_, path, &Growing::path);
   if (known != open_.end()) {
     open_.splice(open_.begin(), open_, known);
-    return &open_.front();
+    return open_.front();
   }
   FARADAY_TRY(Create(path));
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -188,19 +194,52 @@ Result<Spool::OpenFile*> Spool::OpenForAppend(const std::string& attempt, const 
                   fmt::format("cannot keep '{}' of {}: {}", name, attempt, std::strerror(errno)));
   }
   if (fd < 0) return DiskError(path);
-  open_.emplace_front();
-  open_.front().path = path;
-  open_.front().fd = fd;
-  if (const Status hashed = HashWhatIsThere(&open_.front()); !hashed.ok()) {
-    open_.pop_front();
-    return hashed;
+  Growing* file = &growing_[path];
+  file->path = path;
+  file->fd = fd;
+  open_.push_front(file);
+  if (const Status taken = TakeUp(file); !taken.ok()) {
+    Drop(file);
+    return taken;
   }
-  if (open_.size() > kMaxOpenFiles) open_.pop_back();
-  return &open_.front();
+  LimitWhatIsKept();
+  return file;
+}
+
+// The remembered hash serves when the file is still as long as it was.
+Status Spool::TakeUp(Growing* file) const {
+  struct stat info {};
+  if (::fstat(file->fd, &info) != 0) return DiskError(file->path);
+  return static_cast<uint64_t>(info.st_size) == file->size ? OkStatus() : HashWhatIsThere(file);
+}
+
+// The file just used is open, so it stays.
+void Spool::LimitWhatIsKept() {
+  if (open_.size() > kMaxOpenFiles) {
+    ::close(open_.back()->fd);
+    open_.back()->fd = -1;
+    open_.pop_back();
+  }
+  if (growing_.size() <= kMaxGrowing) return;
+  std::erase_if(growing_, [](const auto& entry) { return entry.second.fd < 0; });
+}
+
+void Spool::Drop(Growing* file) {
+  open_.remove(file);
+  growing_.erase(std::string(file->path));
+}
+
+void Spool::Forget(const std::string& attempt) {
+  const std::string folder = PathOf(attempt, "");
+  open_.remove_if([&](const Growing* file) { return file->path.starts_with(folder); });
+  std::erase_if(growing_, [&](const auto& entry) { return entry.first.starts_with(folder); });
+  totals_.erase(attempt);
 }
 
 // After a restart the running hash is made anew from the file.
-Status Spool::HashWhatIsThere(OpenFile* file) const {
+Status Spool::HashWhatIsThere(Growing* file) const {
+  file->size = 0;
+  file->synced = 0;
   crypto_hash_sha256_init(&file->hash);
   std::string buffer(kMaxChunkBytes, '\0');
   while (true) {
@@ -213,7 +252,7 @@ Status Spool::HashWhatIsThere(OpenFile* file) const {
   }
 }
 
-Status Spool::Append(std::string_view data, OpenFile* file) const {
+Status Spool::Append(std::string_view data, Growing* file) const {
   for (size_t done = 0; done < data.size();) {
     const ssize_t wrote =
         ::pwrite(file->fd, data.data() + done, data.size() - done, static_cast<off_t>(file->size + done));
@@ -235,12 +274,12 @@ Status Spool::Append(std::string_view data, OpenFile* file) const {
   return OkStatus();
 }
 
-Status Spool::Complete(const Chunk& chunk, OpenFile* file) {
+Status Spool::Complete(const Chunk& chunk, Growing* file) {
   const std::string sha256 = Hex(file->hash);
   if (!chunk.sha256.empty() && chunk.sha256 != sha256) {
     totals_.erase(chunk.attempt);
     const bool dropped = ::ftruncate(file->fd, 0) == 0;
-    open_.pop_front();
+    Drop(file);
     return {Code::kDataLoss,
             fmt::format("sha256 of {} {} is {}, not {}: {}",
                         chunk.attempt,
@@ -252,13 +291,15 @@ Status Spool::Complete(const Chunk& chunk, OpenFile* file) {
   if (::fsync(file->fd) != 0) return DiskError(file->path);
   SyncFolder(std::filesystem::path(file->path).parent_path());
   SyncFolder(folder_);
-  FARADAY_TRY(Statement(database_, "INSERT INTO files VALUES (?,?,?,?)")
-                  .Bind(chunk.attempt)
-                  .Bind(chunk.name)
-                  .Bind(file->size)
-                  .Bind(sha256)
-                  .Run());
-  open_.pop_front();
+  const Status noted = Statement(database_, "INSERT INTO files VALUES (?,?,?,?)")
+                           .Bind(chunk.attempt)
+                           .Bind(chunk.name)
+                           .Bind(file->size)
+                           .Bind(sha256)
+                           .Run();
+  // A full disk is no bound of the attempt: the agent must keep its copy and come again.
+  if (!noted.ok()) return {Code::kUnavailable, noted.message()};
+  Drop(file);
   return OkStatus();
 }
 

@@ -52,20 +52,26 @@ class Spool {
 
   // Appends when `offset` is the file's size; answers the offset to send next in any case. Errors: kInvalidArgument
   // (name, chunk size), kDataLoss (crc32: send again; sha256: the file was dropped, send from 0), kResourceExhausted
-  // (the attempt's bound, disk full), kUnavailable (disk).
+  // (the attempt's own bound: final), kUnavailable (the disk is full or fails: send again later).
   Result<uint64_t> Put(const Chunk& chunk);
   // At most `max_bytes` (1 to kMaxChunkBytes, 0: kMaxChunkBytes) from `offset`. kNotFound when there is no such file,
   // kOutOfRange beyond its end.
   Result<Piece> Read(const std::string& attempt, const std::string& name, uint64_t offset, uint32_t max_bytes);
+  // The attempt has ended: what is remembered of its files goes. The files stay, and more chunks are still taken.
+  void Forget(const std::string& attempt);
 
  private:
-  struct OpenFile {
+  // A file that is not complete. Its hash is kept also while it is closed, so that it need not be read again.
+  struct Growing {
     std::string path;
     int fd = -1;
     uint64_t size = 0;
     uint64_t synced = 0;
     crypto_hash_sha256_state hash{};
-    ~OpenFile();
+    Growing();
+    ~Growing();
+    Growing(const Growing&) = delete;
+    Growing& operator=(const Growing&) = delete;
   };
   struct Totals {
     uint64_t bytes = 0;
@@ -77,18 +83,22 @@ class Spool {
   std::string PathOf(const std::string& attempt, const std::string& name) const;
   Result<bool> FindComplete(const std::string& attempt, const std::string& name, uint64_t* size, std::string* sha256);
   Status ReadBytes(const std::string& path, uint64_t offset, uint32_t max_bytes, Piece* piece) const;
-  Result<OpenFile*> OpenForAppend(const std::string& attempt, const std::string& name);
+  Result<Growing*> OpenForAppend(const std::string& attempt, const std::string& name);
   Status Create(const std::string& path) const;
-  Status HashWhatIsThere(OpenFile* file) const;
+  Status TakeUp(Growing* file) const;
+  Status HashWhatIsThere(Growing* file) const;
+  void LimitWhatIsKept();
+  void Drop(Growing* file);
   Totals& TotalsOf(const std::string& attempt);
   Status CheckBounds(const Chunk& chunk, const Totals& totals) const;
-  Status Append(std::string_view data, OpenFile* file) const;
-  Status Complete(const Chunk& chunk, OpenFile* file);
+  Status Append(std::string_view data, Growing* file) const;
+  Status Complete(const Chunk& chunk, Growing* file);
 
   Database& database_;
   std::string folder_;
   uint64_t max_attempt_bytes_;
-  std::list<OpenFile> open_;  // last used first
+  std::map<std::string, Growing> growing_;  // by path
+  std::list<Growing*> open_;                // those with a descriptor, last used first
   std::map<std::string, Totals> totals_;
 };
 

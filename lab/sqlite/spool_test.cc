@@ -141,6 +141,42 @@ TEST_F(SpoolTest, OversizedChunk_IsRefused) {
   EXPECT_EQ(Put(0, std::string(kMaxChunkBytes + 1, 'x')).status().code(), Code::kInvalidArgument);
 }
 
+TEST_F(SpoolTest, FileClosedInBetween_IsNotReadAgain) {
+  EXPECT_EQ(*Put(0, "hello "), 6u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(*Put(0, "a", false, "", "f" + std::to_string(i)), 1u);
+  std::ofstream(folder_ + "/spool/job-1.1/log") << "HELLO ";
+  EXPECT_EQ(*Put(6, "world", true, kHelloWorld), 11u) << "the hash is of what was sent";
+}
+
+TEST_F(SpoolTest, FileThatGotShorter_IsTakenUpAnew) {
+  EXPECT_EQ(*Put(0, "hello "), 6u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(*Put(0, "a", false, "", "f" + std::to_string(i)), 1u);
+  std::filesystem::resize_file(folder_ + "/spool/job-1.1/log", 3);
+  EXPECT_EQ(*Put(6, "world"), 3u);
+  EXPECT_EQ(*Put(3, "lo world", true, kHelloWorld), 11u);
+}
+
+TEST_F(SpoolTest, ForgottenAttempt_StillTakesChunks) {
+  EXPECT_EQ(*Put(0, "hello "), 6u);
+  spool_->Forget("job-1.1");
+  spool_->Forget("job-2.1");
+  EXPECT_EQ(*Put(6, "world", true, kHelloWorld), 11u);
+}
+
+TEST_F(SpoolTest, FullDiskAtTheEndOfAFile_IsToBeTriedAgain) {
+  ASSERT_TRUE(database_->Execute("PRAGMA max_page_count=1").ok());  // as many as there are now
+  Result<uint64_t> put = 0;
+  std::string name;
+  for (int i = 0; put.ok() && i < 1000; ++i) {
+    name = std::to_string(i) + "/" + std::string(200, 'x') + "/" + std::string(200, 'y');
+    put = Put(0, "hello world", true, kHelloWorld, name);
+  }
+  EXPECT_EQ(put.status().code(), Code::kUnavailable) << "the agent drops its copy for RESOURCE_EXHAUSTED";
+  ASSERT_TRUE(database_->Execute("PRAGMA max_page_count=100000").ok());
+  EXPECT_EQ(*Put(11, "", true, kHelloWorld, name), 11u);
+  EXPECT_TRUE(spool_->Read("job-1.1", name, 0, 0)->complete);
+}
+
 TEST_F(SpoolTest, ManyFiles_ShareFewDescriptors) {
   for (int i = 0; i < 200; ++i) EXPECT_EQ(*Put(0, "a", false, "", "f" + std::to_string(i)), 1u);
   for (int i = 0; i < 200; ++i) EXPECT_EQ(*Put(1, "b", true, "", "f" + std::to_string(i)), 2u);

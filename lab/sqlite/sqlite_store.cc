@@ -22,6 +22,21 @@ Status Damaged(const char* what, uint64_t number) {
           fmt::format("the stored record of {} {} is damaged: restore the lab's database", what, number)};
 }
 
+// Earlier versions cut texts in the middle of a character.
+std::string WholeText(const std::string& stored) { return CutText(stored, stored.size()); }
+
+// What stands for an attempt whose record is damaged, so that the rest can still be read.
+Attempt Placeholder(const Job& job, const Statement& select) {
+  Attempt attempt;
+  attempt.id = select.Text(1);
+  attempt.slot = select.Text(2);
+  attempt.state = AttemptState::kEnded;
+  attempt.outcome = static_cast<Outcome>(select.Int(4));
+  attempt.reason = "the lab's stored record of this attempt is damaged; the job's outcome stands";
+  attempt.ended = job.finished;
+  return attempt;
+}
+
 // Stored ends are UTC; the boot-time end is counted anew by whoever starts.
 std::string LeaseBytes(const std::optional<LeaseFacts>& lease) {
   return lease ? ToProto(*lease, Now{}).SerializeAsString() : "";
@@ -145,7 +160,7 @@ Result<std::vector<Reservation>> SqliteStore::ReadReservations(Statement& select
     r.selector = select.Text(5);
     r.duration_s = static_cast<uint32_t>(select.Number(6));
     r.wait_s = static_cast<uint32_t>(select.Number(7));
-    r.note = select.Text(8);
+    r.note = WholeText(select.Text(8));
     r.state = static_cast<ReservationState>(select.Int(9));
     r.reason = select.Text(10);
     if (const std::string bytes = select.Text(11); !bytes.empty()) {
@@ -173,9 +188,9 @@ Result<std::vector<Job>> SqliteStore::ReadJobs(Statement& select) {
     job.spec = FromProto(spec);
     job.state = static_cast<JobState>(select.Int(6));
     job.outcome = static_cast<Outcome>(select.Int(7));
-    job.reason = select.Text(8);
+    job.reason = WholeText(select.Text(8));
     job.cancel_asked = select.Int(9) != 0;
-    job.cancel_reason = select.Text(10);
+    job.cancel_reason = WholeText(select.Text(10));
     job.created = Utc(select.Int(11));
     job.finished = Utc(select.Int(12));
     job.change = select.Number(13);
@@ -186,14 +201,19 @@ Result<std::vector<Job>> SqliteStore::ReadJobs(Statement& select) {
 }
 
 Status SqliteStore::ReadAttempts(Job* job) {
-  Statement select(database_, "SELECT record FROM attempts WHERE job=? ORDER BY position");
+  Statement select(database_, "SELECT record, id, slot, state, outcome FROM attempts WHERE job=? ORDER BY position");
   select.Bind(job->number);
   while (true) {
     FARADAY_TRY_ASSIGN(const bool row, select.Next());
     if (!row) return OkStatus();
     v1::Attempt attempt;
-    if (!attempt.ParseFromString(select.Text(0))) return Damaged("attempt of job", job->number);
-    job->attempts.push_back(FromProto(attempt));
+    if (attempt.ParseFromString(select.Text(0))) {
+      job->attempts.push_back(FromProto(attempt));
+    } else if (job->state == JobState::kFinished || select.Int(3) == static_cast<int64_t>(AttemptState::kEnded)) {
+      job->attempts.push_back(Placeholder(*job, select));
+    } else {
+      return Damaged("running attempt of job", job->number);
+    }
   }
 }
 

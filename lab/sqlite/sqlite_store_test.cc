@@ -158,6 +158,27 @@ TEST_F(SqliteStoreTest, FullDisk_IsResourceExhausted) {
   EXPECT_TRUE(store_->Commit({{}, {job}, {}, {}}).ok());
 }
 
+TEST_F(SqliteStoreTest, DamagedAttempt_OfAFinishedJobHidesNothingElse) {
+  Job finished = FullJob(1);
+  finished.state = JobState::kFinished;
+  finished.outcome = Outcome::kFailed;
+  finished.reason = "half \xc3";
+  finished.attempts.front().state = AttemptState::kEnded;
+  finished.attempts.front().outcome = Outcome::kFailed;
+  finished.attempts.front().reason = "half a character: \xc3";
+  ASSERT_TRUE(store_->Commit({{}, {finished, FullJob(2)}, {}, {}}).ok());
+  const auto jobs = store_->ListJobs(10, 0, "");
+  ASSERT_TRUE(jobs.ok()) << ToString(jobs.status());
+  ASSERT_EQ(jobs->size(), 2u);
+  EXPECT_EQ(jobs->back().reason, "half ") << "else nobody could read the lab's answer";
+  const Attempt& attempt = jobs->back().attempts.front();
+  EXPECT_EQ(attempt.id, "job-1.1");
+  EXPECT_EQ(attempt.slot, "r01/07");
+  EXPECT_EQ(attempt.outcome, Outcome::kFailed);
+  EXPECT_NE(attempt.reason.find("damaged"), std::string::npos);
+  EXPECT_TRUE(store_->Load().ok());
+}
+
 TEST_F(SqliteStoreTest, OldKeys_AreDropped) {
   ASSERT_TRUE(store_->Commit({{}, {}, Idempotency{"ana", "old", "h", "job-1", {Milliseconds(10)}}, {}}).ok());
   ASSERT_TRUE(store_->Commit({{}, {}, Idempotency{"ana", "new", "h", "job-2", {Milliseconds(20)}}, {}}).ok());

@@ -20,6 +20,8 @@ constexpr Milliseconds kSyncWait{10'000};
 constexpr uint32_t kDefaultListed = 50;
 constexpr uint32_t kMostListed = 500;
 constexpr size_t kMaxNote = 2000;
+constexpr size_t kPageBytes = 900'000;  // chosen: a frame holds 1 MiB
+constexpr size_t kFieldBytes = 8;       // tag and length of a job in its list, at most
 
 constexpr const char* kReservationWords[] = {"?", "waiting", "granted", "ended", "cancelled", "failed"};
 constexpr const char* kJobWords[] = {"?", "queued", "running", "finished"};
@@ -56,6 +58,14 @@ std::string RackNameOf(const std::string& text) {
   if (const auto slot = model::ParseSlotId(text); slot.ok()) return slot->rack;
   if (const auto lease = model::ParseLeaseId(text); lease.ok()) return lease->slot.rack;
   return text;
+}
+
+// A job as lists show it. GetJob has the rest.
+v1::Job ListedJob(const Job& job) {
+  v1::Job row = ToProto(job, 0);
+  row.mutable_spec()->clear_environment();
+  for (v1::Attempt& attempt : *row.mutable_attempts()) attempt.clear_artifacts();
+  return row;
 }
 
 std::string AgentTopic(const std::string& agent) { return "agent/" + agent; }
@@ -152,6 +162,7 @@ void Service::OnChanged(const Job& job) {
   if (const Attempt* attempt = job.current()) {
     polls_.Wake(AgentTopic(attempt->agent));
     polls_.Wake(FileTopic(attempt->id));
+    if (attempt->state == AttemptState::kEnded) spool_.Forget(attempt->id);
   }
 }
 
@@ -177,7 +188,7 @@ void Service::Reserve(const rpc::CallPtr& call) {
   reservation.selector = wish.selector();
   reservation.duration_s = wish.duration_s();
   reservation.wait_s = wish.wait_s();
-  reservation.note = wish.note().substr(0, kMaxNote);
+  reservation.note = CutText(wish.note(), kMaxNote);
   Answer(call, lab_.Reserve(std::move(reservation), {call->request().idempotency_key(), HashOf(wish)}, ReadClocks()));
 }
 
@@ -235,16 +246,20 @@ void Service::ListJobs(const rpc::CallPtr& call) {
   if (!jobs.ok()) return call->Fail(jobs.status());
   v1::Reply reply;
   auto* list = reply.mutable_list_jobs();
-  for (const Job& job : *jobs) *list->add_jobs() = ToProto(job, 0);
-  // A frame holds 1 MiB: the oldest are left for the next page.
-  while (list->ByteSizeLong() > 900'000 && list->jobs_size() > 1) list->mutable_jobs()->RemoveLast();
+  size_t bytes = 0;
+  for (const Job& job : *jobs) {
+    v1::Job row = ListedJob(job);
+    bytes += row.ByteSizeLong() + kFieldBytes;
+    if (bytes > kPageBytes && list->jobs_size() > 0) break;  // the older ones are left for the next page
+    *list->add_jobs() = std::move(row);
+  }
   call->Answer(std::move(reply));
 }
 
 void Service::CancelJob(const rpc::CallPtr& call) {
   const v1::CancelJobCall& cancel = call->request().cancel_job();
   Answer(call,
-         lab_.CancelJob(cancel.id(), FromProto(call->caller()), cancel.reason().substr(0, kMaxNote), ReadClocks()));
+         lab_.CancelJob(cancel.id(), FromProto(call->caller()), CutText(cancel.reason(), kMaxNote), ReadClocks()));
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------------
