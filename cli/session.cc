@@ -157,7 +157,8 @@ int Session::Fail(const Status& status) {
   std::string safe;
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
-    safe += (at == 0 ? "" : "\n") + Printable(std::string_view(text).substr(at, end - at));
+    if (at != 0) safe += '\n';
+    safe += Printable(std::string_view(text).substr(at, end - at));
     at = end + 1;
   }
   while (!safe.empty() && safe.back() == '\n') safe.pop_back();
