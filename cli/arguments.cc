@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "cli/text.h"
 #include "rackconfig/yaml_reader.h"
 
 namespace faraday::cli {
@@ -178,6 +179,16 @@ void CheckRest(ParsedLine* line, bool had_mark) {
   line->text = "faraday: " + problem + "\nSee: faraday " + command + " --help\n";
 }
 
+// Servers cannot read a request with other text. The problem, or nothing.
+std::string NotUtf8(const std::vector<std::string>& args) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (IsUtf8(args[i])) continue;
+    return "faraday: argument " + std::to_string(i + 1) + " ('" + Printable(args[i]) +
+           "') is not UTF-8: write it in UTF-8, or give such bytes to the job in a file\n";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string Invocation::Get(const std::string& name, const std::string& fallback) const {
@@ -210,6 +221,11 @@ Result<int64_t> Invocation::DurationMs(const std::string& name,
 
 ParsedLine ParseLine(const std::vector<Verb>& verbs, const std::vector<Group>& groups, std::vector<std::string> args) {
   ParsedLine line;
+  line.text = NotUtf8(args);
+  if (!line.text.empty()) {
+    line.exit_code = kExitUsage;
+    return line;
+  }
   const auto mark = std::find(args.begin(), args.end(), "--");
   const bool had_mark = mark != args.end();
   if (had_mark) line.invocation.rest.assign(mark + 1, args.end());

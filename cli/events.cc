@@ -81,8 +81,10 @@ class Source {
     ReadState();
     if (!has_state_) return;
     if (event.has_tick()) return OnTick(event.tick());
-    uint64_t& seen = seen_[event.topic()];
-    if (event.seq() <= seen) return;
+    // A topic's first event is its baseline: its count need not begin at 1.
+    const auto [known, first] = seen_.try_emplace(event.topic(), event.seq());
+    uint64_t& seen = known->second;
+    if (!first && event.seq() <= seen) return;
     if (event.seq() > seen + 1) TellLost(event.topic(), event.seq() - seen - 1);
     seen = event.seq();
     Print(event);
@@ -90,7 +92,7 @@ class Source {
 
   void OnTick(const v1::Tick& tick) {
     for (const auto& [topic, last] : tick.last_seq()) {
-      uint64_t& seen = seen_[topic];
+      uint64_t& seen = seen_.try_emplace(topic, last).first->second;
       if (last > seen && topic != "tick/") TellLost(topic, last - seen);
       seen = std::max(seen, last);
     }

@@ -13,6 +13,8 @@
 namespace faraday::cli {
 namespace {
 
+constexpr uint32_t kMostListed = 500;  // the lab gives no more at once
+
 int64_t NowMs() { return UtcNow().since_epoch.count(); }
 
 // "job-12", "12" and "job-12.1" all mean job-12.
@@ -56,9 +58,12 @@ int List(Session& session, const Invocation& invocation) {
   const std::string limit_text = invocation.Get("limit", "20");
   uint32_t limit = 0;
   const auto parsed = std::from_chars(limit_text.data(), limit_text.data() + limit_text.size(), limit);
-  if (parsed.ec != std::errc{} || parsed.ptr != limit_text.data() + limit_text.size() || limit < 1 || limit > 1000) {
+  if (parsed.ec != std::errc{} || parsed.ptr != limit_text.data() + limit_text.size() || limit < 1 ||
+      limit > kMostListed) {
     return session.Fail(
-        {Code::kInvalidArgument, fmt::format("--limit: '{}' is out of range, allowed 1 to 1000", limit_text)});
+        {Code::kInvalidArgument,
+         fmt::format(
+             "--limit: '{}' is out of range, allowed 1 to {}; older ones: --before JOB", limit_text, kMostListed)});
   }
   v1::Request request;
   request.mutable_list_jobs()->set_limit(limit);
@@ -132,10 +137,11 @@ std::vector<Verb> JobVerbs() {
        .run = Submit},
       {.path = {"job", "list"},
        .summary = "The newest jobs",
-       .arguments = {{Kind::kOption, "--limit", "N", "at most this many, default 20"},
-                     {Kind::kFlag, "--mine", "", "only yours"},
-                     {Kind::kOption, "--of", "NAME", "only those of this user"},
-                     {Kind::kOption, "--before", "JOB", "older than this one: the next page"}},
+       .arguments =
+           {{Kind::kOption, "--limit", "N", "at most this many, 1 to 500, default 20; fewer come when they are large"},
+            {Kind::kFlag, "--mine", "", "only yours"},
+            {Kind::kOption, "--of", "NAME", "only those of this user"},
+            {Kind::kOption, "--before", "JOB", "older than this one: the next page"}},
        .examples = "  faraday job list\n  faraday job list --mine --limit 5\n"
                    "  faraday job list --json | jq -r '.jobs[] | select(.outcome == \"OUTCOME_FAILED\") | .id'",
        .run = List},

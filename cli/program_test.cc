@@ -206,7 +206,10 @@ const BadLine kBadLines[] = {
     {"bad_env", {"run", "-l", "a", "--env", "1=2", "--", "true"}, "--env: '1=2' is no NAME=VALUE"},
     {"no_endpoint", {"--lab", "lab", "job", "list"}, "'lab' is no endpoint; write tcp://127.0.0.1:7710"},
     {"neither_rack_nor_slot", {"status", "R_1"}, "'R_1' is neither a rack (r01) nor a slot (r01/07)"},
-    {"limit", {"job", "list", "--limit", "0"}, "--limit: '0' is out of range, allowed 1 to 1000"},
+    {"limit", {"job", "list", "--limit", "0"}, "--limit: '0' is out of range, allowed 1 to 500"},
+    {"limit_above_the_labs", {"job", "list", "--limit", "501"}, "--limit: '501' is out of range, allowed 1 to 500"},
+    {"not_utf8", {"reserve", "-l", "a", "--note", "caf\xe9"}, "argument 5 ('caf?') is not UTF-8"},
+    {"not_utf8_command", {"run", "-l", "a", "--", "sh", "\xff"}, "argument 6 ('?') is not UTF-8"},
 };
 INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](const auto& param) {
   return param.param.name;
@@ -583,6 +586,27 @@ TEST_F(ProgramTest, RunOfAFailedTestExitsWith1AndOfNoDeviceWith4) {
     FakeServer lab(fake.Table());
     EXPECT_EQ(Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"}).exit, exit);
   }
+}
+
+TEST_F(ProgramTest, RunThatCannotKeepTheLogSaysSo) {
+  FakeLab fake;
+  FakeServer lab(fake.Table());
+  fs::create_directories(folder_ + "/o/log.txt");
+  const Outcome outcome = Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("/o/log.txt: Is a directory"), Not(HasSubstr("kept      " + folder_ + "/o/log.txt"))));
+  EXPECT_EQ(outcome.out, "hello\nworld\n");
+}
+
+TEST_F(ProgramTest, RunWhoseDiskIsFullSaysThatTheLogIsNotWhole) {
+  FakeLab fake;
+  FakeServer lab(fake.Table());
+  fs::create_directories(folder_ + "/o");
+  fs::create_symlink("/dev/full", folder_ + "/o/log.txt");
+  const Outcome outcome = Faraday({"run", "-l", "a", "--lab", lab.endpoint(), "--out", folder_ + "/o", "--", "true"});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("/o/log.txt is not whole"));
 }
 
 TEST_F(ProgramTest, RunNoticesAnArtefactThatArrivesShort) {

@@ -10,6 +10,7 @@
 #include "cli/job_spec.h"
 #include "cli/job_text.h"
 #include "cli/log_stream.h"
+#include "cli/text.h"
 #include "cli/verbs.h"
 
 namespace faraday::cli {
@@ -21,7 +22,9 @@ using std::chrono::seconds;
 constexpr Milliseconds kLogWait{300};       // between two looks at the job while its log is followed (chosen)
 constexpr Milliseconds kJobWait{5000};      // one long poll while there is no log yet
 constexpr Milliseconds kAnswerLimit{5000};  // beyond the wait: then the lab is taken for gone, and asked anew (chosen)
-constexpr seconds kSlack{300};       // preparing a phone and bringing files, beyond the job's own limits (chosen)
+// Beyond the job's own limits: above what the agent allows itself before a command (390 s) and after it (78 s), with
+// room for bringing files (chosen).
+constexpr seconds kSlack{900};
 constexpr seconds kCancelLimit{30};  // SIGTERM, 5 s, SIGKILL, upload
 constexpr int64_t kFetchLimitMs = 300'000;
 
@@ -59,7 +62,8 @@ class Run {
       : session_(session),
         job_(std::move(job)),
         folder_(std::move(folder)),
-        log_file_(std::fopen((folder_ + "/log.txt").c_str(), "wb"), &std::fclose),
+        log_file_(OpenLog(session, folder_), &std::fclose),
+        log_kept_(log_file_ != nullptr),
         log_(session, log_file_.get()),
         give_up_(BootClock::now() + seconds(job_.spec().timeout_s()) + seconds(job_.spec().queue_timeout_s()) +
                  kSlack) {}
@@ -82,22 +86,44 @@ class Run {
 
   int Finish() {
     const Fetched fetched = FetchArtifacts(session_, job_, folder_, BootClock::now() + Milliseconds(kFetchLimitMs));
-    log_file_.reset();
+    CloseLog();
     if (session_.json()) {
       session_.Json(job_);
     } else {
-      session_.Err(RenderOutcome(job_) + fmt::format("  {:<10}{}/log.txt{}\n",
-                                                     "kept",
-                                                     folder_,
-                                                     fetched.files > 0 ? fmt::format(", {}/artifacts/", folder_) : ""));
+      session_.Err(RenderOutcome(job_) + KeptWords(fetched));
     }
     const int exit = ExitOfOutcome(job_.outcome());
     if (cancelled_ && exit != kExitOk && exit != kExitRefused) return kExitCancelled;
-    // A passed test whose artefacts are missing is not what CI asked for.
-    return exit == kExitOk && fetched.failed > 0 ? kExitUnavailable : exit;
+    // A passed test whose log or artefacts are missing is not what CI asked for.
+    return exit == kExitOk && (fetched.failed > 0 || !log_kept_) ? kExitUnavailable : exit;
   }
 
  private:
+  // nullptr when it cannot be written, and that is said before the job runs on.
+  static std::FILE* OpenLog(Session& session, const std::string& folder) {
+    const std::string path = folder + "/log.txt";
+    std::FILE* file = std::fopen(path.c_str(), "wb");
+    if (file == nullptr)
+      session.Say(fmt::format("cannot write {}: {}; the log is not kept", path, std::strerror(errno)));
+    return file;
+  }
+
+  void CloseLog() {
+    if (log_file_ == nullptr) return;
+    const bool lost = std::ferror(log_file_.get()) != 0;
+    log_kept_ = std::fclose(log_file_.release()) == 0 && !lost;
+    if (log_kept_) return;
+    session_.Say(fmt::format("{}/log.txt is not whole: writing it failed (disk full?); faraday job logs {} has it",
+                             folder_,
+                             Printable(job_.id())));
+  }
+
+  std::string KeptWords(const Fetched& fetched) const {
+    std::string kept = log_kept_ ? folder_ + "/log.txt" : "";
+    if (fetched.files > 0) kept += fmt::format("{}{}/artifacts/", kept.empty() ? "" : ", ", folder_);
+    return kept.empty() ? "" : fmt::format("  {:<10}{}\n", "kept", kept);
+  }
+
   Status Step() {
     const v1::Attempt* attempt = LastAttempt(job_);
     const bool has_log = attempt != nullptr && attempt->state() >= v1::ATTEMPT_STATE_RUNNING && !log_.complete();
@@ -123,10 +149,23 @@ class Run {
   }
 
   // The lab answers, but the job does not end.
-  Status Overdue() const {
-    return {
-        cancelled_ ? Code::kCancelled : Code::kUnavailable,
-        fmt::format("{} has not ended in time and is left to itself; see faraday job show {}", job_.id(), job_.id())};
+  Status Overdue() {
+    if (cancelled_) {
+      return {Code::kCancelled, fmt::format("{0} is being cancelled; see faraday job show {0}", job_.id())};
+    }
+    const Status cancelled = Cancel("not ended in time");
+    return {Code::kUnavailable,
+            fmt::format("{} has not ended in time and {}; see faraday job show {}",
+                        job_.id(),
+                        cancelled.ok() ? "is cancelled" : "cannot be cancelled: " + cancelled.message(),
+                        job_.id())};
+  }
+
+  Status Cancel(const std::string& reason) {
+    v1::Request request;
+    request.mutable_cancel_job()->set_id(job_.id());
+    request.mutable_cancel_job()->set_reason(reason);
+    return session_.CallUntil(session_.lab(), request, Milliseconds(5000), give_up_).status();
   }
 
   void TellProgress() {
@@ -143,16 +182,14 @@ class Run {
     cancelled_ = true;
     give_up_ = BootClock::now() + kCancelLimit;
     session_.Progress("cancelling " + job_.id() + "; Ctrl-C again does not wait for its end");
-    v1::Request request;
-    request.mutable_cancel_job()->set_id(job_.id());
-    request.mutable_cancel_job()->set_reason("interrupted by " + session_.user());
-    return session_.CallUntil(session_.lab(), request, Milliseconds(5000), give_up_).status();
+    return Cancel("interrupted by " + session_.user());
   }
 
   Session& session_;
   v1::Job job_;
   std::string folder_;
   File log_file_;
+  bool log_kept_;
   LogStream log_;
   BootTime give_up_;
   BootTime last_look_;

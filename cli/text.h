@@ -12,6 +12,9 @@ namespace faraday::cli {
 // broken UTF-8 become '?'.
 std::string Printable(std::string_view text);
 
+// What strings of the protocol must be.
+bool IsUtf8(std::string_view text);
+
 // A job's log on a terminal: lines and colours pass, every other escape sequence and control byte becomes '?'.
 // Keeps its place between pieces.
 class LogFilter {
