@@ -416,5 +416,17 @@ TEST(Codec, ProcessNeverCrashes) {
   }
 }
 
+TEST(Fixed, ResizeEndsAtTheCapacity) {
+  FixedVector<uint32_t, 3> column;
+  column.resize(4);
+  EXPECT_EQ(column.size(), 3U);
+}
+
+TEST(HelloReplyMessage, EventNumberThatDidNotCome_IsNone) {
+  const auto reply = DecodeMessage<HelloReply>({});
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->next_event_id, 0U);
+}
+
 }  // namespace
 }  // namespace faraday::link

@@ -44,8 +44,9 @@ class FixedVector {
     items_[size_++] = value;
     return true;
   }
-  // Grows with zeros or shrinks. REQUIRES: size <= N.
+  // Grows with zeros or shrinks; to N at most.
   constexpr void resize(size_t size) {
+    if (size > N) size = N;
     for (size_t i = size_; i < size; ++i) items_[i] = T{};
     size_ = size;
   }

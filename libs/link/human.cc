@@ -59,9 +59,7 @@ AnyMessage MessageOf(const MessageTable& table) {
       HoldIf<Reply>(table, any) || HoldIf<Telemetry>(table, any) || HoldIf<Event>(table, any) ||
       HoldIf<Keepalive>(table, any) || HoldIf<Refusal>(table, any);
   if (auto* hello = std::get_if<Hello>(&any.held)) hello->protocol = 0;
-  if (auto* reply = std::get_if<HelloReply>(&any.held)) {
-    reply->protocol = reply->next_command_seq = reply->next_event_id = 0;
-  }
+  if (auto* reply = std::get_if<HelloReply>(&any.held)) reply->protocol = reply->next_command_seq = 0;
   return any;
 }
 

@@ -157,7 +157,7 @@ struct HelloReply {
   uint32_t uptime_ms = 0;
   uint32_t nonce = 0;
   uint32_t next_command_seq = 1;
-  uint32_t next_event_id = 1;
+  uint32_t next_event_id = 0;  // 0: firmware that does not say
   bool operator==(const HelloReply&) const = default;
 };
 struct Reply {
