@@ -99,9 +99,12 @@ TEST_F(ConfigTest, SlotTakenOutOfTheConfiguration_GoesOff) {
   host.Await();
   ASSERT_TRUE(host.VbusOn(1));
   auto config = TestHost::Config();
-  config.current_limit_ma[0] = 0;
+  config.current_limit_ma[0] = config.current_limit_ma[1] = 0;
   EXPECT_EQ(host.Do(config).verdict, Verdict::kOk);
   EXPECT_FALSE(host.VbusOn(1));
+  host.Run(90'000);
+  EXPECT_EQ(host.Outputs(1), 0) << "lease end";
+  EXPECT_EQ(host.Outputs(2), 0) << "silence";
 }
 
 TEST_F(ConfigTest, StricterLimitHoldsAtOnce) {

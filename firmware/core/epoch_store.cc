@@ -12,6 +12,7 @@ constexpr uint32_t kCellSize = 2 * kCopySize;
 constexpr uint32_t kRackAt = kCellSize * (1 + link::kMaxSlots);
 constexpr uint32_t kRackCopySize = 20;
 constexpr uint8_t kMark = 0xA0;
+constexpr int kTries = 3;  // chosen: a disturbance on the bus is over by then
 
 void Put32(std::span<uint8_t> out, uint32_t value) {
   for (size_t i = 0; i < 4; ++i) out[i] = static_cast<uint8_t>(value >> (8 * i));
@@ -47,16 +48,11 @@ void EpochStore::Load() {
   LoadRack();
 }
 
-bool EpochStore::any_lost(size_t slots) const {
-  const auto end = epochs_.begin() + static_cast<ptrdiff_t>(slots);
-  return !std::all_of(epochs_.begin(), end, [](const Cell& cell) { return cell.known; });
-}
-
 EpochStore::Cell EpochStore::LoadCell(size_t cell) {
   Cell state;
   for (uint8_t n = 0; n < 2; ++n) {
     std::array<uint8_t, kCopySize> copy{};
-    if (!nvm_.Read(static_cast<uint32_t>(cell) * kCellSize + n * kCopySize, copy).ok()) continue;
+    if (!Read(static_cast<uint32_t>(cell) * kCellSize + n * kCopySize, copy)) continue;
     const uint32_t value = Get32(copy);
     if (copy != CopyBytes(cell, value) || (state.known && value < state.value)) continue;
     state = {.value = value, .newest = n, .known = true};
@@ -64,28 +60,46 @@ EpochStore::Cell EpochStore::LoadCell(size_t cell) {
   return state;
 }
 
-void EpochStore::SaveCell(size_t cell, Cell& state, uint32_t value) {
-  state = {.value = value, .newest = static_cast<uint8_t>(1 - state.newest), .known = true};
-  Write(static_cast<uint32_t>(cell) * kCellSize + state.newest * kCopySize, CopyBytes(cell, value));
+// After a failed write the same copy is due again: it may be torn, the other one holds the value.
+bool EpochStore::SaveCell(size_t cell, Cell& state, uint32_t value) {
+  const auto older = static_cast<uint8_t>(1 - state.newest);
+  if (!Write(static_cast<uint32_t>(cell) * kCellSize + older * kCopySize, CopyBytes(cell, value))) return false;
+  state = {.value = value, .newest = older, .known = true};
+  return true;
 }
 
 void EpochStore::LoadRack() {
   for (uint32_t n = 0; n < 2; ++n) {
     std::array<uint8_t, kRackCopySize> copy{};
-    if (!nvm_.Read(kRackAt + n * kRackCopySize, copy).ok() || copy[15] == 0 || copy[15] > 15) continue;
+    if (!Read(kRackAt + n * kRackCopySize, copy) || copy[15] == 0 || copy[15] > 15) continue;
     const std::string_view text(reinterpret_cast<const char*>(copy.data()), copy[15]);
     if (copy == RackBytes(text)) rack_.assign(text);
   }
 }
 
-void EpochStore::SaveTerm(uint32_t term) { SaveCell(0, term_, term); }
-void EpochStore::SaveEpoch(size_t slot, uint32_t epoch) { SaveCell(slot + 1, epochs_[slot], epoch); }
+bool EpochStore::SaveTerm(uint32_t term) { return SaveCell(0, term_, term); }
+bool EpochStore::SaveEpoch(size_t slot, uint32_t epoch) { return SaveCell(slot + 1, epochs_[slot], epoch); }
 
 void EpochStore::SaveRack(std::string_view rack) {
   rack_.assign(rack);
-  for (uint32_t n = 0; n < 2; ++n) Write(kRackAt + n * kRackCopySize, RackBytes(rack_.view()));
+  for (uint32_t n = 0; n < 2; ++n) (void)Write(kRackAt + n * kRackCopySize, RackBytes(rack_.view()));
 }
 
-void EpochStore::Write(uint32_t at, std::span<const uint8_t> bytes) { read_only_ = !nvm_.Write(at, bytes).ok(); }
+// A part that is gone is asked once a transfer, so that a boot without it stays shorter than the watchdog.
+template <typename Transfer>
+bool EpochStore::Retry(Transfer transfer) {
+  const int tries = answers_ ? kTries : 1;
+  answers_ = false;
+  for (int n = 0; n < tries && !answers_; ++n) answers_ = transfer().ok();
+  failed_ = failed_ || !answers_;
+  return answers_;
+}
+
+bool EpochStore::Read(uint32_t at, std::span<uint8_t> bytes) {
+  return Retry([&] { return nvm_.Read(at, bytes); });
+}
+bool EpochStore::Write(uint32_t at, std::span<const uint8_t> bytes) {
+  return Retry([&] { return nvm_.Write(at, bytes); });
+}
 
 }  // namespace faraday::firmware

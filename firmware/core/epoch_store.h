@@ -28,14 +28,15 @@ class EpochStore {
   uint32_t epoch(size_t slot) const { return epochs_[slot].value; }
   // False: the slot's cell was blank or damaged at boot and nobody gave it an epoch since.
   bool known(size_t slot) const { return epochs_[slot].known; }
-  bool any_lost(size_t slots) const;
   std::string_view rack() const { return rack_.view(); }
-  // The part does not take writes: values live in RAM only.
-  bool read_only() const { return read_only_; }
+  // A transfer failed since boot, retries included. Stays: what could not be stored once is in doubt.
+  bool failed() const { return failed_; }
 
-  // REQUIRES: larger than the value before (an unknown epoch takes any).
-  void SaveTerm(uint32_t term);
-  void SaveEpoch(size_t slot, uint32_t epoch);
+  // False: the part took no write, the value is the one before. REQUIRES: larger than that (an unknown epoch takes
+  // any).
+  bool SaveTerm(uint32_t term);
+  bool SaveEpoch(size_t slot, uint32_t epoch);
+  // Binds the rack at least until the reset.
   void SaveRack(std::string_view rack);
 
  private:
@@ -45,15 +46,19 @@ class EpochStore {
     bool known = false;
   };
   Cell LoadCell(size_t cell);
-  void SaveCell(size_t cell, Cell& state, uint32_t value);
+  bool SaveCell(size_t cell, Cell& state, uint32_t value);
   void LoadRack();
-  void Write(uint32_t at, std::span<const uint8_t> bytes);
+  bool Read(uint32_t at, std::span<uint8_t> bytes);
+  bool Write(uint32_t at, std::span<const uint8_t> bytes);
+  template <typename Transfer>
+  bool Retry(Transfer transfer);
 
   Nvm& nvm_;
   Cell term_;
   std::array<Cell, link::kMaxSlots> epochs_{};
   link::FixedString<15> rack_;
-  bool read_only_ = false;
+  bool answers_ = true;  // the last transfer, retries included
+  bool failed_ = false;
 };
 
 }  // namespace faraday::firmware

@@ -33,8 +33,11 @@ TEST(EpochStore, ValuesComeBack) {
   const EpochStore back = Loaded(nvm);
   EXPECT_EQ(back.term(), 7U);
   EXPECT_EQ(back.rack(), "r01");
-  EXPECT_FALSE(back.any_lost(32));
-  for (size_t i = 0; i < link::kMaxSlots; ++i) EXPECT_EQ(back.epoch(i), 1000 + i);
+  EXPECT_FALSE(back.failed());
+  for (size_t i = 0; i < link::kMaxSlots; ++i) {
+    EXPECT_TRUE(back.known(i)) << i;
+    EXPECT_EQ(back.epoch(i), 1000 + i);
+  }
 }
 
 TEST(EpochStore, PowerCutAnywhereInAWrite_LeavesTheOldOrTheNewValue) {
@@ -73,14 +76,43 @@ TEST(EpochStore, BytesInTheWrongCell_AreNotTaken) {
   EXPECT_FALSE(Loaded(nvm).known(1));
 }
 
-TEST(EpochStore, MissingPart_IsLostAndReadOnly) {
+TEST(EpochStore, MissingPart_IsLostAndStoresNothing) {
   FakeNvm nvm;
   nvm.missing = true;
   EpochStore store = Loaded(nvm);
-  EXPECT_TRUE(store.any_lost(32));
-  store.SaveEpoch(0, 5);
-  EXPECT_TRUE(store.read_only());
-  EXPECT_EQ(store.epoch(0), 5U) << "RAM still counts";
+  for (size_t i = 0; i < link::kMaxSlots; ++i) EXPECT_FALSE(store.known(i)) << i;
+  EXPECT_FALSE(store.SaveEpoch(0, 5));
+  EXPECT_TRUE(store.failed());
+  EXPECT_FALSE(store.known(0)) << "nothing is acknowledged that a reset forgets";
+}
+
+TEST(EpochStore, TwoFailedTransfers_ChangeNothing) {
+  FakeNvm nvm;
+  EpochStore store = Loaded(nvm);
+  store.SaveTerm(7);
+  nvm.failures = 2;
+  EXPECT_TRUE(store.SaveTerm(8));
+  nvm.failures = 2;
+  const EpochStore back = Loaded(nvm);
+  EXPECT_EQ(back.term(), 8U);
+  EXPECT_FALSE(back.failed());
+}
+
+TEST(EpochStore, FailedWrite_KeepsTheValueAndItsCopyAndIsRemembered) {
+  FakeNvm nvm;
+  EpochStore store = Loaded(nvm);
+  store.SaveEpoch(3, 10);
+  store.SaveEpoch(3, 11);
+  for (int n = 0; n < 2; ++n) {
+    nvm.failures = 3;
+    EXPECT_FALSE(store.SaveEpoch(3, 12));
+    nvm.failures = 0;
+    EXPECT_EQ(store.epoch(3), 11U);
+    EXPECT_EQ(Loaded(nvm).epoch(3), 11U) << "the good copy was not torn";
+  }
+  EXPECT_TRUE(store.SaveEpoch(3, 12));
+  EXPECT_EQ(Loaded(nvm).epoch(3), 12U);
+  EXPECT_TRUE(store.failed()) << "a later success does not hide it";
 }
 
 }  // namespace

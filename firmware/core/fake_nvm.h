@@ -13,13 +13,17 @@ class FakeNvm final : public Nvm {
   FakeNvm() { bytes.fill(0xFF); }
 
   Status Read(uint32_t at, std::span<uint8_t> in) override {
-    if (missing) return {Code::kUnavailable, "memory does not answer"};
+    if (missing || Fails()) return {Code::kUnavailable, "memory does not answer"};
     std::copy_n(bytes.begin() + at, in.size(), in.begin());
     return OkStatus();
   }
   Status Write(uint32_t at, std::span<const uint8_t> out) override {
     if (missing || read_only) return {Code::kUnavailable, "memory takes no writes"};
     ++writes;
+    if (Fails()) {
+      std::copy_n(out.begin(), out.size() / 2, bytes.begin() + at);
+      return {Code::kUnavailable, "memory stopped in the middle"};
+    }
     const size_t n = std::min(out.size(), bytes_until_cut);
     std::copy_n(out.begin(), n, bytes.begin() + at);
     bytes_until_cut -= n;
@@ -30,7 +34,11 @@ class FakeNvm final : public Nvm {
   bool missing = false;
   bool read_only = false;
   int writes = 0;
+  int failures = 0;                   // so many transfers fail next; a write leaves its first half
   size_t bytes_until_cut = SIZE_MAX;  // then the power is gone: nothing more is stored
+
+ private:
+  bool Fails() { return failures > 0 && failures-- > 0; }
 };
 
 }  // namespace faraday::firmware

@@ -248,12 +248,65 @@ TEST_F(LeaseTest, RenewalsDoNotWearTheMemory) {
   EXPECT_EQ(nvm.writes, before + 1);
 }
 
-TEST_F(LeaseTest, MemoryThatTakesNoWrites_IsReportedAndTheRackWorks) {
+TEST_F(LeaseTest, MemoryThatTakesNoWrites_GivesNobodyElseASlot) {
   nvm.read_only = true;
-  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kOk);
+  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kNvmLost);
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 2, .on = true}).verdict, Verdict::kFenced);
+  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 1, .duration_ms = 60'000}).verdict, Verdict::kOk);
   host.Run(200);
   EXPECT_EQ(host.telemetry.faults & link::kFaultNvmReadOnly, link::kFaultNvmReadOnly);
-  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kFenced);
+  const uint32_t before = host.term;
+  EXPECT_EQ(host.Hello(9)->term, before + 1) << "an older host is fenced all the same";
+  EXPECT_EQ(host.Hello(10)->term, before + 2);
+  nvm.read_only = false;
+  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kOk);
+  host.Run(200);
+  EXPECT_EQ(host.telemetry.faults & link::kFaultNvmReadOnly, link::kFaultNvmReadOnly) << "remembered";
+}
+
+TEST_F(LeaseTest, PlacesThatTheConfigurationLeavesOut_AreNotLost) {
+  host.Run(200);
+  EXPECT_NE(host.telemetry.faults & link::kFaultNvmLost, 0U);
+  auto config = TestHost::Config();
+  for (size_t i = 8; i < TestHost::kSlots; ++i) config.current_limit_ma[i] = 0;
+  host.Do(config);
+  host.Run(200);
+  EXPECT_EQ(host.telemetry.faults & link::kFaultNvmLost, 0U);
+  EXPECT_FALSE(host.Hello(9)->nvm_lost);
+}
+
+TEST_F(LeaseTest, StoppedSlot_StaysOffWhenTheHostIsGone) {
+  host.Do(link::SetLease{.slot = 1, .epoch = 1, .duration_ms = 5000});
+  host.Do(link::StopSlot{.slot = 1});
+  host.Do(link::StopSlot{.slot = 2});
+  host.Run(30'000);
+  EXPECT_EQ(host.Events<link::LeaseEnded>().size(), 1U);
+  EXPECT_EQ(host.Events<link::HostSilent>().size(), 1U);
+  EXPECT_EQ(host.Outputs(1), 0) << "lease end";
+  EXPECT_EQ(host.Outputs(2), 0) << "silence";
+  EXPECT_TRUE(host.VbusOn(3)) << "one that nobody stopped charges";
+  host.Do(link::SetLease{.slot = 1, .epoch = 2, .to_safe_state = true});
+  RunHeard(1000);
+  EXPECT_EQ(host.Outputs(1), 0) << "nor by a hand-over";
+  host.Do(link::ClearTrip{.slot = 1});
+  RunHeard(1000);
+  EXPECT_EQ(host.Outputs(1), 0) << "clearing switches nothing";
+  host.Do(link::SetLease{.slot = 1, .epoch = 3, .to_safe_state = true});
+  RunHeard(1000);
+  EXPECT_TRUE(host.VbusOn(1));
+}
+
+TEST_F(LeaseTest, CycleOfALeasedSlot_OutlivesItsHost) {
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  host.Await();
+  host.Do(link::CycleVbus{.slot = 1, .epoch = 1, .off_ms = 15'000});
+  host.Run(12'000);
+  EXPECT_EQ(host.Events<link::HostSilent>().size(), 1U);
+  EXPECT_FALSE(host.VbusOn(1));
+  const auto done = host.Await(6000);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->code, DoneCode::kOk);
+  EXPECT_TRUE(host.VbusOn(1));
 }
 
 }  // namespace

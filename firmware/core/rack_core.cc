@@ -53,7 +53,9 @@ void RackCore::AdvanceSilence(uint32_t dt) {
   const bool silent_max = heard_.ms() > config_.host_silent_max_ms;
   if (silent && !silent_) events_.Latch(link::HostSilent{.silent_ms = heard_.ms()});
   for (size_t i = 0; i < facts_.slots && config_.accepted; ++i) {
-    if (silent && !silent_) slots_[i].CancelWaiting(shared_);
+    // A cycle that a host's crash cut in half would leave a phone off that its holder wanted on.
+    const bool finishes = leases_.leased(i) && slots_[i].cycling();
+    if (silent && !silent_ && !finishes) slots_[i].CancelWaiting(shared_);
     const bool due = leases_.leased(i) ? silent_max && !silent_max_ : silent && !silent_;
     if (due && leases_.given(i)) slots_[i].EnterSafeState(shared_);
   }
@@ -200,11 +202,21 @@ void RackCore::OnHello() {
   SendHelloReply();
 }
 
-// The term is in NVM before the reply goes out.
+// The term is in NVM before the reply goes out. One that could not be stored still fences older hosts until the reset,
+// which brings another session; refusing it would hide the fault from the host.
 void RackCore::OpenTerm() {
-  store_.SaveTerm(store_.term() + 1);
+  const uint32_t term = std::max(store_.term(), server_.term()) + 1;
+  (void)store_.SaveTerm(term);
   hello_rack_ = server_.hello().rack;
-  server_.OpenTerm(store_.term(), server_.hello().nonce);
+  server_.OpenTerm(term, server_.hello().nonce);
+}
+
+bool RackCore::AnyEpochLost() const {
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    const bool fitted = !config_.accepted || config_.slots[i].limit_ma != 0;
+    if (fitted && !store_.known(i)) return true;
+  }
+  return false;
 }
 
 void RackCore::SendHelloReply() {
@@ -224,7 +236,7 @@ void RackCore::SendHelloReply() {
   reply.config_crc = config_.crc;
   reply.term = server_.term();
   reply.session = server_.session();
-  reply.nvm_lost = store_.any_lost(facts_.slots);
+  reply.nvm_lost = AnyEpochLost();
   reply.uptime_ms = events_.uptime_ms();
   reply.nonce = server_.nonce();
   reply.next_event_id = events_.oldest_id();
@@ -321,6 +333,7 @@ Verdict RackCore::On(const link::SetLease& lease, Reply& reply) {
   reply.epoch = leases_.epoch(slot);
   if (given == LeaseTable::Given::kInvalid) return Verdict::kInvalid;
   if (given == LeaseTable::Given::kFenced) return Verdict::kFenced;
+  if (given == LeaseTable::Given::kNotStored) return Verdict::kNvmLost;
   if (given == LeaseTable::Given::kHandedOver) slots_[slot].HandOver(shared_);
   const bool can_rest = config_.accepted && config_.slots[slot].limit_ma != 0;
   if (lease.to_safe_state && can_rest) slots_[slot].EnterSafeState(shared_);
@@ -362,7 +375,7 @@ Verdict RackCore::On(const link::StopSlot& stop, Reply& reply) {
     return Verdict::kOk;
   }
   const Verdict found = FindSlot(stop.slot, reply);
-  if (found == Verdict::kOk) slots_[IndexOf(stop.slot)].Stop(shared_);
+  if (found == Verdict::kOk) slots_[IndexOf(stop.slot)].KeepOff(shared_);
   return found;
 }
 
@@ -379,7 +392,7 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
 }
 
 void RackCore::StopAll() {
-  for (size_t i = 0; i < facts_.slots; ++i) slots_[i].Stop(shared_);
+  for (size_t i = 0; i < facts_.slots; ++i) slots_[i].KeepOff(shared_);
   if (!stopped_) events_.Latch(link::Tripped{.slot = 0, .reason = link::TripReason::kStop});
   stopped_ = true;
 }
@@ -400,7 +413,7 @@ uint32_t RackCore::Faults() const {
   const auto flag = [](bool on, uint32_t bit) { return on ? bit : 0U; };
   return flag(silent_, link::kFaultHostSilent) | flag(!config_.accepted, link::kFaultNotConfigured) |
          flag(bus_fault_, link::kFaultI2cBus) | flag(stopped_, link::kFaultStopped) |
-         flag(store_.any_lost(facts_.slots), link::kFaultNvmLost) | flag(store_.read_only(), link::kFaultNvmReadOnly);
+         flag(AnyEpochLost(), link::kFaultNvmLost) | flag(store_.failed(), link::kFaultNvmReadOnly);
 }
 
 void RackCore::AdvanceTelemetry(uint32_t dt) {

@@ -66,6 +66,8 @@ class RackCore {
  private:
   void OnHello();
   void OpenTerm();
+  // Of the slots that the configuration fits; before one, of all places.
+  bool AnyEpochLost() const;
   void SendHelloReply();
   void OnCommand();
   template <typename Call>

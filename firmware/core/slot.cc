@@ -94,8 +94,14 @@ void Slot::Stop(Shared& shared) {
   relay_.Want(false);
 }
 
+void Slot::KeepOff(Shared& shared) {
+  kept_off_ = true;
+  Stop(shared);
+}
+
 bool Slot::ClearTrip() {
   if (trip_ == TripReason::kOverTemperature && deci_c_ > kClearDeciC) return false;
+  kept_off_ = false;
   trip_ = TripReason::kNone;
   shorted_ = false;
   shorted_samples_ = 0;
@@ -108,6 +114,7 @@ void Slot::HandOver(Shared& shared) {
 }
 
 void Slot::EnterSafeState(Shared& shared) {
+  if (kept_off_ || config(shared).limit_ma == 0) return Stop(shared);
   Cancel(shared);
   if (config(shared).safe_state == link::SafeState::kHold) {
     rest_ = Rest::kHold;
@@ -315,7 +322,8 @@ Slot::Proof Slot::ProveVbus() const {
   if (!has(capability::kMonitor)) return ProveOutputs();
   if (monitor_missing_) return Proof::kMissing;
   if (voltage_age_.ms() >= task_age_.ms()) return Proof::kWaiting;
-  return (vbus_.out() ? IsOn(mv_) : IsOff(mv_)) ? Proof::kProven : Proof::kWaiting;
+  if (vbus_.out() ? IsOn(mv_) : IsOff(mv_)) return Proof::kProven;
+  return expander_missing_ ? Proof::kMissing : Proof::kWaiting;
 }
 
 Slot::Proof Slot::ProveOutputs() const {

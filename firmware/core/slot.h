@@ -34,10 +34,13 @@ class Slot {
   link::Verdict SetShield(uint32_t id, bool couple, Shared& shared);
   // VBUS off, data open, isolated; whatever was going on is cancelled. Any time, any state.
   void Stop(Shared& shared);
+  // Stop, and until ClearTrip no safe state energises it either.
+  void KeepOff(Shared& shared);
   // False: the cause is still there (tray too hot).
   bool ClearTrip();
   // Another holder: what the last one had pending is cancelled, outputs stay.
   void HandOver(Shared& shared);
+  // A slot that is kept off, or has no current limit, goes off whatever its safe state is.
   void EnterSafeState(Shared& shared);
   // A turn-on asked by a command does not happen any more.
   void CancelWaiting(Shared& shared);
@@ -64,6 +67,7 @@ class Slot {
   bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
   bool tripped() const { return trip_ != link::TripReason::kNone; }
   bool busy() const { return task_ != Task::kNone; }
+  bool cycling() const { return task_ == Task::kCycleOff || task_ == Task::kCycleOn; }
   // The waiting turn-on belongs to a command (not to the charge duty).
   bool waits_for_command() const { return vbus_.waiting() && busy(); }
   uint32_t mv() const { return mv_; }
@@ -118,6 +122,7 @@ class Slot {
   bool task_acted_ = false;
 
   Rest rest_ = Rest::kNone;
+  bool kept_off_ = false;
   uint32_t charge_phase_ms_ = 0;
 
   uint32_t mv_ = 0;

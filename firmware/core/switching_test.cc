@@ -242,6 +242,15 @@ TEST_F(SwitchingTest, SilentExpander_IsPartMissing) {
   EXPECT_EQ(host.Bits(1).data_measured, DataPath::kUnknown);
 }
 
+TEST_F(SwitchingTest, VbusBehindASilentExpander_IsPartMissingUnlessItIsMeasured) {
+  host.parts[0].dead_expander = true;
+  host.parts[0].mv_on = 0;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  EXPECT_EQ(LastCode(), DoneCode::kPartMissing);
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  EXPECT_EQ(LastCode(), DoneCode::kOk);
+}
+
 TEST_F(SwitchingTest, DataOfUnknownHosts_IsInvalid) {
   TurnOn(1);
   EXPECT_EQ(Path(1, DataPath::kHost, 2), Verdict::kInvalid);

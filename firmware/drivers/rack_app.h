@@ -79,9 +79,10 @@ class RackApp {
     cursor = cursor + 1 < slots() ? cursor + 1 : 0;
     return cursor;
   }
-  // Runs `transfer` on a bus that works; false when it failed.
+  // Runs `transfer` on a bus that works; false when it failed. An urgent one tries a resting bus too, but once it hung
+  // no more in this pass.
   template <typename Transfer>
-  bool Try(uint8_t bus, Transfer transfer);
+  bool Try(uint8_t bus, Transfer transfer, bool urgent = false);
   void CountMonitor(size_t slot, bool ok);
   void CountExpander(size_t slot, bool ok);
   void RestBuses(uint32_t dt);
@@ -92,6 +93,7 @@ class RackApp {
   RackCore core_;
   std::array<SlotState, link::kMaxSlots> states_{};
   std::array<uint32_t, kMostBuses> bus_rest_ms_{};
+  std::array<bool, kMostBuses> hung_{};  // while outputs are written in this pass
   uint32_t now_ms_ = 0;
   uint32_t odd_ms_ = 0;
   bool stop_applied_ = false;
@@ -172,16 +174,20 @@ void RackApp<B>::ApplyStop() {
 template <Board B>
 void RackApp<B>::WriteOutputs() {
   if (stop_applied_) return;
+  hung_ = {};
   for (size_t i = 0; i < slots(); ++i) {
     if (!states_[i].synced || states_[i].written != core_.DesiredOutputs(i)) WriteOutput(i);
   }
 }
 
+// Off does not wait for a bus to rest.
 template <Board B>
 void RackApp<B>::WriteOutput(size_t slot) {
   const uint8_t outputs = core_.DesiredOutputs(slot);
   const ExpanderPin& pin = wiring(slot).outputs;
-  const bool ok = Try(pin.bus, [&](auto& bus) { return Pca9552(bus, pin).Write(outputs); });
+  const bool off = (states_[slot].written & ~outputs) != 0;
+  const bool ok = Try(
+      pin.bus, [&](auto& bus) { return Pca9552(bus, pin).Write(outputs); }, off);
   if (ok) {
     states_[slot].written = outputs;
     states_[slot].synced = true;
@@ -250,11 +256,14 @@ void RackApp<B>::ReadInputs() {
 
 template <Board B>
 template <typename Transfer>
-bool RackApp<B>::Try(uint8_t bus, Transfer transfer) {
-  if (bus_rest_ms_[bus] > 0) return false;
+bool RackApp<B>::Try(uint8_t bus, Transfer transfer, bool urgent) {
+  if (bus_rest_ms_[bus] > 0 && (!urgent || hung_[bus])) return false;
   auto&& wire = board_.Bus(bus);
   const Status status = transfer(wire);
-  if (status.code() == Code::kDeadlineExceeded) bus_rest_ms_[bus] = kBusRestMs;
+  if (status.code() == Code::kDeadlineExceeded) {
+    bus_rest_ms_[bus] = kBusRestMs;
+    hung_[bus] = true;
+  }
   return status.ok();
 }
 

@@ -195,6 +195,21 @@ TEST_F(RackAppTest, StuckBus_RestsAndTheOthersWork) {
   EXPECT_TRUE(Bits(0).temperature_fresh);
 }
 
+TEST_F(RackAppTest, RestingBus_IsStillAskedToTurnOff) {
+  TurnOn();
+  FakeBus& expanders = board.buses[FakeBoard::kExpanders];
+  expanders.stuck = true;
+  Run(10);  // a read-back hangs
+  const int before = expanders.transfers;
+  Command(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  Run(9);
+  EXPECT_LE(expanders.transfers - before, 10) << "once a pass";
+  EXPECT_TRUE(board.PinOn(0, 0));
+  expanders.stuck = false;
+  Run(1);
+  EXPECT_FALSE(board.PinOn(0, 0)) << "not only when the bus has rested";
+}
+
 TEST_F(RackAppTest, LongPass_ReadsEachSensorOnceNotTheArrears) {
   const int before = board.buses[FakeBoard::kMonitors].transfers;
   board.now_ms += 10'000;

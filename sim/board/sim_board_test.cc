@@ -213,7 +213,7 @@ TEST_F(SimBoardTest, ExpanderMissing_TheCommandSaysSo) {
   ASSERT_EQ(rack_.Do(link::SetVbus{.slot = 7, .epoch = 1, .on = true}).verdict, Verdict::kAccepted);
   const auto done = rack_.Await();
   ASSERT_TRUE(done);
-  EXPECT_NE(done->code, DoneCode::kOk);
+  EXPECT_EQ(done->code, DoneCode::kPartMissing);
   EXPECT_TRUE(Measured().part_missing);
   EXPECT_FALSE(rack_.slot(7).outputs().vbus);
   ASSERT_TRUE(rack_.board.SetFault(6, "expander-missing", false).ok());
