@@ -303,9 +303,46 @@ TEST_F(AgentCore, CommandFailed_PhoneGone_IsInfrastructure) {
   GetRunning();
   world_.probe_status = Status(Code::kUnavailable, "adb says offline");
   Exit(1);
-  Pass(2s);
+  Pass(12s);
   EXPECT_EQ(Last().outcome, Outcome::kInfrastructure);
-  EXPECT_THAT(Last().reason, AllOf(HasSubstr("exit code 1"), HasSubstr("adb says offline")));
+  EXPECT_THAT(Last().reason,
+              AllOf(HasSubstr("exit code 1"), HasSubstr("the phone is no longer reachable: adb says offline")));
+}
+
+TEST_F(AgentCore, CommandFailed_PhoneBackAMomentLater_IsFailed) {
+  GetRunning();
+  world_.probe_status = Status(Code::kUnavailable, "the test has ended the adb server");
+  Exit(1);
+  Pass(8s);
+  EXPECT_EQ(agent_->FindAttempt("job-1.1")->record().phase, Phase::kProbe);
+  world_.probe_status = OkStatus();
+  Pass(3s);
+  EXPECT_EQ(Last().phase, Phase::kReport);
+  EXPECT_EQ(Last().outcome, Outcome::kFailed);
+  EXPECT_THAT(Last().reason, Not(HasSubstr("reachable")));
+}
+
+TEST_F(AgentCore, FilesThatNeverReachTheLab_AreNotPromised) {
+  world_.collected.artifacts = {{"a", 1, "", ""}, {"b", 1, "", ""}};
+  world_.uploaded = {{"a"}, "'a' is not at the lab: it cannot be read"};
+  GetRunning();
+  Exit(0);
+  Pass(2s);
+  EXPECT_EQ(Last().outcome, Outcome::kPassed);
+  ASSERT_EQ(Last().artifacts.size(), 1u);
+  EXPECT_EQ(Last().artifacts[0].name, "b");
+  EXPECT_THAT(Last().reason, HasSubstr("cannot be read"));
+}
+
+TEST_F(AgentCore, Restart_AfterACancelThatTheRunnerNeverHeard_TellsItAgain) {
+  GetRunning();
+  agent_->OnLabSync({}, now_);
+  const auto record = world_.journal.at("job-1.1");
+  EXPECT_EQ(record.outcome, Outcome::kCancelled);
+  world_.cancelled = false;
+  NewAgent();
+  agent_->TakeUp({record}, world_.epochs, now_);
+  EXPECT_TRUE(world_.cancelled);
 }
 
 TEST_F(AgentCore, CommandFailed_PhoneThere_IsFailed) {

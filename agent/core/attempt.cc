@@ -93,6 +93,8 @@ void Attempt::TakeUp(BootTime now) {
   busy_ = true;
   during_samples_ = 1;
   ports_.runners.Adopt(record_.wish.attempt);
+  // The earlier agent may have died between its decision and telling the runner.
+  if (record_.outcome != Outcome::kNone) ports_.runners.Cancel(record_.wish.attempt);
   ports_.spool.FollowLog(record_.wish.attempt);
 }
 
@@ -191,6 +193,11 @@ void Attempt::SettleAfter(const Status& status) {
 }
 
 void Attempt::OnLate() {
+  if (record_.phase == Phase::kProbe) {
+    record_.outcome = Outcome::kInfrastructure;
+    record_.reason += fmt::format("; the phone is no longer reachable: {}",
+                                  last_problem_.empty() ? "it does not answer" : last_problem_);
+  }
   if (record_.phase >= Phase::kProbe) return Next();
   std::string reason =
       fmt::format("{}: not within {} s", PhaseText(record_.phase), StepOf(record_.phase).limit.count() / 1000);
@@ -302,11 +309,10 @@ void Attempt::JudgeRun(const RunEnd& end) {
 
 void Attempt::ProbePhone() {
   ports_.phones.Probe(record_.wish.slot, InPhase<Status>([this](Status status) {
-                        if (!status.ok()) {
-                          record_.outcome = Outcome::kInfrastructure;
-                          record_.reason += fmt::format("; the phone is no longer reachable: {}", status.message());
-                        }
-                        Next();
+                        if (status.ok()) return Next();
+                        // The test's own teardown may have ended the adb server; the session brings it back.
+                        last_problem_ = status.message();
+                        retry_at_ = now_ + kProbeRetry;
                       }));
 }
 
@@ -353,8 +359,13 @@ void Attempt::JudgeFiles(const Collected& collected) {
 }
 
 void Attempt::UploadFiles() {
-  ports_.spool.Upload(record_, InPhase<Status>([this](Status status) {
-                        if (!status.ok()) record_.reason += (record_.reason.empty() ? "" : "; ") + status.message();
+  ports_.spool.Upload(record_, InPhase<Uploaded>([this](Uploaded uploaded) {
+                        // Nobody shall wait for a file that never comes.
+                        std::erase_if(record_.artifacts, [&](const Artifact& artifact) {
+                          return std::ranges::count(uploaded.missing, artifact.name) > 0;
+                        });
+                        if (!uploaded.problem.empty())
+                          record_.reason += (record_.reason.empty() ? "" : "; ") + uploaded.problem;
                         Next();
                       }));
 }

@@ -18,6 +18,7 @@ namespace faraday::agent {
 inline constexpr Milliseconds kRenewEvery{20'000};   // design section 4: lease 60 s, renewed every 20 s
 inline constexpr Milliseconds kRenewRetry{2'000};    // chosen: ten tries before a lease of 60 s is lost
 inline constexpr Milliseconds kCallRetry{1'000};     // chosen
+inline constexpr Milliseconds kProbeRetry{500};      // chosen
 inline constexpr Milliseconds kSecondSample{2'000};  // chosen: after the load of a starting test has settled
 
 class Attempt {

@@ -37,6 +37,7 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   BootTime renewed_end{};
   Result<BootTime> kept_lease_end = Status(Code::kNotFound, "no deadline kept");
   Collected collected;
+  Uploaded uploaded;
   bool sessions_linger = false;  // End does not take effect at once
 
   // Runs the answers that are due; new questions of theirs wait for the next call.
@@ -99,9 +100,9 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   void Collect(const AttemptRecord&, std::function<void(Collected)> then) override {
     Later([this, then] { then(collected); });
   }
-  void Upload(const AttemptRecord&, std::function<void(Status)> then) override {
+  void Upload(const AttemptRecord&, std::function<void(Uploaded)> then) override {
     done.push_back("upload");
-    Later([then] { then(OkStatus()); });
+    Later([this, then] { then(uploaded); });
   }
 
   void Report(const AttemptRecord& record, std::function<void(Result<bool>)> then) override {

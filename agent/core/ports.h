@@ -73,9 +73,8 @@ class Spool {
   // The log is sent while it grows, from now on.
   virtual void FollowLog(const std::string& attempt) = 0;
   virtual void Collect(const AttemptRecord& record, std::function<void(Collected)> done) = 0;
-  // Sends what is left; OK when the lab has everything, an error when the lab refuses it for good (waiting for a lab
-  // that is away is no error).
-  virtual void Upload(const AttemptRecord& record, std::function<void(Status)> done) = 0;
+  // Sends what is left; waits as long as the lab is away or has no room.
+  virtual void Upload(const AttemptRecord& record, std::function<void(Uploaded)> done) = 0;
 };
 
 // The lab's calls.

@@ -129,6 +129,12 @@ struct Collected {
   bool junit_bad = false;  // the JUnit file that the job promised is absent or damaged
 };
 
+// What became of an attempt's files at the lab.
+struct Uploaded {
+  std::vector<std::string> missing;  // artefacts that are not there and never will be
+  std::string problem;               // why, empty: the lab has everything
+};
+
 // Steps in order; a restart takes up at the one that was kept.
 enum class Phase {
   kLease,    // until the controller shows the lease

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
+
+#include "agent/core/utf8.h"
 
 namespace faraday::agent {
 namespace {
@@ -28,19 +31,39 @@ bool Matches(const std::string& glob, const std::string& path) {
   return stars != std::string::npos && Matches(glob.substr(0, stars) + glob.substr(stars + 3), path);
 }
 
-// All regular files below `root`, relative, symbolic links not followed.
-std::vector<std::string> FilesBelow(const fs::path& root) {
+// What the lab takes as a file's name: its parts become names of files there.
+bool GoodName(const std::string& name) {
+  constexpr size_t kNameBytes = 512;
+  constexpr std::ptrdiff_t kPartBytes = 255;
+  const auto plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\'; };
+  if (name.size() > kNameBytes || !std::ranges::all_of(name, plain) || CleanUtf8(name) != name) return false;
+  return std::ranges::all_of(fs::path(name),
+                             [](const fs::path& part) { return std::ssize(part.native()) <= kPartBytes; });
+}
+
+struct Walk {
   std::vector<std::string> files;
+  bool cut = false;  // there was more
+};
+
+// All regular files below `root`, relative, symbolic links not followed.
+Walk FilesBelow(const fs::path& root) {
+  Walk walk;
   std::error_code error;
-  if (fs::symlink_status(root, error).type() != fs::file_type::directory) return files;
+  if (fs::symlink_status(root, error).type() != fs::file_type::directory) return walk;
+  size_t entries = 0;
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator it(root, options, error), end; !error && it != end; it.increment(error)) {
+    walk.cut = ++entries > kEntriesLookedAt;
+    if (walk.cut) break;
     if (it->symlink_status(error).type() == fs::file_type::regular)
-      files.push_back(it->path().lexically_relative(root));
+      walk.files.push_back(it->path().lexically_relative(root));
   }
-  std::sort(files.begin(), files.end());
-  return files;
+  std::sort(walk.files.begin(), walk.files.end());
+  return walk;
 }
+
+void AddProblem(std::string& problem, const std::string& more) { problem += (problem.empty() ? "" : "; ") + more; }
 
 class Collection {
  public:
@@ -52,13 +75,17 @@ class Collection {
     std::error_code error;
     const uint64_t size = fs::file_size(work_ / path, error);
     if (error) return;
-    if (by_name_.size() >= kArtifactFiles || bytes_ + size > kArtifactBytes) {
-      ++left_out_;
-      return;
-    }
-    bytes_ += size;
     // "log" is the log's own name at the lab.
     if (name == "log" || by_name_.contains(name)) name = path == name ? "work/" + path : path;
+    if (!GoodName(name)) return Count(bad_names_);
+    if (::access((work_ / path).c_str(), R_OK) != 0) return Count(unreadable_);
+    const size_t name_bytes = name.size() + kArtifactExtraBytes;
+    if (by_name_.size() >= kArtifactFiles || bytes_ + size > kArtifactBytes ||
+        name_bytes_ + name_bytes > kArtifactNameBytes) {
+      return Count(left_out_);
+    }
+    bytes_ += size;
+    name_bytes_ += name_bytes;
     by_name_[name] = {name, size, "", (work_ / path).string()};
   }
 
@@ -66,23 +93,36 @@ class Collection {
     FoundArtifacts found;
     for (auto& [name, artifact] : by_name_) found.artifacts.push_back(std::move(artifact));
     if (left_out_ > 0) {
-      found.problem = fmt::format("{} artefacts were left out: at most {} MiB and {} files of a job are kept",
-                                  left_out_,
-                                  kArtifactBytes >> 20,
-                                  kArtifactFiles);
+      AddProblem(
+          found.problem,
+          fmt::format("{} artefacts were left out: at most {} MiB, {} files and {} KiB of names of a job are kept",
+                      left_out_,
+                      kArtifactBytes >> 20,
+                      kArtifactFiles,
+                      kArtifactNameBytes >> 10));
+    }
+    if (unreadable_ > 0) AddProblem(found.problem, fmt::format("{} artefacts cannot be read", unreadable_));
+    if (bad_names_ > 0) {
+      AddProblem(found.problem,
+                 fmt::format("{} artefacts were left out for their names: use UTF-8 without control bytes and "
+                             "backslashes, at most 512 bytes",
+                             bad_names_));
     }
     return found;
   }
 
  private:
+  static void Count(size_t& count) { ++count; }
+
   fs::path work_;
   std::set<std::string> paths_;
   std::map<std::string, Artifact> by_name_;
   uint64_t bytes_ = 0;
+  size_t name_bytes_ = 0;
   size_t left_out_ = 0;
+  size_t unreadable_ = 0;
+  size_t bad_names_ = 0;
 };
-
-void AddProblem(std::string& problem, const std::string& more) { problem += (problem.empty() ? "" : "; ") + more; }
 
 }  // namespace
 
@@ -101,7 +141,9 @@ std::string FindJobFile(const std::string& work, const std::string& relative) {
 
 FoundArtifacts FindArtifacts(const std::string& work, const std::vector<std::string>& globs, const std::string& junit) {
   Collection collection{work};
-  for (const std::string& file : FilesBelow(fs::path(work) / "artifacts")) collection.Add("artifacts/" + file, file);
+  const Walk artifacts = FilesBelow(fs::path(work) / "artifacts");
+  for (const std::string& file : artifacts.files) collection.Add("artifacts/" + file, file);
+  bool cut = artifacts.cut;
   std::string refused;
   std::vector<std::string> wanted;
   for (const std::string& glob : globs) {
@@ -114,12 +156,18 @@ FoundArtifacts FindArtifacts(const std::string& work, const std::vector<std::str
   }
   const std::string junit_path = FindJobFile(work, junit);
   if (!wanted.empty() || !junit_path.empty()) {
-    for (const std::string& file : FilesBelow(work)) {
+    const Walk all = FilesBelow(work);
+    cut |= all.cut;
+    for (const std::string& file : all.files) {
       const bool named = std::ranges::any_of(wanted, [&](const std::string& glob) { return Matches(glob, file); });
       if (named || (fs::path(work) / file) == fs::path(junit_path)) collection.Add(file, file);
     }
   }
   FoundArtifacts found = collection.Take();
+  if (cut) {
+    AddProblem(found.problem,
+               fmt::format("artefacts were sought among the first {} files and folders only", kEntriesLookedAt));
+  }
   if (!refused.empty()) AddProblem(found.problem, refused);
   return found;
 }

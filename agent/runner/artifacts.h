@@ -1,7 +1,8 @@
 // Finds what an ended job leaves: everything under work/artifacts/, and what its globs name in work/.
 //
-// Only regular files, never through a symbolic link, never outside the working folder; at most 256 MiB and 10,000
-// files together. Call it when nothing of the job runs any more. Blocking but without reading file contents.
+// Only regular files, never through a symbolic link, never outside the working folder; of bounded number, size and
+// length of names together, and only what can be read here and named at the lab. Call it when nothing of the job runs
+// any more. Blocking but without reading file contents.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,11 @@
 namespace faraday::agent {
 
 inline constexpr uint64_t kArtifactBytes = uint64_t{256} << 20;  // the bound
-inline constexpr size_t kArtifactFiles = 10'000;                 // chosen
+inline constexpr size_t kArtifactFiles = 2'000;                  // chosen
+// A report names every artefact in one message of at most 1 MiB; chosen so that half of it is enough.
+inline constexpr size_t kArtifactNameBytes = size_t{400} << 10;
+inline constexpr size_t kArtifactExtraBytes = 84;   // of a report for each artefact: size, SHA-256 in hex, tags
+inline constexpr size_t kEntriesLookedAt = 20'000;  // files and folders; chosen: about 0.1 s
 
 struct FoundArtifacts {
   std::vector<Artifact> artifacts;  // by name; sha256 not filled

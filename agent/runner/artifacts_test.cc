@@ -85,6 +85,34 @@ TEST_F(Artifacts, TooMuch_IsLeftOutAndSaid) {
   EXPECT_THAT(found_.problem, HasSubstr("1 artefacts were left out: at most 256 MiB"));
 }
 
+TEST_F(Artifacts, NamesTheLabRefuses_AreLeftOutAndSaid) {
+  File("work/artifacts/a\nb");
+  File("work/artifacts/back\\slash");
+  File("work/artifacts/\xff\xfe");
+  const std::string deep(200, 'd');
+  File("work/artifacts/" + deep + "/" + deep + "/" + deep);
+  File("work/artifacts/\u00e4.txt");
+  EXPECT_THAT(Find({}), ElementsAre("\u00e4.txt"));
+  EXPECT_THAT(found_.problem, HasSubstr("4 artefacts were left out for their names"));
+}
+
+TEST_F(Artifacts, UnreadableFile_IsLeftOutAndSaid) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root reads everything";
+  File("work/artifacts/secret");
+  fs::permissions(work_ + "/artifacts/secret", fs::perms::none);
+  EXPECT_THAT(Find({}), IsEmpty());
+  EXPECT_THAT(found_.problem, HasSubstr("1 artefacts cannot be read"));
+}
+
+TEST_F(Artifacts, LongNames_AreBoundedTogether) {
+  for (int i = 0; i < 1000; ++i)
+    File("work/artifacts/" + std::string(240, 'd') + "/" + std::string(200, 'f') + std::to_string(i));
+  const auto names = Find({});
+  EXPECT_GT(names.size(), 700u);
+  EXPECT_LT(names.size(), 1000u);
+  EXPECT_THAT(found_.problem, HasSubstr("400 KiB of names"));
+}
+
 TEST_F(Artifacts, JunitFile_IsAnArtefactToo) {
   File("work/report.xml");
   EXPECT_THAT(Find({}, "report.xml"), ElementsAre("report.xml"));

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "agent/runner/artifacts.h"
 #include "agent/runner/junit.h"
@@ -25,12 +27,14 @@ uint64_t SizeOf(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
 
-std::string ReadAt(const std::string& path, uint64_t offset, size_t most) {
+Result<std::string> ReadAt(const std::string& path, uint64_t offset, size_t most) {
   std::string data(most, '\0');
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   const ssize_t got = fd < 0 ? -1 : ::pread(fd, data.data(), most, static_cast<off_t>(offset));
+  const int error = errno;
   if (fd >= 0) ::close(fd);
-  data.resize(got < 0 ? 0 : static_cast<size_t>(got));
+  if (got < 0) return Status(Code::kDataLoss, fmt::format("it cannot be read: {}", std::strerror(error)));
+  data.resize(static_cast<size_t>(got));
   return data;
 }
 
@@ -145,7 +149,7 @@ bool Uploader::HashOpenFile(Hashing& hashing, std::string* sha256) {
 
 // ---- sending ----
 
-void Uploader::Upload(const AttemptRecord& record, std::function<void(Status)> done) {
+void Uploader::Upload(const AttemptRecord& record, std::function<void(Uploaded)> done) {
   const std::string& attempt = record.wish.attempt;
   Transfer& transfer = TransferOf(attempt);
   transfer.following = false;
@@ -182,7 +186,11 @@ void Uploader::Pump(const std::string& attempt, Transfer& transfer, bool ticked)
   const uint64_t size = SizeOf(file.path);
   const uint64_t left = size - std::min(size, file.offset);
   if (transfer.following && (left == 0 || (!ticked && left < kChunkBytes))) return;
-  Chunk chunk{attempt, file.name, file.offset, ReadAt(file.path, file.offset, kChunkBytes), false, ""};
+  auto data = left == 0 ? Result<std::string>(std::string()) : ReadAt(file.path, file.offset, kChunkBytes);
+  if (data.ok() && data->empty() && left > 0) data = Status(Code::kDataLoss, "it is shorter than its size says");
+  if (!data.ok() && !transfer.following) return GiveUp(transfer, data.status().message());  // the next look goes on
+  if (!data.ok()) return;
+  Chunk chunk{attempt, file.name, file.offset, std::move(*data), false, ""};
   chunk.complete = !transfer.following && file.offset + chunk.data.size() >= size;
   if (chunk.complete) chunk.sha256 = file.sha256;
   transfer.in_flight = true;
@@ -216,18 +224,24 @@ void Uploader::OnRefused(Transfer& transfer, const Status& status) {
     transfer.not_before = BootClock::now() + transfer.pause;
     return;
   }
+  if (status.code() == Code::kAlreadyExists)
+    transfer.files[transfer.current].done = true;
+  else
+    GiveUp(transfer, status.message());
+}
+
+void Uploader::GiveUp(Transfer& transfer, const std::string& why) {
   File& file = transfer.files[transfer.current];
   file.done = true;
-  if (status.code() == Code::kAlreadyExists) return;
-  log::Warn("{}: the lab refuses it: {}", file.path, status.message());
-  if (transfer.problem.empty())
-    transfer.problem = fmt::format("'{}' is not at the lab: {}", file.name, status.message());
+  log::Warn("{} is not at the lab: {}", file.path, why);
+  if (transfer.current > 0) transfer.uploaded.missing.push_back(file.name);
+  if (transfer.uploaded.problem.empty())
+    transfer.uploaded.problem = fmt::format("'{}' is not at the lab: {}", file.name, why);
 }
 
 void Uploader::FinishTransfer(const std::string& attempt) {
   auto transfer = transfers_.extract(attempt);
-  const std::string& problem = transfer.mapped().problem;
-  transfer.mapped().done(problem.empty() ? OkStatus() : Status(Code::kFailedPrecondition, problem));
+  transfer.mapped().done(std::move(transfer.mapped().uploaded));
 }
 
 }  // namespace faraday::agent

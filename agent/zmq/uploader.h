@@ -29,7 +29,7 @@ class Uploader : public Spool {
 
   void FollowLog(const std::string& attempt) override;
   void Collect(const AttemptRecord& record, std::function<void(Collected)> done) override;
-  void Upload(const AttemptRecord& record, std::function<void(Status)> done) override;
+  void Upload(const AttemptRecord& record, std::function<void(Uploaded)> done) override;
 
  private:
   struct File {
@@ -46,8 +46,8 @@ class Uploader : public Spool {
     bool in_flight = false;
     BootTime not_before{};
     Milliseconds pause{0};
-    std::string problem;
-    std::function<void(Status)> done;
+    Uploaded uploaded;
+    std::function<void(Uploaded)> done;
   };
   struct Hashing {
     Collected collected;
@@ -67,6 +67,8 @@ class Uploader : public Spool {
   void Pump(const std::string& attempt, Transfer& transfer, bool ticked);
   void OnPut(const std::string& attempt, bool complete, Result<uint64_t> next_offset);
   void OnRefused(Transfer& transfer, const Status& status);
+  // The current file will never be at the lab.
+  void GiveUp(Transfer& transfer, const std::string& why);
   void FinishTransfer(const std::string& attempt);
 
   evloop::Loop& loop_;

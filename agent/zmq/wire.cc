@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <cctype>
 
+#include "agent/core/utf8.h"
+
 namespace faraday::agent {
 namespace {
 
 constexpr uint32_t kDefaultTimeoutS = 600;  // JobSpec.timeout_s 0
+constexpr size_t kReasonBytes = 16 * 1024;  // chosen: the report must fit into a message of 1 MiB
 
 // Wire values by the index of ours; both lists are short and their order never changes.
 constexpr v1::Outcome kOutcomes[] = {v1::OUTCOME_UNSPECIFIED,
@@ -116,7 +119,7 @@ v1::Attempt ToWire(const AttemptRecord& record, const std::string& agent) {
   attempt.set_state(StateOf(record.phase));
   attempt.set_outcome(kOutcomes[static_cast<size_t>(record.outcome)]);
   attempt.set_exit_code(record.exit_code);
-  attempt.set_reason(record.reason);
+  attempt.set_reason(CleanUtf8(record.reason.substr(0, kReasonBytes)));
   for (const PowerSample& sample : record.power) {
     v1::PowerSample* to = attempt.add_power();
     to->set_when(sample.when);
@@ -127,14 +130,14 @@ v1::Attempt ToWire(const AttemptRecord& record, const std::string& agent) {
   if (record.has_junit) FillJunit(record.junit, attempt.mutable_junit());
   for (const Artifact& artifact : record.artifacts) {
     v1::Artifact* to = attempt.add_artifacts();
-    to->set_name(artifact.name);
+    to->set_name(CleanUtf8(artifact.name));
     to->set_size(artifact.size);
     to->set_sha256(artifact.sha256);
   }
   attempt.set_log_size(record.log_size);
   attempt.set_log_dropped(record.log_dropped);
-  attempt.set_serial(record.serial);
-  attempt.set_model(record.model);
+  attempt.set_serial(CleanUtf8(record.serial));
+  attempt.set_model(CleanUtf8(record.model));
   attempt.set_started_utc_ms(record.started_utc_ms);
   attempt.set_ended_utc_ms(record.ended_utc_ms);
   attempt.set_step(PhaseText(record.phase));
@@ -166,12 +169,12 @@ AttemptRecord FromWire(const v1::Attempt& attempt) {
 
 v1::Device ToWire(const Facts& facts, const std::string& agent, BootTime now) {
   v1::Device device;
-  device.set_serial(facts.serial);
-  device.set_model(facts.model);
+  device.set_serial(CleanUtf8(facts.serial));
+  device.set_model(CleanUtf8(facts.model));
   if (!facts.serial.empty()) device.set_platform("android");
-  device.set_os_version(facts.os_version);
+  device.set_os_version(CleanUtf8(facts.os_version));
   device.set_battery_percent(facts.battery_percent);
-  device.set_adb_state(facts.adb_state);
+  device.set_adb_state(CleanUtf8(facts.adb_state));
   device.set_boot_completed(kBooted[static_cast<size_t>(facts.booted)]);
   device.set_age_ms(static_cast<uint32_t>(std::max<int64_t>(0, (now - facts.measured).count())));
   device.set_agent(agent);
