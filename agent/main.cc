@@ -60,7 +60,7 @@ Result<int> Run(const AgentConfig& config) {
   zmq::context_t context;
 
   std::optional<Agent> agent;  // the parts below speak to it only once the loop runs
-  FileJournal journal(config.state_dir);
+  FileJournal journal(loop, config.state_dir);
   AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, Facts facts) {
     if (const auto name = config.model_names.find(facts.model); name != config.model_names.end())
       facts.model = name->second;

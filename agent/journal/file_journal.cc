@@ -13,7 +13,8 @@
 namespace faraday::agent {
 namespace fs = std::filesystem;
 
-FileJournal::FileJournal(std::string state_dir) : state_dir_(std::move(state_dir)) {
+FileJournal::FileJournal(evloop::Loop& loop, std::string state_dir)
+    : state_dir_(std::move(state_dir)), trash_(loop, state_dir_ + "/trash") {
   std::error_code error;
   fs::create_directories(state_dir_ + "/attempts", error);
 }
@@ -32,9 +33,14 @@ void FileJournal::Keep(const AttemptRecord& record) {
 }
 
 void FileJournal::Forget(const std::string& attempt) {
+  const std::string folder = FolderOf(attempt);
   std::error_code error;
-  fs::remove_all(FolderOf(attempt), error);
-  if (error) log::Error("attempt {}: its folder cannot be removed: {}", attempt, error.message());
+  fs::permissions(folder, fs::perms::owner_all, fs::perm_options::add, error);  // the job may have taken them away
+  // The record first: what is left after a death in between is told as trash.
+  fs::remove(folder + "/record", error);
+  fs::remove(folder + "/wish", error);
+  const Status status = trash_.Take(folder);
+  if (!status.ok()) log::Error("attempt {}: its folder cannot be removed: {}", attempt, status.message());
 }
 
 void FileJournal::KeepEpochs(const std::map<std::string, uint32_t>& epochs) {
@@ -81,6 +87,11 @@ std::vector<AttemptRecord> FileJournal::LoadAttempts() {
   for (const auto& entry : fs::directory_iterator(state_dir_ + "/attempts", error)) folders.push_back(entry.path());
   for (const fs::path& path : folders) {
     if (path.extension() == ".damaged") continue;
+    if (!fs::exists(path / "record", error)) {
+      const Status status = trash_.Take(path);
+      if (!status.ok()) log::Error("{} cannot be removed: {}", path.string(), status.message());
+      continue;
+    }
     auto record = LoadAttempt(path.filename().string());
     if (record.ok()) {
       records.push_back(std::move(*record));
@@ -89,6 +100,7 @@ std::vector<AttemptRecord> FileJournal::LoadAttempts() {
     log::Error("attempt {}: {}; moved aside", path.filename().string(), record.status().message());
     fs::rename(path, path.string() + ".damaged", error);
   }
+  trash_.Empty();
   return records;
 }
 

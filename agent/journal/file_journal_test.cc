@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 namespace faraday::agent {
 namespace {
@@ -13,7 +14,7 @@ namespace fs = std::filesystem;
 
 class Journal : public testing::Test {
  protected:
-  Journal() : dir_(testing::TempDir() + "/journal-" + std::to_string(::getpid())), journal_(dir_) {}
+  Journal() : dir_(testing::TempDir() + "/journal-" + std::to_string(::getpid())), journal_(loop_, dir_) {}
   ~Journal() override { fs::remove_all(dir_); }
   AttemptRecord Record(const std::string& id) {
     AttemptRecord record;
@@ -40,13 +41,21 @@ class Journal : public testing::Test {
     record.ended_utc_ms = 200;
     return record;
   }
+  bool Wait(const std::function<bool()>& condition) {
+    for (const BootTime give_up = BootClock::now() + Milliseconds(30'000); !condition();) {
+      if (BootClock::now() > give_up) return false;
+      loop_.RunOnce(Milliseconds(20));
+    }
+    return true;
+  }
+  evloop::Loop loop_;
   std::string dir_;
   FileJournal journal_;
 };
 
 TEST_F(Journal, WhatIsKeptIsLoaded) {
   journal_.Keep(Record("job-1.1"));
-  const auto records = FileJournal(dir_).LoadAttempts();
+  const auto records = FileJournal(loop_, dir_).LoadAttempts();
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0], Record("job-1.1"));
 }
@@ -61,6 +70,36 @@ TEST_F(Journal, NewestRecordWins_ForgottenOnesAreGone) {
   journal_.Forget("job-1.1");
   EXPECT_TRUE(journal_.LoadAttempts().empty());
   EXPECT_FALSE(fs::exists(journal_.FolderOf("job-1.1")));
+}
+
+TEST_F(Journal, Forgotten_WithReadOnlyFolders_IsRemovedBesideTheLoop) {
+  journal_.Keep(Record("job-1.1"));
+  const std::string cache = journal_.FolderOf("job-1.1") + "/work/go/pkg";
+  fs::create_directories(cache);
+  std::ofstream(cache + "/file") << "x";
+  fs::permissions(cache, fs::perms::owner_read | fs::perms::owner_exec);
+  journal_.Forget("job-1.1");
+  EXPECT_FALSE(fs::exists(journal_.FolderOf("job-1.1")));
+  EXPECT_FALSE(fs::is_empty(dir_ + "/trash")) << "not removed in the loop";
+  EXPECT_TRUE(Wait([&] { return fs::is_empty(dir_ + "/trash"); }));
+}
+
+TEST_F(Journal, TheSameAttemptForgottenTwice_BothGo) {
+  for (int i = 0; i < 2; ++i) {
+    journal_.Keep(Record("job-1.1"));
+    journal_.Forget("job-1.1");
+  }
+  EXPECT_TRUE(Wait([&] { return fs::is_empty(dir_ + "/trash"); }));
+}
+
+TEST_F(Journal, HalfForgottenFolder_IsTrashAtTheNextStart) {
+  journal_.Keep(Record("job-1.1"));
+  fs::remove(journal_.FolderOf("job-1.1") + "/record");
+  fs::create_directories(dir_ + "/trash/job-0.1/work");  // an agent was killed before its trash was empty
+  EXPECT_TRUE(journal_.LoadAttempts().empty());
+  EXPECT_FALSE(fs::exists(journal_.FolderOf("job-1.1")));
+  EXPECT_FALSE(fs::exists(journal_.FolderOf("job-1.1.damaged")));
+  EXPECT_TRUE(Wait([&] { return fs::is_empty(dir_ + "/trash"); }));
 }
 
 TEST_F(Journal, DamagedRecord_IsMovedAsideAndHurtsNoOther) {
@@ -79,7 +118,8 @@ TEST_F(Journal, DamagedRecord_IsMovedAsideAndHurtsNoOther) {
 TEST_F(Journal, EpochsSurvive) {
   EXPECT_TRUE(journal_.LoadEpochs().empty());
   journal_.KeepEpochs({{"r01/01", 42}, {"r02/32", 4294967295u}});
-  EXPECT_EQ(FileJournal(dir_).LoadEpochs(), (std::map<std::string, uint32_t>{{"r01/01", 42}, {"r02/32", 4294967295u}}));
+  EXPECT_EQ(FileJournal(loop_, dir_).LoadEpochs(),
+            (std::map<std::string, uint32_t>{{"r01/01", 42}, {"r02/32", 4294967295u}}));
 }
 
 }  // namespace
