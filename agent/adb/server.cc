@@ -80,7 +80,9 @@ Status AdbServer::Ensure() {
                    place_.folder + "/server.log",
                    listener_};
   FARADAY_TRY_ASSIGN(child_, Child::Spawn(loop_, order, [this] { OnEnded(); }));
-  return WriteRecord();
+  const Status recorded = WriteRecord();
+  if (!recorded.ok()) Kill();  // no later agent would know it
+  return recorded;
 }
 
 bool AdbServer::Adopt() {
@@ -98,8 +100,10 @@ bool AdbServer::Adopt() {
 
 Status AdbServer::WriteRecord() const {
   const std::string path = place_.folder + kRecord;
-  std::ofstream(path + ".new") << child_->id().pid << ' ' << child_->id().start << ' ' << port_ << '\n';
-  if (std::rename((path + ".new").c_str(), path.c_str()) == 0) return OkStatus();
+  std::ofstream beside(path + ".new");
+  beside << child_->id().pid << ' ' << child_->id().start << ' ' << port_ << '\n';
+  beside.close();
+  if (beside && std::rename((path + ".new").c_str(), path.c_str()) == 0) return OkStatus();
   return {Code::kInternal, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
 }
 
