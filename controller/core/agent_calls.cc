@@ -48,6 +48,16 @@ Status AgentCalls::Report(const Caller& caller, const AgentReport& report, Now n
 
 Status AgentCalls::TakeEpoch(const std::string& name, uint32_t epoch) {
   FARADAY_TRY_ASSIGN(const int slot, parts_.FindSlot(name));
+  const uint32_t stored = parts_.book.at(slot).epoch;
+  if (JumpsTooFar(epoch, stored)) {
+    return {Code::kInvalidArgument,
+            fmt::format("{}: epochs_seen {} is more than {} above the store's {}; not believed, check the agent's "
+                        "state_dir",
+                        name,
+                        epoch,
+                        kLargestEpochJump,
+                        stored)};
+  }
   parts_.agents.SawEpoch(slot, epoch);
   return OkStatus();
 }

@@ -62,7 +62,7 @@ bool Board::Busy(int board_slot) const {
 void Board::OnUp(const link::HelloReply& hello, Now now) {
   hello_ = hello;
   new_session_ = hello.session != last_session_;
-  last_session_ = hello.session;
+  if (new_session_) telemetry_ = {};
   for (size_t i = 0; i < epochs_.size(); ++i) epochs_[i] = i < hello.epochs.size() ? hello.epochs[i] : 0;
   told_.fill(0);
   Handshake(now);
@@ -147,6 +147,8 @@ void Board::OneLeasePushed(Now now) {
   if (--leases_left_ > 0 || state_ != State::kConfiguring) return;
   state_ = State::kReady;
   reason_.clear();
+  // Not before: a handshake that was cut has told the slots nothing.
+  last_session_ = hello_.session;
   hooks_.on_ready(new_session_, now);
 }
 
@@ -257,8 +259,8 @@ Status Board::TrippedStatus(const Status& status, int board_slot) const {
                       SlotName(board_slot))};
 }
 
-void Board::OnDone(const link::CommandDone& done, Now now) {
-  if (done.slot >= 1 && done.slot <= link::kMaxSlots) {
+void Board::OnDone(const link::CommandDone& done, bool late, Now now) {
+  if (!late && done.slot >= 1 && done.slot <= link::kMaxSlots) {
     Measured& measured = measured_[done.slot - 1];
     measured.ever = true;
     measured.at = now.boot;
@@ -271,16 +273,19 @@ void Board::OnDone(const link::CommandDone& done, Now now) {
   Finish(it, {DoneStatus(it->second.what, done), false, it->second.reply.value_or(link::Reply{})}, now);
 }
 
-void Board::OnTripped(const link::Tripped& tripped) {
+void Board::OnTripped(const link::Tripped& tripped, bool late) {
   if (tripped.slot < 1 || tripped.slot > link::kMaxSlots) return;
   Measured& measured = measured_[tripped.slot - 1];
+  if (late && !measured.bits.tripped) return;
   measured.trip = TripText(tripped.reason, tripped.value, tripped.limit);
   measured.bits.tripped = true;
 }
 
 void Board::OnEvent(const link::Event& event, Now now) {
-  if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) return OnDone(*done, now);
-  if (const auto* tripped = std::get_if<link::Tripped>(&event.kind)) OnTripped(*tripped);
+  // Delivered again after newer telemetry: what it measured is history. Signed: the board's clock wraps in 49 days.
+  const bool late = static_cast<int32_t>(event.uptime_ms - telemetry_.uptime_ms) < 0;
+  if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) return OnDone(*done, late, now);
+  if (const auto* tripped = std::get_if<link::Tripped>(&event.kind)) OnTripped(*tripped, late);
   hooks_.on_event(event, now);
 }
 

@@ -109,8 +109,8 @@ class Board final : public LineEvents {
   Status Transmit(decltype(link::Command::call) call, std::string what, Done done, Now now);
   void Finish(std::map<uint32_t, Pending>::iterator it, Outcome outcome, Now now);
   Status TrippedStatus(const Status& status, int board_slot) const;
-  void OnDone(const link::CommandDone& done, Now now);
-  void OnTripped(const link::Tripped& tripped);
+  void OnDone(const link::CommandDone& done, bool late, Now now);
+  void OnTripped(const link::Tripped& tripped, bool late);
   link::Configure MakeConfigure() const;
   uint32_t BoardBudget() const;
 
@@ -122,7 +122,7 @@ class Board final : public LineEvents {
   std::string reason_ = "the line is being opened";
   link::HelloReply hello_;
   link::Telemetry telemetry_;
-  uint32_t last_session_ = 0;
+  uint32_t last_session_ = 0;  // the last that got all its leases
   bool new_session_ = true;
   uint32_t configure_crc_ = 0;
   uint32_t next_id_;

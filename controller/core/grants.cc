@@ -110,7 +110,7 @@ void Grants::Acquire(const CallContext& context, const AcquireRequest& request, 
   const auto grant = CheckAcquire(context, request, slot, now);
   if (!grant.ok()) return answer(grant.status(), now);
   const uint32_t witness = parts_.Witness(slot);
-  if (witness > parts_.book.at(slot).epoch + kLargestEpochJump) {
+  if (JumpsTooFar(witness, parts_.book.at(slot).epoch)) {
     const std::string why =
         fmt::format("epoch lost: stored {}, seen {}; tech confirms it with clear", parts_.book.at(slot).epoch, witness);
     (void)parts_.book.SetHealth(slot, Health::kMaintenance, why, Line({}, "epoch_lost", slot, why, now), now);

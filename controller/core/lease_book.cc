@@ -13,7 +13,7 @@ namespace {
 Tenure CareAfter(const Tenure& ended, uint32_t witness) {
   Tenure care;
   care.slot = ended.slot;
-  care.epoch = 1 + std::max(ended.epoch, witness);
+  care.epoch = EpochAfter(std::max(ended.epoch, witness));
   care.health = ended.health;
   care.health_reason = ended.health_reason;
   return care;
@@ -90,6 +90,9 @@ Status LeaseBook::Put(std::vector<Tenure> changed,
 
 Status LeaseBook::BeginGrant(int slot, const GrantRequest& request, uint32_t witness, Now now) {
   FARADAY_CHECK(at(slot).phase == Phase::kCare);
+  if (std::max(at(slot).epoch, witness) == UINT32_MAX) {
+    return {Code::kResourceExhausted, "the slot's epochs are used up; erase the board's epoch table and the store"};
+  }
   Tenure next = CareAfter(at(slot), witness);
   next.phase = Phase::kGranting;
   next.purpose = request.purpose;

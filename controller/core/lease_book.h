@@ -22,6 +22,12 @@ inline constexpr Milliseconds kJobLease{60'000};         // renewed every 20 s b
 inline constexpr Milliseconds kFirmwareBackstop{2'000};  // the firmware's own end is that much later (design 4.3)
 inline constexpr uint32_t kLargestEpochJump = 1U << 16;  // beyond: maintenance(epoch lost) (design 4.5)
 
+constexpr bool JumpsTooFar(uint32_t seen, uint32_t stored) {
+  return seen > stored && seen - stored > kLargestEpochJump;
+}
+// Stays at the largest: an epoch never goes back.
+constexpr uint32_t EpochAfter(uint32_t epoch) { return epoch == UINT32_MAX ? epoch : epoch + 1; }
+
 // Makes an effect idempotent: stored in the effect's own transaction.
 struct OnceKey {
   std::string user;
@@ -62,7 +68,7 @@ class LeaseBook {
   // Whether the end was reckoned from UTC because the machine has booted since.
   bool EndIsFromUtc(int slot) const { return from_utc_.count(slot) != 0; }
 
-  // Stores `granting` with epoch 1 + max(stored, witness). REQUIRES: kCare.
+  // Stores `granting` with epoch 1 + max(stored, witness). REQUIRES: kCare. kResourceExhausted: no epoch is left.
   Status BeginGrant(int slot, const GrantRequest& request, uint32_t witness, Now now);
   // Stores `leased`. REQUIRES: kGranting.
   Status FinishGrant(int slot, const OnceKey& once, Now now);

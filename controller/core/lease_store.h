@@ -34,6 +34,7 @@ struct Change {
   std::vector<Tenure> tenures;  // replace those of the same slot
   std::optional<OnceRecord> once;
   std::vector<AuditLine> audit;
+  std::optional<OnceRecord> forget = std::nullopt;  // its (user, key) is as if never used
 };
 
 inline constexpr Milliseconds kOnceKept = std::chrono::hours(24);

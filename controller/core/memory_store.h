@@ -22,6 +22,7 @@ class MemoryStore final : public LeaseStore {
     if (failing || commits == fail_at) return {Code::kUnavailable, "store: disk full (injected)"};
     for (const Tenure& tenure : change.tenures) tenures[tenure.slot] = tenure;
     if (change.once) once[{change.once->user, change.once->key}] = *change.once;
+    if (change.forget) once.erase({change.forget->user, change.forget->key});
     for (const AuditLine& line : change.audit) audit.push_back(line);
     return OkStatus();
   }

@@ -62,7 +62,7 @@ Status Rack::OnHello(int board, const link::HelloReply& hello, bool, Now now) {
     const uint32_t epoch = index < hello.epochs.size() ? hello.epochs[index] : 0;
     const uint32_t left = index < hello.lease_left_ms.size() ? hello.lease_left_ms[index] : 0;
     AdoptRemaining(slot.number, epoch, Milliseconds(left), now);
-    FARADAY_TRY(TakeFirmwareEpoch(slot.number, epoch, hello.nvm_lost, now));
+    FARADAY_TRY(TakeFirmwareEpoch(slot.number, epoch, now));
   }
   return OkStatus();
 }
@@ -75,10 +75,11 @@ void Rack::AdoptRemaining(int slot, uint32_t epoch, Milliseconds left, Now now) 
   if (parts_.book.EndIsFromUtc(slot)) parts_.book.OverrideEnd(slot, left - kFirmwareBackstop, now);
 }
 
-Status Rack::TakeFirmwareEpoch(int slot, uint32_t epoch, bool blank_table, Now now) {
+// The larger epoch wins, whatever else the board has lost: a cell it cannot read says 0.
+Status Rack::TakeFirmwareEpoch(int slot, uint32_t epoch, Now now) {
   const Tenure& tenure = parts_.book.at(slot);
-  if (blank_table || epoch <= tenure.epoch) return OkStatus();
-  if (epoch > tenure.epoch + kLargestEpochJump) {
+  if (epoch <= tenure.epoch) return OkStatus();
+  if (JumpsTooFar(epoch, tenure.epoch)) {
     const std::string why =
         fmt::format("epoch lost: stored {}, the board has {}; tech confirms it with clear", tenure.epoch, epoch);
     parts_.events.OnSlot(slot, "slot.maintenance", why, "", now);
@@ -89,7 +90,7 @@ Status Rack::TakeFirmwareEpoch(int slot, uint32_t epoch, bool blank_table, Now n
     return grants_.End(
         slot, {}, "void", fmt::format("void: the board has epoch {}, the store had {}", epoch, tenure.epoch), now);
   }
-  return parts_.book.RaiseCareEpoch(slot, epoch + 1, now);
+  return parts_.book.RaiseCareEpoch(slot, EpochAfter(epoch), now);
 }
 
 link::SetLease Rack::LeaseFor(int slot, bool new_session, Now now) {

@@ -39,7 +39,7 @@ class Rack {
  private:
   Board::Hooks HooksOf(int board);
   Status OnHello(int board, const link::HelloReply& hello, bool new_session, Now now);
-  Status TakeFirmwareEpoch(int slot, uint32_t epoch, bool blank_table, Now now);
+  Status TakeFirmwareEpoch(int slot, uint32_t epoch, Now now);
   void AdoptRemaining(int slot, uint32_t epoch, Milliseconds left, Now now);
   link::SetLease LeaseFor(int slot, bool new_session, Now now);
   void OnReady(int board, bool new_session, Now now);

@@ -114,6 +114,7 @@ SlotView SlotViews::Of(int slot, Now now) const {
   for (const Condition& condition : Conditions()) {
     if (view.fresh && view.measured.bits.*condition.bit) view.conditions.emplace_back(condition.name);
   }
+  if (view.fresh && !view.measured.bits.temperature_fresh) view.conditions.emplace_back("tray-sensor-missing");
   return view;
 }
 

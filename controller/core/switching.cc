@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <memory>
 #include <utility>
 
 #include "controller/core/rights.h"
@@ -30,6 +31,13 @@ std::string ActionText(const SwitchAction& action) {
                  return a.path == link::DataPath::kCharge ? "usb charge" : "usb open";
                }},
       action);
+}
+
+// The board said no before anything moved.
+bool Refused(const Outcome& outcome) {
+  const link::Verdict verdict = outcome.reply.verdict;
+  return !outcome.unknown && verdict != link::Verdict::kOk && verdict != link::Verdict::kAccepted &&
+         outcome.status.code() != Code::kInternal;
 }
 
 std::string_view ActionKind(const SwitchAction& action) {
@@ -145,7 +153,8 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
   const Status sent = parts_.BoardOf(slot).Send(
       *command,
       parts_.NameOf(slot) + ": " + text,
-      [this, slot, text, kind, trace = context.trace, answer](const Outcome& outcome, Now at) {
+      [this, slot, text, kind, acted = request.acted, trace = context.trace, answer](const Outcome& outcome, Now at) {
+        if (acted) *acted = !Refused(outcome);
         if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
         parts_.events.OnSlot(slot,
                              outcome.status.ok() ? kind : "switch.failed",
@@ -180,23 +189,32 @@ void Switching::Stop(
   const Status right = CheckRight(CallKind::kStopSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
   if (!right.ok()) return answer(right, now);
   care_.Drop(slot);
+  const auto stored = std::make_shared<Status>();
+  Answer<SlotView> both = [this, slot, stored, answer](Result<SlotView> view, Now at) {
+    if (!view.ok() || stored->ok()) return answer(std::move(view), at);
+    answer(Status{stored->code(),
+                  fmt::format("{}: the hardware has stopped, but the stop is not stored: {}; stop it again",
+                              parts_.NameOf(slot),
+                              stored->message())},
+           at);
+  };
   // The safe direction waits for nothing, the store included.
   const Status sent = parts_.BoardOf(slot).Send(
       link::StopSlot{parts_.BoardSlotOf(slot)},
       parts_.NameOf(slot) + ": stop",
-      [this, slot, answer](const Outcome& outcome, Now at) {
-        if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
-        if (!outcome.status.ok()) return answer(outcome.status, at);
-        AwaitStopped(slot, answer, at);
+      [this, slot, both = std::move(both)](const Outcome& outcome, Now at) {
+        if (outcome.unknown) return AnswerUnknown(slot, outcome.status, both, at);
+        if (!outcome.status.ok()) return both(outcome.status, at);
+        AwaitStopped(slot, both, at);
       },
       now);
   const std::string why = fmt::format("stopped by {}: {}", context.caller.user, reason);
   const AuditLine line{
       now.utc, context.caller.user, std::string(RoleName(context.caller.role)), "stop_slot", slot, why};
-  const Status stored =
+  *stored =
       parts_.book.SetHealth(slot, Health::kMaintenance, why + "; a tech ends it with: faraday slot clear", line, now);
-  if (stored.ok() && parts_.book.at(slot).phase == Phase::kLeased)
-    (void)grants_.End(slot, context, "stop_slot", why, now);
+  if (stored->ok() && parts_.book.at(slot).phase == Phase::kLeased)
+    *stored = grants_.End(slot, context, "stop_slot", why, now);
   parts_.events.OnSlot(slot, "slot.stopped", why, context.trace, now);
   if (!sent.ok()) answer(sent, now);
 }
@@ -220,6 +238,14 @@ void Switching::Clear(
   const int slot = *found;
   const Status right = CheckRight(CallKind::kClearSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
   if (!right.ok()) return answer(right, now);
+  // One slot's clear does not end the stop of all.
+  if ((parts_.BoardOf(slot).telemetry().faults & link::kFaultStopped) != 0) {
+    return answer(Status{Code::kFailedPrecondition,
+                         fmt::format("{}: clear: the whole board is stopped and nothing on it can be switched on; "
+                                     "restart the board, then clear the slot",
+                                     parts_.NameOf(slot))},
+                  now);
+  }
   const auto done = [this, slot, context, reason, answer](const Outcome& outcome, Now at) {
     if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
     if (!outcome.status.ok()) return answer(outcome.status, at);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,6 +31,8 @@ struct SwitchRequest {
   uint32_t epoch = 0;  // 0: tech or admin, with a reason
   SwitchAction action;
   std::string reason;
+  // Set to true, before the answer, when the hardware has acted or nobody can tell; may be empty.
+  std::shared_ptr<bool> acted = nullptr;
 };
 
 inline constexpr Milliseconds kReadBack{1'500};  // stop: until VBUS is below 0.8 V (1 s) and the relay has moved

@@ -5,10 +5,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "link/codec.h"
+
 namespace faraday::controller {
 namespace {
 
 using link::Channel;
+
+// Of firmware newer than this side; the command ends as kInternal.
+constexpr auto kUnreadableVerdict = static_cast<link::Verdict>(255);
 
 uint16_t Next(uint16_t seq) { return seq == 65535 ? uint16_t{1} : static_cast<uint16_t>(seq + 1); }
 
@@ -216,15 +221,20 @@ void LineSession::OnReply(const link::FrameView& frame, Now now) {
   if (frame.header.term != term_) return;
   const auto it =
       std::find_if(window_.begin(), window_.end(), [&](const Sent& s) { return s.seq == frame.header.seq; });
-  const auto reply = link::DecodeMessage<link::Reply>(frame.payload);
-  if (it == window_.end() || it->answered || !reply.ok()) return;  // a repetition, or one that will be repeated
+  if (it == window_.end() || it->answered) return;  // a repetition
+  link::Reply reply;
+  if (const Status read = link::DecodeInto(frame.payload, reply); !read.ok()) {
+    // Sending again would bring the same answer.
+    if (read.code() != Code::kOutOfRange || reply.command_id == 0) return;
+    reply.verdict = kUnreadableVerdict;
+  }
   if (!it->resent) Measure(now.boot - it->at);
   tries_ = 0;
   it->answered = true;
   // The window moves in order: the MCU keeps only the last kWindow replies for replay.
   while (!window_.empty() && window_.front().answered) window_.pop_front();
   FillWindow(now);
-  events_.OnReply(*reply, now);
+  events_.OnReply(reply, now);
 }
 
 void LineSession::OnTelemetry(const link::FrameView& frame, Now now) {
@@ -240,12 +250,14 @@ void LineSession::OnTelemetry(const link::FrameView& frame, Now now) {
 // An event is delivered when it comes, once. Older firmware does not say in Hello which is the oldest it holds: for
 // kEventBaseline nothing is acknowledged then, and the smallest id seen is it.
 void LineSession::OnEvent(const link::FrameView& frame, Now now) {
-  const auto event = link::DecodeMessage<link::Event>(frame.payload);
-  if (!event.ok() || event->id == 0) return;
+  link::Event event;
+  const Status read = link::DecodeInto(frame.payload, event);
+  if ((!read.ok() && read.code() != Code::kOutOfRange) || event.id == 0) return;
   ack_due_ = true;
-  if ((event_base_ && event->id <= *event_base_) || !events_held_.insert(event->id).second) return;
+  if ((event_base_ && event.id <= *event_base_) || !events_held_.insert(event.id).second) return;
   Ack(now);
-  events_.OnEvent(*event, now);
+  // A number this side does not know is held all the same: it would block every later event.
+  if (read.ok()) events_.OnEvent(event, now);
 }
 
 uint16_t LineSession::Ack(Now now) {
