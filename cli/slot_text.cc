@@ -279,7 +279,10 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
       "shield",
       fmt::format(
           "commanded {}, measured {}", ShieldWord(slot.shield().commanded()), ShieldWord(slot.shield().measured())));
-  out += Fact("tray", fmt::format("{:.1f} degC", slot.tray_deci_celsius() / 10.0));
+  // The wire leaves an unread temperature at 0; a tray at exactly 0.0 degC in a running rack is not believed either.
+  out += Fact("tray",
+              slot.tray_deci_celsius() == 0 ? std::string("unknown")
+                                            : fmt::format("{:.1f} degC", slot.tray_deci_celsius() / 10.0));
   out += Fact("measured", FormatAge(slot.measured_age_ms()) + " ago");
   if (slot.hosts_size() > 0) {
     out += Fact("hosts", Printable(fmt::format("{}", fmt::join(slot.hosts(), ", "))));

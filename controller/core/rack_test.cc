@@ -172,6 +172,36 @@ TEST_F(RackTest, LineLostAndBack_NothingIsSwitched) {
   EXPECT_EQ(board.At(3).left_ms, 602'000u) << "the lease's ten minutes and the firmware's two seconds";
 }
 
+TEST_F(RackTest, HandshakeCutInTheMiddle_NextOneIsStillANewSession) {
+  Connect();
+  ASSERT_TRUE(Report("r01/01", "device", true).ok());
+  board.Reset();
+  board.At(4).vbus = true;
+  line->Down("the board has reset", now);
+  line->Up(now);
+  line->Down("the line was lost", now);
+  line->Up(now);
+  line->Run(now);
+  EXPECT_TRUE(rack->board(0).ready());
+  EXPECT_FALSE(board.At(4).vbus) << "care sends the slot to its safe state";
+}
+
+TEST_F(RackTest, EventOlderThanTheTelemetry_MeasuresNothing) {
+  Connect();
+  link::Telemetry telemetry = board.Telemetry();
+  telemetry.uptime_ms = 5'000;
+  rack->board(0).OnTelemetry(telemetry, now);
+  link::CommandDone done;
+  done.slot = 3;
+  done.vbus_mv = 5'050;
+  rack->board(0).OnEvent({1, 4'900, done}, now);
+  rack->board(0).OnEvent({2, 4'900, link::Tripped{3, link::TripReason::kOverCurrent, 2'410, 2'000}}, now);
+  EXPECT_EQ(View(3).measured.vbus_mv, 12u);
+  EXPECT_FALSE(View(3).measured.bits.tripped);
+  rack->board(0).OnEvent({3, 5'000, done}, now);
+  EXPECT_EQ(View(3).measured.vbus_mv, 5'050u);
+}
+
 TEST_F(RackTest, AnotherKindOfBoard_IsRefusedWithTheReason) {
   config.boards[0].kind = "ast1030";
   Connect();
@@ -416,6 +446,27 @@ TEST_F(RackTest, FirmwareEpochAbove_VoidsTheStoredLease) {
   EXPECT_THAT(store.audit.back().text, HasSubstr("void: the board has epoch 9, the store had 2"));
 }
 
+TEST_F(RackTest, FirmwareEpochAbove_WinsThoughAnotherCellIsLost) {
+  Connect();
+  ASSERT_TRUE(Acquire("r01/03", "ana").ok());
+  Kill();
+  board.nvm_lost = true;
+  board.At(1).epoch = 0;
+  board.At(3).epoch = 9;
+  Start("boot-1");
+  Connect();
+  EXPECT_EQ(book->at(3).phase, Phase::kCare);
+  EXPECT_EQ(book->at(3).epoch, 10u);
+  EXPECT_EQ(board.At(3).epoch, 10u);
+}
+
+TEST_F(RackTest, LargestEpoch_NeverWraps) {
+  board.At(3).epoch = UINT32_MAX;
+  Connect();
+  EXPECT_EQ(View(3).health.health, Health::kMaintenance);
+  EXPECT_EQ(book->at(3).epoch, UINT32_MAX);
+}
+
 TEST_F(RackTest, EpochJump_IsMaintenanceUntilTechConfirms) {
   board.At(3).epoch = 100'000;
   Connect();
@@ -453,6 +504,16 @@ TEST_F(RackTest, AgentsEpoch_IsAWitness) {
   ASSERT_TRUE(
       rack->agent_calls().Report({"h01", Role::kAgent, ""}, {"h01", "h01", {}, {}, {{"r01/01", 41}}}, now).ok());
   EXPECT_EQ(Acquire("r01/01", "ana")->tenure.epoch, 42u);
+}
+
+TEST_F(RackTest, AgentsEpochFarAbove_IsNotBelieved) {
+  Connect();
+  const auto report = [&](uint32_t epoch) {
+    return rack->agent_calls().Report({"h01", Role::kAgent, ""}, {"h01", "h01", {}, {}, {{"r01/01", epoch}}}, now);
+  };
+  EXPECT_EQ(report(UINT32_MAX).code(), Code::kInvalidArgument);
+  EXPECT_THAT(report(1 + kLargestEpochJump + 1).message(), HasSubstr("r01/01: epochs_seen 65538"));
+  EXPECT_EQ(Acquire("r01/01", "ana")->tenure.epoch, 2u);
 }
 
 // ---- store --------------------------------------------------------------------------------------------------------
@@ -547,6 +608,39 @@ TEST_F(RackTest, Stop_NeedsNoLeaseEndsItAndKeepsTheSlotDark) {
   EXPECT_FALSE(board.At(3).safe) << "charge would switch VBUS on again";
   EXPECT_EQ(View(3).reason, "stopped by tina: smoke; a tech ends it with: faraday slot clear");
   EXPECT_EQ(book->at(3).epoch, 3u);
+}
+
+TEST_F(RackTest, StopTheStoreRefuses_StopsAndSaysSo) {
+  Connect();
+  std::optional<Status> answer;
+  store.failing = true;
+  rack->switching().Stop(
+      As("tina", Role::kTech),
+      "r01/03",
+      "smoke",
+      [&](const Result<SlotView>& view, Now) { answer = view.status(); },
+      now);
+  line->Run(now);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->code(), Code::kUnavailable);
+  EXPECT_THAT(answer->message(), HasSubstr("the hardware has stopped, but the stop is not stored"));
+  EXPECT_TRUE(std::holds_alternative<link::StopSlot>(board.taken.back().call));
+}
+
+TEST_F(RackTest, ClearOnAStoppedBoard_IsRefused) {
+  Connect();
+  link::Telemetry telemetry = board.Telemetry();
+  telemetry.faults = link::kFaultStopped;
+  rack->board(0).OnTelemetry(telemetry, now);
+  std::optional<Status> answer;
+  rack->switching().Clear(
+      As("tina", Role::kTech),
+      "r01/03",
+      "checked",
+      [&](const Result<SlotView>& view, Now) { answer = view.status(); },
+      now);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->code(), Code::kFailedPrecondition);
 }
 
 // ---- agents and care ----------------------------------------------------------------------------------------------

@@ -179,6 +179,24 @@ TEST_F(LineSessionTest, Events_AreDeliveredOnceAndAcknowledgedWithoutAGap) {
   EXPECT_EQ(mcu.ack, 2);
 }
 
+TEST_F(LineSessionTest, EventThisSideCannotRead_IsAcknowledgedAndBlocksNothing) {
+  Connect();
+  board.events.push_back({1, 0, link::Tripped{1, static_cast<link::TripReason>(99), 0, 0}});
+  board.events.push_back({2, 0, link::InputChanged{0, false}});
+  Advance(seconds(1));
+  EXPECT_THAT(sink.events, testing::ElementsAre(2));
+  EXPECT_EQ(mcu.ack, 2);
+}
+
+TEST_F(LineSessionTest, VerdictThisSideCannotRead_EndsTheCommand) {
+  Connect();
+  board.refuse = static_cast<link::Verdict>(99);
+  ASSERT_TRUE(session->Send({7, link::SetVbus{1, 0, true}}, now).ok());
+  Advance(seconds(1));
+  EXPECT_THAT(sink.replies, testing::ElementsAre(7));
+  EXPECT_EQ(session->broken(), "");
+}
+
 TEST_F(LineSessionTest, RestartedController_TakesUpASessionsEventsWhereTheyStand) {
   board.next_event = 40;
   board.events.push_back({40, 0, link::InputChanged{0, true}});

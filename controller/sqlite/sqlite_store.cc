@@ -139,6 +139,11 @@ Status SqliteStore::Write(const Change& change) {
   for (const Tenure& tenure : change.tenures) FARADAY_TRY(WriteTenure(tenure));
   if (change.once) FARADAY_TRY(WriteOnce(*change.once));
   for (const AuditLine& line : change.audit) FARADAY_TRY(WriteAudit(line));
+  if (change.forget) {
+    FARADAY_TRY(Statement(db_, "DELETE FROM once WHERE user = ? AND key = ?")
+                    .Bind(change.forget->user, change.forget->key)
+                    .Run());
+  }
   return OkStatus();
 }
 

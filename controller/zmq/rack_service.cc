@@ -86,6 +86,7 @@ void RackService::OnTime(Now now) {
     call->Fail(
         {Code::kDeadlineExceeded, "no answer within the call's time; the outcome is unknown, read the slot again"});
   }
+  polls_.AnswerDue(now);
   if (now.boot < next_check_) return;
   next_check_ = now.boot + kCheckPeriod;
   polls_.Check(now);
@@ -257,13 +258,18 @@ void RackService::Cycle(const rpc::CallPtr& call, SwitchRequest request, Now now
                                       request.slot + ": power cycle: outcome unknown: the controller ended "
                                                      "before it did; read the slot again before repeating"}));
   if (!begun.ok()) return once_.Answer(call, ReplyOf(begun));
+  request.acted = std::make_shared<bool>(false);
   rack_.switching().Switch(
       ContextOf(call, nullptr),
       request,
-      [this, call, store](const Result<SlotView>& view, Now at) {
+      [this, call, key, store, acted = request.acted](const Result<SlotView>& view, Now at) {
         v1::Reply reply = view.ok() ? SlotReply(*view, at) : ReplyOf(view.status());
-        if (const Status kept = store(reply); !kept.ok())
-          log::Error("power cycle's reply not kept: {}", kept.message());
+        // A refusal switched nothing: the same key may try again.
+        const Status kept = *acted ? store(reply)
+                            : key.key.empty()
+                                ? OkStatus()
+                                : store_.Commit({{}, {}, {}, OnceRecord{key.user, key.key, "", "", at.utc}});
+        if (!kept.ok()) log::Error("power cycle's reply not kept: {}", kept.message());
         once_.Answer(call, std::move(reply));
       },
       now);

@@ -189,6 +189,15 @@ TEST_F(RackServiceTest, RepeatedCycle_CyclesOnce) {
   EXPECT_EQ(Cycles(), 1);
 }
 
+TEST_F(RackServiceTest, RefusedCycle_MayBeTriedAgainWithItsKey) {
+  ASSERT_EQ(Call(*ana, Acquire("r01/01", "k1")).status().code(), 0);
+  board.refuse = link::Verdict::kBusy;
+  EXPECT_EQ(Call(*ana, Cycle(2, "c1")).status().code(), static_cast<int>(Code::kUnavailable));
+  board.refuse = link::Verdict::kOk;
+  EXPECT_EQ(Call(*ana, Cycle(2, "c1")).status().code(), 0);
+  EXPECT_EQ(Cycles(), 2);
+}
+
 TEST_F(RackServiceTest, CycleCutOffByACrash_IsAnsweredUnknownNotRepeated) {
   ASSERT_EQ(Call(*ana, Acquire("r01/01", "k1")).status().code(), 0);
   flowing = false;

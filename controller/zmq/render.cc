@@ -117,7 +117,7 @@ v1::SlotState ToWire(const SlotView& view, Now now) {
   SetVbus(view, slot.mutable_vbus());
   SetData(view, slot.mutable_data());
   SetShield(view, slot.mutable_shield());
-  if (view.fresh) slot.set_tray_deci_celsius(view.measured.tray_deci_c);
+  if (view.fresh && view.measured.bits.temperature_fresh) slot.set_tray_deci_celsius(view.measured.tray_deci_c);
   SetDevice(view, now, slot.mutable_device());
   slot.set_reason(view.reason);
   if (view.measured.bits.tripped) slot.set_trip(view.measured.trip);

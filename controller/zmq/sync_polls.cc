@@ -37,6 +37,12 @@ void SyncPolls::Take(const rpc::CallPtr& call, Now now) {
   if (sync.have() != VersionOf(host) || now.boot >= host.until) Answer(&host, now);
 }
 
+void SyncPolls::AnswerDue(Now now) {
+  for (auto& [name, host] : hosts_) {
+    if (host.parked && now.boot >= host.until) Answer(&host, now);
+  }
+}
+
 void SyncPolls::Check(Now now) {
   for (auto& [name, host] : hosts_) {
     if (!host.parked) continue;

@@ -25,6 +25,8 @@ class SyncPolls {
   void Take(const rpc::CallPtr& call, Now now);
   // Something may have changed, or time has passed.
   void Check(Now now);
+  // Answers polls whose time is up with the list as last built.
+  void AnswerDue(Now now);
 
  private:
   struct Host {

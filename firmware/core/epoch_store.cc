@@ -60,12 +60,14 @@ EpochStore::Cell EpochStore::LoadCell(size_t cell) {
   return state;
 }
 
-// After a failed write the same copy is due again: it may be torn, the other one holds the value.
+// After a failed write the same copy is due again: it may be torn, the other one holds the value before. RAM takes the
+// new value all the same: a hand-over, care's above all, must not depend on the part, and the host's store is the
+// second witness after a reset.
 bool EpochStore::SaveCell(size_t cell, Cell& state, uint32_t value) {
   const auto older = static_cast<uint8_t>(1 - state.newest);
-  if (!Write(static_cast<uint32_t>(cell) * kCellSize + older * kCopySize, CopyBytes(cell, value))) return false;
-  state = {.value = value, .newest = older, .known = true};
-  return true;
+  const bool stored = Write(static_cast<uint32_t>(cell) * kCellSize + older * kCopySize, CopyBytes(cell, value));
+  state = {.value = value, .newest = stored ? older : state.newest, .known = true};
+  return stored;
 }
 
 void EpochStore::LoadRack() {

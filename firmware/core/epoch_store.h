@@ -32,8 +32,8 @@ class EpochStore {
   // A transfer failed since boot, retries included. Stays: what could not be stored once is in doubt.
   bool failed() const { return failed_; }
 
-  // False: the part took no write, the value is the one before. REQUIRES: larger than that (an unknown epoch takes
-  // any).
+  // False: the part took no write, the value lives in RAM until the reset, and failed() says so. REQUIRES: larger than
+  // the value before (an unknown epoch takes any).
   bool SaveTerm(uint32_t term);
   bool SaveEpoch(size_t slot, uint32_t epoch);
   // Binds the rack at least until the reset.

@@ -6,7 +6,7 @@ LeaseTable::Given LeaseTable::Give(size_t slot, uint32_t epoch, uint32_t duratio
   if (epoch == 0) return Given::kInvalid;
   if (epoch < store_.epoch(slot)) return Given::kFenced;
   const bool same = store_.known(slot) && epoch == store_.epoch(slot);
-  if (!same && !store_.SaveEpoch(slot, epoch)) return Given::kNotStored;
+  if (!same) (void)store_.SaveEpoch(slot, epoch);
   states_[slot] = duration_ms == 0 ? State::kCare : State::kLeased;
   left_ms_[slot] = duration_ms;
   return same ? Given::kRenewed : Given::kHandedOver;

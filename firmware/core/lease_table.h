@@ -15,7 +15,6 @@ class LeaseTable {
   enum class Given : uint8_t {
     kInvalid,    // epoch 0
     kFenced,     // older than the slot's
-    kNotStored,  // another holder, but NVM took no write: the slot stays the last one's
     kRenewed,    // same holder, new remaining time
     kHandedOver  // larger epoch: another holder
   };

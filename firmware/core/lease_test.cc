@@ -248,18 +248,17 @@ TEST_F(LeaseTest, RenewalsDoNotWearTheMemory) {
   EXPECT_EQ(nvm.writes, before + 1);
 }
 
-TEST_F(LeaseTest, MemoryThatTakesNoWrites_GivesNobodyElseASlot) {
+TEST_F(LeaseTest, MemoryThatTakesNoWrites_IsReportedAndTheRackWorks) {
   nvm.read_only = true;
-  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kNvmLost);
-  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 2, .on = true}).verdict, Verdict::kFenced);
-  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 1, .duration_ms = 60'000}).verdict, Verdict::kOk);
+  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kOk);
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kFenced);
   host.Run(200);
   EXPECT_EQ(host.telemetry.faults & link::kFaultNvmReadOnly, link::kFaultNvmReadOnly);
   const uint32_t before = host.term;
   EXPECT_EQ(host.Hello(9)->term, before + 1) << "an older host is fenced all the same";
   EXPECT_EQ(host.Hello(10)->term, before + 2);
   nvm.read_only = false;
-  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 2, .duration_ms = 60'000}).verdict, Verdict::kOk);
+  EXPECT_EQ(host.Do(link::SetLease{.slot = 1, .epoch = 3, .duration_ms = 60'000}).verdict, Verdict::kOk);
   host.Run(200);
   EXPECT_EQ(host.telemetry.faults & link::kFaultNvmReadOnly, link::kFaultNvmReadOnly) << "remembered";
 }

@@ -205,7 +205,7 @@ void RackCore::OnHello() {
 // The term is in NVM before the reply goes out. One that could not be stored still fences older hosts until the reset,
 // which brings another session; refusing it would hide the fault from the host.
 void RackCore::OpenTerm() {
-  const uint32_t term = std::max(store_.term(), server_.term()) + 1;
+  const uint32_t term = store_.term() + 1;
   (void)store_.SaveTerm(term);
   hello_rack_ = server_.hello().rack;
   server_.OpenTerm(term, server_.hello().nonce);
@@ -333,7 +333,6 @@ Verdict RackCore::On(const link::SetLease& lease, Reply& reply) {
   reply.epoch = leases_.epoch(slot);
   if (given == LeaseTable::Given::kInvalid) return Verdict::kInvalid;
   if (given == LeaseTable::Given::kFenced) return Verdict::kFenced;
-  if (given == LeaseTable::Given::kNotStored) return Verdict::kNvmLost;
   if (given == LeaseTable::Given::kHandedOver) slots_[slot].HandOver(shared_);
   const bool can_rest = config_.accepted && config_.slots[slot].limit_ma != 0;
   if (lease.to_safe_state && can_rest) slots_[slot].EnterSafeState(shared_);
