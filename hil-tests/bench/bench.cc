@@ -113,14 +113,14 @@ void BenchPower(RackUnderTest& rack, zmq::context_t& context) {
   std::vector<double> off;
   std::vector<double> on;
   for (int i = 0; i < 5; ++i) {
-    off.push_back(Alternate({[&] { MustCall(client, Power(epoch, false)); }}, 1, 1)[0].median);
-    on.push_back(Alternate({[&] { MustCall(client, Power(epoch, true)); }}, 1, 1)[0].median);
+    off.push_back(MicrosecondsOf([&] { MustCall(client, Power(epoch, false)); }));
+    on.push_back(MicrosecondsOf([&] { MustCall(client, Power(epoch, true)); }));
   }
   fmt::print("\nOne power call, by its parts\n");
   Print("RPC and link (Ping through the MCU)", same_level[0]);
   Print("+ decision and electrical read-back (level there)", same_level[1]);
-  Print("'on' call from on (as a user sees it)", SpreadOf(on));
-  Print("'off' call from off (as a user sees it)", SpreadOf(off));
+  Print("power on, from off (minimum off time, rise)", SpreadOf(on));
+  Print("power off, from on (decay below 0.8 V)", SpreadOf(off));
 }
 
 long RssKib(pid_t pid) {

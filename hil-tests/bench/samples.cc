@@ -12,17 +12,19 @@ double MedianOf(std::vector<double> values) {
 }
 
 double SliceMedian(const std::function<void()>& action, int calls) {
-  using Clock = std::chrono::steady_clock;
   std::vector<double> microseconds;
-  for (int i = 0; i < calls; ++i) {
-    const auto begin = Clock::now();
-    action();
-    microseconds.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-  }
+  for (int i = 0; i < calls; ++i) microseconds.push_back(MicrosecondsOf(action));
   return MedianOf(std::move(microseconds));
 }
 
 }  // namespace
+
+double MicrosecondsOf(const std::function<void()>& action) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  action();
+  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+}
 
 Spread SpreadOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -16,6 +16,9 @@ struct Spread {
 // The quantiles of `values`. REQUIRES: not empty.
 Spread SpreadOf(std::vector<double> values);
 
+// One call, timed.
+double MicrosecondsOf(const std::function<void()>& action);
+
 // Calls each of `actions` `calls` times a slice, slices in turn (A B A B ...), and returns for each action the spread
 // of its slice medians. One untimed slice first.
 std::vector<Spread> Alternate(const std::vector<std::function<void()>>& actions, int slices, int calls);

@@ -106,7 +106,7 @@ TEST_F(BadLuckTest, AgentGoneForGood_LeaseRunsOutBeforeAnyoneElseGetsThePhone) {
 }
 
 TEST_F(BadLuckTest, LineCutAndRestored_SaysWhyAndSwitchesNothingByItself) {
-  const auto reserved = rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"});
+  const auto reserved = rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m", "--wait", "1m"});
   ASSERT_EQ(reserved.exit_code, 0) << reserved.err;
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
@@ -179,7 +179,7 @@ TEST_F(LateLineTest, LineAbsentAtStart_ServesSaysWhyAndTakesTheLineWhenItComes) 
 }
 
 TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {
-  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m", "--wait", "1m"}).exit_code, 0);
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   const auto before = rack_.Slot(kSlot).lease();
   ASSERT_TRUE(Ok(rack_.Sim("mcu-reset 0").status()));
@@ -191,7 +191,7 @@ TEST_F(BadLuckTest, McuReset_LeavesOutputsOffAndTheLeaseInForce) {
 }
 
 TEST_F(BadLuckTest, ShortOnVbus_TripsAndIsToldInPlainWords) {
-  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m", "--wait", "1m"}).exit_code, 0);
   ASSERT_EQ(rack_.Cli({"power", "on", kSlot}).exit_code, 0);
   ASSERT_TRUE(Ok(rack_.Sim(std::string("fault ") + kSlot + " short on").status()));
   EXPECT_TRUE(rack_.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
@@ -203,7 +203,7 @@ TEST_F(BadLuckTest, ShortOnVbus_TripsAndIsToldInPlainWords) {
 }
 
 TEST_F(BadLuckTest, RelayStuck_IsAnErrorWithWhatWasMeasured) {
-  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m"}).exit_code, 0);
+  ASSERT_EQ(rack_.Cli({"reserve", "-l", std::string("slot=") + kSlot, "--for", "10m", "--wait", "1m"}).exit_code, 0);
   ASSERT_TRUE(Ok(rack_.Sim(std::string("fault ") + kSlot + " relay-stuck on").status()));
   const auto refused = rack_.Cli({"shield", "couple", kSlot});
   EXPECT_NE(refused.exit_code, 0) << refused.out;

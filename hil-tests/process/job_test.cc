@@ -141,7 +141,7 @@ TEST_F(JobTest, Run_100MegabytesOfLogAreBoundedAndTheJobPasses) {
 }
 
 TEST_F(JobTest, Reservation_SwitchesItsSlotAndIsRefusedOthers) {
-  const auto reserved = Cli({"reserve", "-l", "model=galaxy-s23", "--for", "10m", "--json"});
+  const auto reserved = Cli({"reserve", "-l", "model=galaxy-s23", "--for", "10m", "--wait", "1m", "--json"});
   ASSERT_EQ(reserved.exit_code, 0) << reserved.out << reserved.err;
   const auto field = [&](const std::string& name) {
     const auto at = reserved.out.find("\"" + name + "\":");
