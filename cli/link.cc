@@ -1,10 +1,12 @@
-// `faraday link decode|ping`: a board's serial line in its human form.
+// `faraday link decode|encode|ping`: a board's serial line in its human form.
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 
 #include "cli/link_capture.h"
@@ -45,24 +47,57 @@ void PrintFrame(Session& session, const CapturedFrame& frame) {
   }
 }
 
+// Calls `take` with each line's number, from 1, and text without its end.
+void ForEachLine(std::FILE* file, const std::function<void(size_t, std::string_view)>& take) {
+  char* line = nullptr;
+  size_t capacity = 0;
+  size_t number = 0;
+  for (ssize_t length = 0; (length = getline(&line, &capacity, file)) >= 0;) {
+    std::string_view text(line, static_cast<size_t>(length));
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    take(++number, text);
+  }
+  std::free(line);
+}
+
 int Decode(Session& session, const Invocation& invocation) {
   const std::string path = invocation.Get("file");
   const File file = OpenInput(path);
   if (!file) return session.Fail({Code::kNotFound, fmt::format("{}: {}", path, std::strerror(errno))});
   CaptureReader reader([&](const CapturedFrame& frame) { PrintFrame(session, frame); });
-  char* line = nullptr;
-  size_t capacity = 0;
-  ssize_t length = 0;
-  while ((length = getline(&line, &capacity, file.get())) >= 0 && !session.interrupted()) {
-    reader.Line(std::string_view(line, static_cast<size_t>(length - (length > 0 && line[length - 1] == '\n' ? 1 : 0))));
-  }
-  std::free(line);
+  ForEachLine(file.get(), [&](size_t, std::string_view line) {
+    if (!session.interrupted()) reader.Line(line);
+  });
   if (std::ferror(file.get()) != 0) return session.Fail({Code::kInternal, fmt::format("{}: cannot be read", path)});
   if (reader.good() + reader.bad() == 0)
     session.Say(path + " holds no frames; write lines like: 120 -> 00 03 01 02 ... 00");
   if (reader.bad() > 0)
     session.Say(fmt::format("{} decoded, {} damaged or no capture", Counted(reader.good(), "frame"), reader.bad()));
   return reader.bad() > 0 || reader.good() == 0 ? kExitRefused : kExitOk;
+}
+
+// One sentence's wire bytes. Errors: kInvalidArgument naming the word.
+Result<std::string> WireOf(std::string_view sentence) {
+  FARADAY_TRY_ASSIGN(const link::HumanFrame frame, link::ParseHuman(sentence));
+  std::array<uint8_t, link::kMaxWire> wire{};
+  FARADAY_TRY_ASSIGN(const size_t size, link::EncodeFrame(frame.header, frame.payload, wire));
+  return link::ToHex(std::span<const uint8_t>(wire).first(size));
+}
+
+// Sentences to wire bytes, a line each; blank lines and comments stay out.
+int Encode(Session& session, const Invocation& invocation) {
+  const std::string path = invocation.Get("file");
+  const File file = OpenInput(path);
+  if (!file) return session.Fail({Code::kNotFound, fmt::format("{}: {}", path, std::strerror(errno))});
+  size_t bad = 0;
+  ForEachLine(file.get(), [&](size_t number, std::string_view line) {
+    if (line.empty() || line.front() == '#' || session.interrupted()) return;
+    const auto wire = WireOf(line);
+    if (wire.ok()) return session.Out(*wire + "\n");
+    ++bad;
+    session.Say(fmt::format("{}:{}: {}", path, number, wire.status().message()));
+  });
+  return bad > 0 ? kExitRefused : kExitOk;
 }
 
 Result<uint32_t> Number(
@@ -119,6 +154,14 @@ std::vector<Verb> LinkVerbs() {
                    "\n"
                    "-> goes to the board, <- comes from it. A damaged frame is named, and the exit code is then 1.",
        .run = Decode},
+      {.path = {"link", "encode"},
+       .summary = "Make wire bytes of sentences, for a bench without a controller",
+       .arguments = {{Kind::kPositional, "file", "FILE|-", "a sentence a line, as decode prints them; -: stdin", true}},
+       .examples = "  echo '-> hello protocol=1 rack=\"r01\" nonce=7' | faraday link encode -\n"
+                   "  echo '-> stop' | faraday link encode - | xxd -r -p >/dev/ttyUSB0\n"
+                   "\n"
+                   "A sentence that cannot be read is named, and the exit code is then 1.",
+       .run = Encode},
       {.path = {"link", "ping"},
        .summary = "Ask a board's firmware for a sign of life, through its line",
        .arguments = {{Kind::kOption, "--rack", "RACK", "r01; not needed with --controller"},

@@ -219,7 +219,7 @@ TEST_F(ProgramTest, EveryVerbTeachesByExample) {
   for (const char* line : {"status",      "reserve",        "renew",         "release",     "power on",   "power off",
                            "power cycle", "shield isolate", "shield couple", "usb open",    "usb charge", "usb connect",
                            "slot stop",   "slot clear",     "run",           "job submit",  "job list",   "job show",
-                           "job logs",    "job cancel",     "events",        "link decode", "link ping"}) {
+                           "job logs",    "job cancel",     "events",        "link decode", "link encode", "link ping"}) {
     std::istringstream words{std::string(line)};
     std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
     args.push_back("--help");
@@ -704,6 +704,29 @@ TEST_F(ProgramTest, LinkDecodePrintsACaptureAndNamesDamage) {
   EXPECT_THAT(Faraday({"link", "decode", folder_ + "/line.txt", "--json"}).out,
               HasSubstr("{\"at_ms\": \"120\", \"direction\": \"to_mcu\", \"good\": true"));
   EXPECT_EQ(Faraday({"link", "decode", folder_ + "/none.txt"}).exit, 1);
+}
+
+// Every vector's sentence becomes its bytes, and those become the sentence again.
+TEST_F(ProgramTest, LinkEncodeIsDecodesInverse) {
+  std::string sentences;
+  for (const auto& entry : fs::directory_iterator(FARADAY_SOURCE_DIR "/libs/link/vectors")) {
+    std::ifstream file(entry.path());
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("human: ")) sentences += line.substr(7) + "\n";
+    }
+  }
+  std::ofstream(folder_ + "/sentences.txt") << sentences;
+  const Outcome wire = Faraday({"link", "encode", folder_ + "/sentences.txt"});
+  EXPECT_EQ(wire.exit, 0) << wire.err;
+  std::ofstream(folder_ + "/wire.txt") << wire.out;
+  EXPECT_EQ(Faraday({"link", "decode", folder_ + "/wire.txt"}).out, sentences);
+}
+
+TEST_F(ProgramTest, LinkEncodeNamesTheSentenceThatItCannotRead) {
+  std::ofstream(folder_ + "/sentences.txt") << "# fine\n\n-> stop\n-> command #1 id=1 set_vbus slot=x\n";
+  const Outcome outcome = Faraday({"link", "encode", folder_ + "/sentences.txt"});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("sentences.txt:4: "));
 }
 
 TEST_F(ProgramTest, LinkPingGoesThroughTheBoard) {
