@@ -123,16 +123,22 @@ Status WriteField(BackWriter& writer, const Field& field, const void* message) {
   return OkStatus();
 }
 
+Status WriteFields(BackWriter& writer, const MessageTable& table, const void* message) {
+  for (size_t i = table.fields.size(); i > 0; --i) FARADAY_TRY(WriteField(writer, table.fields[i - 1], message));
+  return OkStatus();
+}
+
+// An arm's message has no arms of its own (a test holds that), so nothing here calls itself and the stack that it
+// needs is known.
 Status WriteMessage(BackWriter& writer, const MessageTable& table, const void* message) {
   for (const Arm& arm : table.arms) {
     const void* held = arm.held(message);
     if (held == nullptr) continue;
     const size_t end = writer.at();
-    FARADAY_TRY(WriteMessage(writer, *arm.table, held));
+    FARADAY_TRY(WriteFields(writer, *arm.table, held));
     writer.Close(end, arm.number);
   }
-  for (size_t i = table.fields.size(); i > 0; --i) FARADAY_TRY(WriteField(writer, table.fields[i - 1], message));
-  return OkStatus();
+  return WriteFields(writer, table, message);
 }
 
 // ---- decoding ----
@@ -297,19 +303,34 @@ Status ReadField(Reader& reader, const Field& field, uint8_t type, void* message
   return WrongType();
 }
 
-Status ReadArm(Reader& reader, const Arm& arm, uint8_t type, void* message) {
-  if (type != static_cast<uint8_t>(WireType::kBytes)) return WrongType();
-  std::span<const uint8_t> bytes;
-  FARADAY_TRY(reader.Bytes(bytes));
-  return DecodeByTable(*arm.table, bytes, arm.hold(message));
-}
-
 template <typename Row>
 const Row* Find(std::span<const Row> rows, uint32_t number) {
   for (const Row& row : rows) {
     if (row.number == number) return &row;
   }
   return nullptr;
+}
+
+Status ReadFieldOrSkip(Reader& reader, const MessageTable& table, const Tag& tag, void* message) {
+  if (const Field* field = Find(table.fields, tag.number)) return ReadField(reader, *field, tag.type, message);
+  return Skip(reader, tag.type);
+}
+
+Status DecodeFields(const MessageTable& table, std::span<const uint8_t> bytes, void* message) {
+  Reader reader(bytes);
+  while (!reader.done()) {
+    Tag tag{};
+    FARADAY_TRY(ReadTag(reader, tag));
+    FARADAY_TRY(ReadFieldOrSkip(reader, table, tag, message));
+  }
+  return OkStatus();
+}
+
+Status ReadArm(Reader& reader, const Arm& arm, uint8_t type, void* message) {
+  if (type != static_cast<uint8_t>(WireType::kBytes)) return WrongType();
+  std::span<const uint8_t> bytes;
+  FARADAY_TRY(reader.Bytes(bytes));
+  return DecodeFields(*arm.table, bytes, arm.hold(message));
 }
 
 }  // namespace
@@ -327,12 +348,10 @@ Status DecodeByTable(const MessageTable& table, std::span<const uint8_t> bytes, 
   while (!reader.done()) {
     Tag tag{};
     FARADAY_TRY(ReadTag(reader, tag));
-    if (const Field* field = Find(table.fields, tag.number))
-      FARADAY_TRY(ReadField(reader, *field, tag.type, message));
-    else if (const Arm* arm = Find(table.arms, tag.number))
+    if (const Arm* arm = Find(table.arms, tag.number))
       FARADAY_TRY(ReadArm(reader, *arm, tag.type, message));
     else
-      FARADAY_TRY(Skip(reader, tag.type));
+      FARADAY_TRY(ReadFieldOrSkip(reader, table, tag, message));
   }
   return OkStatus();
 }

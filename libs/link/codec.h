@@ -30,7 +30,7 @@ struct Field {
 
 struct MessageTable;
 
-// One choice of the message's oneof: always a message of its own.
+// One choice of the message's oneof: always a message of its own, which has no oneof itself.
 struct Arm {
   const char* name;
   uint8_t number;

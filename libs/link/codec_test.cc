@@ -99,6 +99,7 @@ void ExpectSameMessage(const MessageTable& table, const Descriptor& proto, std::
     ASSERT_NE(same->containing_oneof(), nullptr);
     EXPECT_EQ(same->containing_oneof()->name(), table.oneof);
     ASSERT_EQ(same->type(), FieldType::TYPE_MESSAGE);
+    EXPECT_TRUE(arm.table->arms.empty()) << arm.name << ": the codec goes one level deep, without recursion";
     ExpectSameMessage(*arm.table, *same->message_type(), seen);
   }
 }
