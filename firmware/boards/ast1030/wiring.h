@@ -17,6 +17,29 @@ inline constexpr std::array<uint8_t, 9> kBusesInUse = {2, 3, 4, 5, 6, 7, 8, kEep
 // Inputs 0 to 31 are the slots' relay senses (GPIO A0 to D7), 32 and up the rack inputs (GPIO E0 to H7).
 inline constexpr size_t kFirstRackInput = 32;
 
+// A pin of the SoC: "J1" is {'J', 1}. Banks go in groups of four (A to D, ... I to L, M to P), a bank has eight pins.
+struct GpioPin {
+  char bank;
+  uint8_t pin;
+  constexpr uint32_t Mask() const { return uint32_t{1} << ((bank - 'A') % 4 * 8 + pin); }
+};
+// ALERT# of all monitors of a bus, wired-or, open drain with a pull-up: low means that a part has something to say.
+struct AlertPin {
+  uint8_t bus;
+  GpioPin pin;
+};
+inline constexpr std::array<AlertPin, 2> kAlertPins = {{{2, {'J', 0}}, {3, {'J', 1}}}};
+// K0 to K7: power good of the supplies of rails 0 to 7. High: good. Pulled down, so that a broken wire is not good.
+inline constexpr char kPsuOkBank = 'K';
+inline constexpr size_t kPsuOkPins = 8;
+// The stop button, a contact that opens (normally closed to ground, pull-up): high means pressed, and so does a broken
+// wire. It acts in the interrupt handler.
+inline constexpr GpioPin kStopButton = {'L', 0};
+// Out, pulled down: low holds every expander in reset and cuts the relay coils' supply.
+inline constexpr GpioPin kStopPin = {'M', 0};
+// Out, pulled up: the EEPROM's write protect, low only while the firmware writes.
+inline constexpr GpioPin kEepromWriteProtect = {'M', 1};
+
 constexpr SlotWiring WiringOf(size_t index) {
   const auto n = static_cast<uint8_t>(index);
   const auto at = [](int value) { return static_cast<uint8_t>(value); };
