@@ -14,6 +14,7 @@
 #include "sim/bench/bench.h"
 #include "sim/bench/control_client.h"
 #include "sim/bench/scenario.h"
+#include "sim/board/native_machine.h"
 
 #ifndef FARADAY_VERSION
 #define FARADAY_VERSION "0.1.0"
@@ -60,7 +61,7 @@ int Serve(const ServeOptions& options) {
 
   evloop::Loop loop;
   loop.OnSignals({SIGTERM, SIGINT}, [&loop](int) { loop.Stop(0); });
-  sim::Bench bench(loop, *rack.config, *loaded.scenario, options.run_dir);
+  sim::Bench bench(loop, *rack.config, *loaded.scenario, options.run_dir, sim::NativeMachine::Make);
   if (const Status status = bench.Start(); !status.ok()) {
     log::Error("{}", status.message());
     return 1;

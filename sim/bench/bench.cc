@@ -56,6 +56,15 @@ std::vector<int> RailsOf(const rackconfig::RackConfig& rack, int board) {
   return rails;
 }
 
+// Rack slot numbers by position on the board; 0 where the config names none.
+std::vector<int> NumbersOf(const rackconfig::RackConfig& rack, int board) {
+  std::vector<int> numbers(RailsOf(rack, board).size(), 0);
+  for (const rackconfig::SlotConfig& slot : rack.slots) {
+    if (slot.board == board) numbers[static_cast<size_t>(slot.board_slot) - 1] = slot.number;
+  }
+  return numbers;
+}
+
 PhoneOptions OptionsOf(const ScenarioPhone& phone, const rackconfig::SlotConfig& slot, const fs::path& folder) {
   PhoneOptions options;
   options.model = *FindPhoneModel(phone.model);
@@ -86,17 +95,22 @@ link::BootReason CauseOf(const std::string& word) {
 
 }  // namespace
 
-Bench::Bench(evloop::Loop& loop, const rackconfig::RackConfig& rack, const Scenario& scenario, fs::path run_dir)
+Bench::Bench(evloop::Loop& loop,
+             const rackconfig::RackConfig& rack,
+             const Scenario& scenario,
+             fs::path run_dir,
+             MachineFactory make_machine)
     : loop_(loop),
       rack_(rack),
       scenario_(scenario),
       run_dir_(std::move(run_dir)),
+      make_machine_(std::move(make_machine)),
       control_(loop, [this](const std::string& line) { return Answer(line); }) {}
 
 Bench::~Bench() {
   loop_.Remove(draw_timer_);
   for (evloop::Handle handle : event_timers_) loop_.Remove(handle);
-  for (BoardRow& row : boards_) row.thread->Stop();
+  for (auto& board : boards_) board->Stop();
   std::error_code ignored;
   if (!started_) return;
   fs::remove(run_dir_ / "ready", ignored);
@@ -141,21 +155,30 @@ Status Bench::StartPhones() {
   return OkStatus();
 }
 
+Result<MachineOrder> Bench::OrderOf(int board) const {
+  MachineOrder order;
+  order.name = fmt::format("rack {} board {}", rack_.rack, board);
+  order.slot_rails = RailsOf(rack_, board);
+  FARADAY_TRY_ASSIGN(order.line, MakeLine(rack_.boards[static_cast<size_t>(board)].port, board));
+  order.eeprom = run_dir_ / fmt::format("board{}.eeprom", board);
+  order.folder = run_dir_ / fmt::format("board{}.machine", board);
+  return order;
+}
+
 Status Bench::StartBoard(int board) {
-  FARADAY_TRY_ASSIGN(auto line, MakeLine(rack_.boards[static_cast<size_t>(board)].port, board));
-  std::vector<int> numbers;  // rack slot numbers by position on this board
-  for (const rackconfig::SlotConfig& slot : rack_.slots) {
-    if (slot.board != board) continue;
-    numbers.resize(std::max(numbers.size(), static_cast<size_t>(slot.board_slot)), 0);
-    numbers[static_cast<size_t>(slot.board_slot) - 1] = slot.number;
-  }
-  BoardRow& row = boards_.emplace_back();
-  row.eeprom_path = run_dir_ / fmt::format("board{}.eeprom", board);
-  row.thread = std::make_unique<BoardThread>(
-      std::move(line), RailsOf(rack_, board), [this, numbers](size_t index, const SlotSide& side) {
+  FARADAY_TRY_ASSIGN(MachineOrder order, OrderOf(board));
+  FARADAY_TRY_ASSIGN(auto machine, make_machine_(std::move(order)));
+  FillPlant(machine->plant(), board);
+  boards_.push_back(std::make_unique<BoardThread>(
+      std::move(machine), [this, numbers = NumbersOf(rack_, board)](size_t index, const SlotSide& side) {
         loop_.Post([this, slot = numbers[index], side] { OnSlotChange(slot, side); });
-      });
-  Plant& plant = row.thread->board().plant();
+      }));
+  return boards_.back()->Start();
+}
+
+// What hangs on the board when it starts: phones, their packs, inputs at rest.
+void Bench::FillPlant(Plant& plant, int board) {
+  const std::vector<int> numbers = NumbersOf(rack_, board);
   for (size_t i = 0; i < plant.slots(); ++i) plant.slot(i).SetPhonePresent(phones_.contains(numbers[i]));
   for (const ScenarioPhone& phone : scenario_.phones) {
     if (PlaceOf(phone.slot).board != board) continue;
@@ -166,31 +189,6 @@ Status Bench::StartBoard(int board) {
   for (const rackconfig::InputConfig& input : rack_.inputs) {
     if (input.board == board) plant.SetInput(input.pin, !input.active_high);
   }
-  KeepEeprom(row);
-  return row.thread->Start();
-}
-
-// The board's memory outlives the simulator, as on a real board.
-void Bench::KeepEeprom(BoardRow& row) {
-  At24& eeprom = row.thread->board().board().eeprom();
-  std::vector<uint8_t> bytes(At24::kSize);
-  if (std::ifstream file(row.eeprom_path, std::ios::binary);
-      file.read(static_cast<char*>(static_cast<void*>(bytes.data())), static_cast<std::streamsize>(bytes.size()))) {
-    eeprom.LoadContents(bytes);
-  } else {
-    std::ofstream blank(row.eeprom_path, std::ios::binary | std::ios::trunc);
-    blank.write(static_cast<const char*>(static_cast<const void*>(eeprom.contents().data())),
-                static_cast<std::streamsize>(eeprom.contents().size()));
-  }
-  const std::shared_ptr<std::FILE> file(std::fopen(row.eeprom_path.c_str(), "r+be"), [](std::FILE* f) {
-    if (f != nullptr) std::fclose(f);
-  });
-  if (!file) return log::Warn("{}: the EEPROM will not outlive this run", CannotWrite(row.eeprom_path).message());
-  eeprom.OnChange([file, &eeprom](size_t page_at) {
-    std::fseek(file.get(), static_cast<long>(page_at), SEEK_SET);
-    std::fwrite(eeprom.contents().data() + page_at, 1, At24::kPage, file.get());
-    std::fflush(file.get());
-  });
 }
 
 Status Bench::WriteEndpoints() const {
@@ -221,8 +219,8 @@ void Bench::CarryDraws() {
     if (draw.running == row.draw.running && draw.system_ma == row.draw.system_ma) continue;
     row.draw = draw;
     const Place place = PlaceOf(slot);
-    boards_[static_cast<size_t>(place.board)].thread->Post(
-        [index = place.index, draw](SimBoard& board, LinePort&) { board.plant().slot(index).SetDraw(draw); });
+    boards_[static_cast<size_t>(place.board)]->Post(
+        [index = place.index, draw](Machine& machine) { machine.plant().slot(index).SetDraw(draw); });
   }
 }
 
@@ -260,12 +258,21 @@ Result<std::string> Bench::List(const ControlCommand&) {
   return fmt::format("{}", fmt::join(names, " "));
 }
 
+BoardThread& Bench::BoardOf(const ControlCommand& command) {
+  const int board = command.slot == 0 ? command.board : PlaceOf(command.slot).board;
+  return *boards_[static_cast<size_t>(board)];
+}
+
+Status Bench::OnMachine(const ControlCommand& command, const std::function<Status(Machine&)>& call) {
+  Status status;
+  BoardOf(command).Call([&](Machine& machine) { status = call(machine); });
+  return status;
+}
+
 Result<std::string> Bench::State(const ControlCommand& command) {
   if (command.slot == 0) return BoardState(command);
-  const Place place = PlaceOf(command.slot);
   std::string text = Name(command.slot) + " ";
-  boards_[static_cast<size_t>(place.board)].thread->Call(
-      [&text, &place](SimBoard& board, LinePort&) { text += board.Describe(place.index); });
+  BoardOf(command).Call([&](Machine& machine) { text += machine.Describe(PlaceOf(command.slot).index); });
   const auto phone = phones_.find(command.slot);
   if (phone == phones_.end()) return text + " phone=none";
   const Phone& it = *phone->second.phone;
@@ -278,28 +285,30 @@ Result<std::string> Bench::State(const ControlCommand& command) {
 
 Result<std::string> Bench::BoardState(const ControlCommand& command) {
   std::string text;
-  BoardThread& thread = *boards_[static_cast<size_t>(command.board)].thread;
-  thread.Call([&](SimBoard& board, LinePort& line) {
-    text = fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={}",
-                       command.board,
-                       board.boots(),
-                       board.board().stopped() ? "yes" : "no",
-                       !line.plugged()    ? "cut"
-                       : line.Connected() ? "connected"
-                                          : "waiting",
-                       board.plant().inputs(),
-                       board.plant().slots(),
-                       thread.slipped_ms());
+  BoardOf(command).Call([&](Machine& machine) {
+    const BoardFacts facts = machine.facts();
+    LinePort& line = machine.line();
+    text =
+        fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={} watchdog_bites={} mcu={}",
+                    command.board,
+                    facts.boots,
+                    facts.stopped ? "yes" : "no",
+                    !line.plugged()    ? "cut"
+                    : line.Connected() ? "connected"
+                                       : "waiting",
+                    machine.plant().inputs(),
+                    machine.plant().slots(),
+                    facts.slipped_ms,
+                    facts.watchdog_bites,
+                    facts.mcu);
   });
   return text;
 }
 
 Result<std::string> Bench::SetFault(const ControlCommand& command) {
-  const Place place = PlaceOf(command.slot);
-  Status status;
-  boards_[static_cast<size_t>(place.board)].thread->Call(
-      [&](SimBoard& board, LinePort&) { status = board.SetFault(place.index, command.what, command.on); });
-  FARADAY_TRY(status);
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
+    return machine.SetFault(PlaceOf(command.slot).index, command.what, command.on);
+  }));
   return fmt::format("{} {} {}", Name(command.slot), command.what, command.on ? "on" : "off");
 }
 
@@ -322,9 +331,8 @@ Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
   } else {
     FARADAY_TRY_ASSIGN(const PhoneFault fault, ParsePhoneFault(command.what));
     phone.SetFault(fault);
-    const Place place = PlaceOf(command.slot);
-    boards_[static_cast<size_t>(place.board)].thread->Call([&](SimBoard& board, LinePort&) {
-      board.plant().slot(place.index).SetPhonePresent(fault != PhoneFault::kAbsent);
+    BoardOf(command).Call([&](Machine& machine) {
+      machine.plant().slot(PlaceOf(command.slot).index).SetPhonePresent(fault != PhoneFault::kAbsent);
     });
   }
   return fmt::format("{} {}", Name(command.slot), phone.Describe());
@@ -333,28 +341,22 @@ Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
 Result<std::string> Bench::SetBattery(const ControlCommand& command) {
   FARADAY_TRY_ASSIGN(PhoneRow * row, FindPhone(command.slot));
   const Battery battery = BatteryOf(row->phone->options().model, command.percent);
-  const Place place = PlaceOf(command.slot);
-  boards_[static_cast<size_t>(place.board)].thread->Call(
-      [&](SimBoard& board, LinePort&) { board.plant().slot(place.index).SetBattery(battery); });
+  BoardOf(command).Call(
+      [&](Machine& machine) { machine.plant().slot(PlaceOf(command.slot).index).SetBattery(battery); });
   return fmt::format("{} battery {}", Name(command.slot), command.percent);
 }
 
 Result<std::string> Bench::ResetMcu(const ControlCommand& command) {
-  boards_[static_cast<size_t>(command.board)].thread->Call(
-      [&command](SimBoard& board, LinePort&) { board.McuReset(CauseOf(command.what)); });
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.McuReset(CauseOf(command.what)); }));
   return fmt::format("board {} reset", command.board);
 }
 
 Result<std::string> Bench::SetLine(const ControlCommand& command) {
-  Status status;
-  boards_[static_cast<size_t>(command.board)].thread->Call([&](SimBoard&, LinePort& line) {
-    if (command.what == "restore") {
-      status = line.Plug();
-    } else {
-      line.Unplug();
-    }
-  });
-  FARADAY_TRY(status);
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
+    if (command.what == "restore") return machine.line().Plug();
+    machine.line().Unplug();
+    return OkStatus();
+  }));
   return fmt::format("line {} {}", command.board, command.what);
 }
 
@@ -362,8 +364,8 @@ Result<std::string> Bench::SetInput(const ControlCommand& command) {
   const auto input = std::find_if(rack_.inputs.begin(),
                                   rack_.inputs.end(),
                                   [&command](const rackconfig::InputConfig& it) { return it.name == command.what; });
-  boards_[static_cast<size_t>(input->board)].thread->Call(
-      [&](SimBoard& board, LinePort&) { board.plant().SetInput(input->pin, command.on == input->active_high); });
+  boards_[static_cast<size_t>(input->board)]->Call(
+      [&](Machine& machine) { machine.plant().SetInput(input->pin, command.on == input->active_high); });
   return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
 }
 

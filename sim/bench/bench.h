@@ -21,11 +21,12 @@ namespace faraday::sim {
 
 class Bench {
  public:
-  // Loop, config and scenario outlive the bench.
+  // Loop, config and scenario outlive the bench. `make_machine` makes each of the rack's boards.
   Bench(evloop::Loop& loop,
         const rackconfig::RackConfig& rack,
         const Scenario& scenario,
-        std::filesystem::path run_dir);
+        std::filesystem::path run_dir,
+        MachineFactory make_machine);
   ~Bench();
 
   // Brings everything up, then writes <run-dir>/endpoints and <run-dir>/ready. The first failure ends it.
@@ -35,10 +36,6 @@ class Bench {
   std::string Answer(const std::string& line);
 
  private:
-  struct BoardRow {
-    std::unique_ptr<BoardThread> thread;
-    std::filesystem::path eeprom_path;
-  };
   struct PhoneRow {
     std::unique_ptr<Phone> phone;
     SlotSide side;
@@ -51,9 +48,10 @@ class Bench {
   using CommandHandler = Result<std::string> (Bench::*)(const ControlCommand&);
 
   Status StartBoard(int board);
+  Result<MachineOrder> OrderOf(int board) const;
+  void FillPlant(Plant& plant, int board);
   Status StartPhones();
   Status WriteEndpoints() const;
-  void KeepEeprom(BoardRow& row);
   Place PlaceOf(int slot) const;
   std::string Name(int slot) const;
   void OnSlotChange(int slot, const SlotSide& side);
@@ -71,12 +69,16 @@ class Bench {
   Result<std::string> SetLine(const ControlCommand& command);
   Result<std::string> SetInput(const ControlCommand& command);
   Result<PhoneRow*> FindPhone(int slot);
+  BoardThread& BoardOf(const ControlCommand& command);
+  // On the board's thread, waited for.
+  Status OnMachine(const ControlCommand& command, const std::function<Status(Machine&)>& call);
 
   evloop::Loop& loop_;
   const rackconfig::RackConfig& rack_;
   const Scenario& scenario_;
   std::filesystem::path run_dir_;
-  std::vector<BoardRow> boards_;
+  MachineFactory make_machine_;
+  std::vector<std::unique_ptr<BoardThread>> boards_;
   std::map<int, PhoneRow> phones_;  // by slot number
   ControlServer control_;
   bool started_ = false;  // the run folder is ours

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "sim/bench/control_client.h"
+#include "sim/board/native_machine.h"
 #include "sim/board/test_line.h"
 #include "sim/board/unix_socket.h"
 
@@ -62,7 +63,7 @@ class BenchTest : public ::testing::Test {
   }
 
   void StartBench() {
-    bench_ = std::make_unique<Bench>(loop_, rack_, scenario_, folder_ + "/run");
+    bench_ = std::make_unique<Bench>(loop_, rack_, scenario_, folder_ + "/run", NativeMachine::Make);
     const Status status = bench_->Start();
     ASSERT_TRUE(status.ok()) << status.message();
   }
@@ -254,7 +255,7 @@ TEST_F(BenchTest, ControlSocket_ServesManyLinesAndBadClients) {
 TEST_F(BenchTest, Start_RefusesARunDirInUseAndARealAdapter) {
   StartBench();
   evloop::Loop other_loop;
-  Bench other(other_loop, rack_, scenario_, folder_ + "/run");
+  Bench other(other_loop, rack_, scenario_, folder_ + "/run", NativeMachine::Make);
   std::thread server([this] { loop_.Run(); });
   const Status status = other.Start();
   loop_.Post([this] { loop_.Stop(0); });
@@ -264,7 +265,7 @@ TEST_F(BenchTest, Start_RefusesARunDirInUseAndARealAdapter) {
 
   rack_.boards[0].port = {};
   rack_.boards[0].port.usb_serial = "FT1";
-  Bench real(other_loop, rack_, scenario_, folder_ + "/run2");
+  Bench real(other_loop, rack_, scenario_, folder_ + "/run2", NativeMachine::Make);
   EXPECT_NE(real.Start().message().find("port.path or port.socket"), std::string::npos);
 }
 

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "rackconfig/yaml_reader.h"
-#include "sim/board/sim_board.h"
+#include "sim/board/machine.h"
 
 namespace faraday::sim {
 namespace {
@@ -74,7 +74,7 @@ Status ReadSlotOrBoard(std::string_view word, const RackConfig& rack, ControlCom
 
 Status ReadFault(std::string_view word, const RackConfig&, ControlCommand& command) {
   command.what = word;
-  return OneOf(word, SimBoard::FaultNames(), "fault");
+  return OneOf(word, FaultNames(), "fault");
 }
 
 Status ReadOnOff(std::string_view word, const RackConfig&, ControlCommand& command) {

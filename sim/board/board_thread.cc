@@ -1,20 +1,16 @@
 #include "sim/board/board_thread.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <future>
 
 #include "base/check.h"
-#include "base/clock.h"
 
 namespace faraday::sim {
 namespace {
 
-constexpr int kTickMs = 1;               // chosen: the firmware's own fastest schedule
 constexpr uint32_t kReportEveryMs = 10;  // chosen: a phone may feel a change this late
 
 bool SameForPhone(const SlotSide& a, const SlotSide& b) {
@@ -24,12 +20,8 @@ bool SameForPhone(const SlotSide& a, const SlotSide& b) {
 
 }  // namespace
 
-uint32_t FreeRunningMs() { return static_cast<uint32_t>(BootClock::now().time_since_epoch().count()); }
-
-BoardThread::BoardThread(std::unique_ptr<LinePort> line, const std::vector<int>& slot_rails, OnSlotChange on_change)
-    : clock_(FreeRunningMs()),
-      line_(std::move(line)),
-      board_(slot_rails, *line_, [this] { return clock_.now_ms(); }),
+BoardThread::BoardThread(std::unique_ptr<Machine> machine, OnSlotChange on_change)
+    : machine_(std::move(machine)),
       on_change_(std::move(on_change)),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   FARADAY_CHECK(wake_fd_ >= 0);
@@ -41,8 +33,8 @@ BoardThread::~BoardThread() {
 }
 
 Status BoardThread::Start() {
-  FARADAY_TRY(line_->Plug());
-  board_.Boot();
+  FARADAY_TRY(machine_->line().Plug());
+  FARADAY_TRY(machine_->Start());
   thread_ = std::thread([this] { Run(); });
   return OkStatus();
 }
@@ -52,7 +44,7 @@ void BoardThread::Stop() {
   stop_ = true;
   Wake();
   thread_.join();
-  line_->Unplug();
+  machine_->line().Unplug();
 }
 
 void BoardThread::Wake() {
@@ -60,7 +52,7 @@ void BoardThread::Wake() {
   [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
 }
 
-void BoardThread::Post(std::function<void(SimBoard&, LinePort&)> call) {
+void BoardThread::Post(std::function<void(Machine&)> call) {
   {
     const std::lock_guard lock(mutex_);
     posted_.push_back(std::move(call));
@@ -68,56 +60,55 @@ void BoardThread::Post(std::function<void(SimBoard&, LinePort&)> call) {
   Wake();
 }
 
-void BoardThread::Call(const std::function<void(SimBoard&, LinePort&)>& call) {
+void BoardThread::Call(const std::function<void(Machine&)>& call) {
   FARADAY_CHECK(thread_.joinable());
   std::promise<void> done;
-  Post([&call, &done](SimBoard& board, LinePort& line) {
-    call(board, line);
+  Post([&call, &done](Machine& machine) {
+    call(machine);
     done.set_value();
   });
   done.get_future().wait();
 }
 
 void BoardThread::RunPosted() {
-  std::deque<std::function<void(SimBoard&, LinePort&)>> now;
+  std::deque<std::function<void(Machine&)>> now;
   {
     const std::lock_guard lock(mutex_);
     now.swap(posted_);
   }
-  for (const auto& call : now) call(board_, *line_);
+  for (const auto& call : now) call(*machine_);
 }
 
 void BoardThread::ReportChanges() {
-  const uint32_t now = clock_.now_ms();
+  const uint32_t now = FreeRunningMs();
   const bool first = reported_.empty();
   if (!first && now - reported_at_ms_ < kReportEveryMs) return;
   reported_at_ms_ = now;
-  reported_.resize(board_.plant().slots());
+  const Plant& plant = machine_->plant();
+  reported_.resize(plant.slots());
   for (size_t i = 0; i < reported_.size(); ++i) {
-    const SlotSide side = board_.plant().slot(i).Side();
+    const SlotSide side = plant.slot(i).Side();
     if (!first && SameForPhone(side, reported_[i])) continue;
     reported_[i] = side;
     on_change_(i, side);
   }
 }
 
-void BoardThread::WaitForBytesOrTick() {
-  line_->Connected();
-  std::array<pollfd, 2> watch = {{{wake_fd_, POLLIN, 0}, {line_->poll_fd(), POLLIN, 0}}};
-  if (::poll(watch.data(), watch.size(), kTickMs) > 0 && watch[0].revents != 0) {
-    uint64_t count = 0;
-    [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);
-  }
+void BoardThread::Wait() {
+  watch_.assign(1, {wake_fd_, POLLIN, 0});
+  const int longest_ms = machine_->Watch(watch_);
+  if (::poll(watch_.data(), watch_.size(), longest_ms) <= 0 || watch_[0].revents == 0) return;
+  uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);
 }
 
 void BoardThread::Run() {
   ::pthread_setname_np(::pthread_self(), "board");
   while (!stop_) {
     RunPosted();
-    clock_.Follow(FreeRunningMs());
-    board_.Pass();
+    machine_->Pass();
     ReportChanges();
-    WaitForBytesOrTick();
+    Wait();
   }
   RunPosted();  // a Call() that came with the stop is still answered
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "sim/board/native_machine.h"
 #include "sim/board/test_line.h"
 
 namespace faraday::sim {
@@ -19,11 +20,14 @@ class BoardThreadTest : public ::testing::Test {
     std::string form = (fs::temp_directory_path() / "faraday-board-XXXXXX").string();
     folder_ = ::mkdtemp(form.data());
     path_ = folder_ + "/mcu";
-    thread_ = std::make_unique<BoardThread>(
-        MakePtyLine(path_), std::vector<int>(32, 0), [this](size_t slot, const SlotSide& side) {
-          const std::lock_guard lock(mutex_);
-          sides_[slot] = side;
-        });
+    MachineOrder order;
+    order.slot_rails.assign(32, 0);
+    order.line = MakePtyLine(path_);
+    thread_ = std::make_unique<BoardThread>(std::make_unique<NativeMachine>(std::move(order)),
+                                            [this](size_t slot, const SlotSide& side) {
+                                              const std::lock_guard lock(mutex_);
+                                              sides_[slot] = side;
+                                            });
   }
   ~BoardThreadTest() override {
     thread_.reset();
@@ -61,10 +65,10 @@ TEST_F(BoardThreadTest, LineCutAndRestored_TheSameSessionAnswersAgain) {
   ASSERT_TRUE(thread_->Start().ok());
   const auto before = Connect()->Hello();
   ASSERT_TRUE(before);
-  thread_->Call([](SimBoard&, LinePort& line) { line.Unplug(); });
+  thread_->Call([](Machine& machine) { machine.line().Unplug(); });
   EXPECT_LT(::open(path_.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC), 0);
   Status restored;
-  thread_->Call([&restored](SimBoard&, LinePort& line) { restored = line.Plug(); });
+  thread_->Call([&restored](Machine& machine) { restored = machine.line().Plug(); });
   ASSERT_TRUE(restored.ok());
   const auto after = Connect()->Hello();
   ASSERT_TRUE(after);
@@ -77,7 +81,7 @@ TEST_F(BoardThreadTest, McuReset_AnswersWithAnotherSession) {
   const auto host = Connect();
   const auto before = host->Hello();
   ASSERT_TRUE(before);
-  thread_->Call([](SimBoard& board, LinePort&) { board.McuReset(link::BootReason::kSoftware); });
+  thread_->Call([](Machine& machine) { EXPECT_TRUE(machine.McuReset(link::BootReason::kSoftware).ok()); });
   const auto after = host->Hello();
   ASSERT_TRUE(after);
   EXPECT_NE(after->session, before->session);

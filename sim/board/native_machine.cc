@@ -1,0 +1,112 @@
+#include "sim/board/native_machine.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "base/log.h"
+
+namespace faraday::sim {
+namespace {
+
+constexpr int kTickMs = 1;  // chosen: the firmware's own fastest schedule
+
+Status CannotYet(std::string_view what) {
+  return {Code::kUnimplemented, fmt::format("the native board cannot {} yet", what)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> NativeMachine::Make(MachineOrder order) {
+  return std::unique_ptr<Machine>(std::make_unique<NativeMachine>(std::move(order)));
+}
+
+NativeMachine::NativeMachine(MachineOrder order)
+    : eeprom_path_(std::move(order.eeprom)),
+      start_faults_(std::move(order.faults)),
+      line_(std::move(order.line)),
+      clock_(FreeRunningMs()),
+      board_(order.slot_rails, *line_, [this] { return clock_.now_ms(); }) {}
+
+Status NativeMachine::Start() {
+  FARADAY_TRY(KeepEeprom());
+  for (const StartFault& fault : start_faults_) FARADAY_TRY(Apply(fault));
+  board_.Boot();
+  return OkStatus();
+}
+
+// The board's memory outlives the simulator, as on a real board.
+Status NativeMachine::KeepEeprom() {
+  if (eeprom_path_.empty()) return OkStatus();
+  FARADAY_TRY(MakeBlankEeprom(eeprom_path_));
+  At24& eeprom = board_.board().eeprom();
+  const std::shared_ptr<std::FILE> file(std::fopen(eeprom_path_.c_str(), "r+be"), [](std::FILE* f) {
+    if (f != nullptr) std::fclose(f);
+  });
+  std::vector<uint8_t> bytes(At24::kSize);
+  if (!file || std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
+    return {Code::kFailedPrecondition,
+            fmt::format("{} is no EEPROM image of {} bytes that can be written: remove it for a blank one",
+                        eeprom_path_.string(),
+                        At24::kSize)};
+  }
+  eeprom.LoadContents(bytes);
+  eeprom.OnChange([file, &eeprom](size_t page_at) {
+    std::fseek(file.get(), static_cast<long>(page_at), SEEK_SET);
+    std::fwrite(eeprom.contents().data() + page_at, 1, At24::kPage, file.get());
+    std::fflush(file.get());
+  });
+  return OkStatus();
+}
+
+Status NativeMachine::Apply(const StartFault& fault) {
+  switch (fault.kind) {
+    case StartFault::Kind::kExpanderMissing:
+      return SetFault(fault.slot_index, "expander-missing", true);
+    case StartFault::Kind::kMonitorMissing:
+      return SetFault(fault.slot_index, "monitor-missing", true);
+    case StartFault::Kind::kSensorMissing:
+      return SetFault(fault.slot_index, "sensor-missing", true);
+    case StartFault::Kind::kEepromMissing:
+    case StartFault::Kind::kEepromReadOnly:
+      return CannotYet("start with a broken EEPROM");
+  }
+  return OkStatus();
+}
+
+void NativeMachine::Pass() {
+  clock_.Follow(FreeRunningMs());
+  board_.Pass();
+}
+
+int NativeMachine::Watch(std::vector<pollfd>& watch) {
+  line_->Connected();
+  watch.push_back({line_->poll_fd(), POLLIN, 0});
+  return kTickMs;
+}
+
+BoardFacts NativeMachine::facts() {
+  BoardFacts facts;
+  facts.boots = board_.boots();
+  facts.stopped = board_.board().stopped();
+  facts.slipped_ms = clock_.slipped_ms();
+  return facts;
+}
+
+Status NativeMachine::McuReset(link::BootReason cause) {
+  board_.McuReset(cause);
+  return OkStatus();
+}
+
+Status NativeMachine::SetFault(size_t slot_index, std::string_view name, bool on) {
+  return board_.SetFault(slot_index, name, on);
+}
+
+Status NativeMachine::McuHang() { return CannotYet("hang"); }
+Status NativeMachine::ResetExpander(size_t) { return CannotYet("reset an expander"); }
+Status NativeMachine::SetBusStuck(int, bool) { return CannotYet("hold a bus"); }
+Status NativeMachine::SetBusStretch(int, int) { return CannotYet("stretch a clock"); }
+Status NativeMachine::WearEepromPage(int) { return CannotYet("wear a page"); }
+
+}  // namespace faraday::sim
