@@ -12,10 +12,6 @@ namespace {
 
 constexpr int kTickMs = 1;  // chosen: the firmware's own fastest schedule
 
-Status CannotYet(std::string_view what) {
-  return {Code::kUnimplemented, fmt::format("the native board cannot {} yet", what)};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Machine>> NativeMachine::Make(MachineOrder order) {
@@ -69,8 +65,11 @@ Status NativeMachine::Apply(const StartFault& fault) {
     case StartFault::Kind::kSensorMissing:
       return SetFault(fault.slot_index, "sensor-missing", true);
     case StartFault::Kind::kEepromMissing:
+      board_.SetEepromMissing(true);
+      break;
     case StartFault::Kind::kEepromReadOnly:
-      return CannotYet("start with a broken EEPROM");
+      board_.SetEepromReadOnly(true);
+      break;
   }
   return OkStatus();
 }
@@ -91,6 +90,8 @@ BoardFacts NativeMachine::facts() {
   facts.boots = board_.boots();
   facts.stopped = board_.board().stopped();
   facts.slipped_ms = clock_.slipped_ms();
+  facts.mcu = board_.hung() ? "hung" : "alive";
+  facts.watchdog_bites = board_.watchdog_bites();
   return facts;
 }
 
@@ -103,10 +104,18 @@ Status NativeMachine::SetFault(size_t slot_index, std::string_view name, bool on
   return board_.SetFault(slot_index, name, on);
 }
 
-Status NativeMachine::McuHang() { return CannotYet("hang"); }
-Status NativeMachine::ResetExpander(size_t) { return CannotYet("reset an expander"); }
-Status NativeMachine::SetBusStuck(int, bool) { return CannotYet("hold a bus"); }
-Status NativeMachine::SetBusStretch(int, int) { return CannotYet("stretch a clock"); }
-Status NativeMachine::WearEepromPage(int) { return CannotYet("wear a page"); }
+Status NativeMachine::McuHang() {
+  board_.Hang();
+  return OkStatus();
+}
+
+Status NativeMachine::ResetExpander(size_t slot_index) {
+  board_.ResetExpander(slot_index);
+  return OkStatus();
+}
+
+Status NativeMachine::SetBusStuck(int bus, bool stuck) { return board_.SetBusStuck(bus, stuck); }
+Status NativeMachine::SetBusStretch(int bus, int ms) { return board_.SetBusStretch(bus, ms); }
+Status NativeMachine::WearEepromPage(int page) { return board_.WearEepromPage(page); }
 
 }  // namespace faraday::sim

@@ -23,6 +23,8 @@ constexpr std::array<Part, 3> kParts = {{
     {"sensor-missing", [](const firmware::SlotWiring& slot) { return slot.temperature; }},
 }};
 
+constexpr int kFirstBus = 2;  // of those with parts: see boards/native/board.h
+
 std::string Join(const std::vector<std::string_view>& words) {
   return words.empty() ? "none" : fmt::format("{}", fmt::join(words, ","));
 }
@@ -49,13 +51,17 @@ SimBoard::SimBoard(const std::vector<int>& slot_rails, firmware::SerialLine& lin
     : plant_(slot_rails), board_(plant_, line, std::move(clock)), parts_missing_(slot_rails.size(), 0) {}
 
 void SimBoard::Pass() {
-  plant_.AdvanceTo(board_.NowMs());
   FARADAY_CHECK(image_ != nullptr);
-  image_->Pass();
+  plant_.AdvanceTo(board_.NowMs());
+  if (!hung_ && !board_.InTransfer()) image_->Pass();
+  if (!board_.WatchdogBit()) return;
+  ++watchdog_bites_;
+  McuReset(link::BootReason::kWatchdog);
 }
 
 void SimBoard::McuReset(link::BootReason cause) {
   image_.reset();
+  hung_ = false;
   board_.Reset(cause);
   ++boots_;
   Boot();
@@ -85,6 +91,39 @@ Status SimBoard::SetFault(size_t slot_index, std::string_view name, bool on) {
   }
   return {Code::kInvalidArgument,
           fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(FaultNames(), ", "))};
+}
+
+namespace {
+
+constexpr int kLastBus = static_cast<int>(firmware::NativeBoard::kBuses) - 1;
+
+Status CheckBus(int bus) {
+  if (bus >= kFirstBus && bus <= kLastBus) return OkStatus();
+  return {Code::kInvalidArgument, fmt::format("bus {} has no parts; use {} to {}", bus, kFirstBus, kLastBus)};
+}
+
+}  // namespace
+
+Status SimBoard::SetBusStuck(int bus, bool stuck) {
+  FARADAY_TRY(CheckBus(bus));
+  board_.Bus(static_cast<size_t>(bus)).SetStuck(stuck);
+  return OkStatus();
+}
+
+Status SimBoard::SetBusStretch(int bus, int ms) {
+  FARADAY_TRY(CheckBus(bus));
+  if (ms < 0) return {Code::kInvalidArgument, fmt::format("a clock cannot be stretched by {} ms", ms)};
+  board_.Bus(static_cast<size_t>(bus)).SetStretch(static_cast<uint32_t>(ms));
+  return OkStatus();
+}
+
+Status SimBoard::WearEepromPage(int page) {
+  constexpr int kPages = At24::kSize / At24::kPage;
+  if (page < 0 || page >= kPages) {
+    return {Code::kInvalidArgument, fmt::format("the EEPROM has no page {}; use 0 to {}", page, kPages - 1)};
+  }
+  board_.eeprom().Wear(static_cast<size_t>(page));
+  return OkStatus();
 }
 
 bool SimBoard::PartMissing(size_t slot_index, size_t part) const {

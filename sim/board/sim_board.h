@@ -25,6 +25,8 @@ class SimBoard {
   void Boot() { image_ = std::make_unique<firmware::NativeImage>(board_); }
   // Lets the plant catch up with the clock and runs one turn of the firmware's main loop.
   void Pass();
+  // The firmware stops passing, as a hung one does; its watchdog resets it (NativeBoard::kWatchdogMs by board time).
+  void Hang() { hung_ = true; }
   // The firmware starts anew with `cause`; every output drops; only the EEPROM is kept.
   void McuReset(link::BootReason cause);
 
@@ -34,6 +36,18 @@ class SimBoard {
   Status SetFault(size_t slot_index, std::string_view name, bool on);
   static std::vector<std::string> FaultNames();
 
+  // The slot's expander loses its registers behind the firmware's back; it serves two slots.
+  void ResetExpander(size_t slot_index) { board_.ResetExpander(slot_index); }
+  // A line of the I2C bus is held low, or free again. Returns: kInvalidArgument naming the buses with parts.
+  Status SetBusStuck(int bus, bool stuck);
+  // Each transfer takes `ms` longer (sim::I2cBus::SetStretch); 0: none. Returns: kInvalidArgument also for a negative
+  // time.
+  Status SetBusStretch(int bus, int ms);
+  // The page keeps its bytes from now on. Returns: kInvalidArgument naming the pages.
+  Status WearEepromPage(int page);
+  void SetEepromReadOnly(bool read_only) { board_.eeprom().SetReadOnly(read_only); }
+  void SetEepromMissing(bool missing) { board_.SetEepromMissing(missing); }
+
   // The truth of one slot: "outputs=vbus,led vbus_mv=5023 ... faults=none". Fields are documented in sim/README.md.
   std::string Describe(size_t slot_index) const;
 
@@ -42,6 +56,8 @@ class SimBoard {
   firmware::NativeBoard& board() { return board_; }
   // MCU starts since construction.
   int boots() const { return boots_; }
+  bool hung() const { return hung_; }
+  int watchdog_bites() const { return watchdog_bites_; }
 
  private:
   bool PartMissing(size_t slot_index, size_t part) const;
@@ -51,6 +67,8 @@ class SimBoard {
   std::unique_ptr<firmware::NativeImage> image_;
   std::vector<uint8_t> parts_missing_;  // a slot each, bit per part
   int boots_ = 1;
+  bool hung_ = false;
+  int watchdog_bites_ = 0;
 };
 
 }  // namespace faraday::sim

@@ -292,5 +292,57 @@ TEST_F(SimBoardTest, Describe_NamesWhatIsTrue) {
   }
 }
 
+TEST_F(SimBoardTest, Hang_TheWatchdogBitesAfterTwoSeconds) {
+  ASSERT_TRUE(rack_.Ready());
+  SwitchOn();
+  rack_.board.Hang();
+  rack_.Run(1900);
+  EXPECT_EQ(rack_.board.boots(), 1);
+  EXPECT_TRUE(rack_.slot(7).outputs().vbus) << "nobody has let go of the pins yet";
+  rack_.Run(200);
+  EXPECT_EQ(rack_.board.boots(), 2);
+  EXPECT_EQ(rack_.board.watchdog_bites(), 1);
+  EXPECT_FALSE(rack_.slot(7).outputs().vbus);
+  ASSERT_TRUE(rack_.Hello());
+  EXPECT_EQ(rack_.hello->boot_reason, link::BootReason::kWatchdog);
+  rack_.Run(5000);
+  EXPECT_EQ(rack_.board.watchdog_bites(), 1) << "the fresh firmware feeds it";
+}
+
+TEST_F(SimBoardTest, ResetExpander_ItsSlotsSayReadBackMismatch) {
+  ASSERT_TRUE(rack_.Ready());
+  SwitchOn();
+  rack_.board.ResetExpander(6);
+  EXPECT_FALSE(rack_.slot(7).outputs().vbus);
+  EXPECT_TRUE(rack_.RunUntil(2000, [this] { return rack_.Bits(7).read_back_mismatch; }));
+}
+
+TEST_F(SimBoardTest, StuckBus_CostsTimeAndTheOtherSlotsGoOn) {
+  ASSERT_TRUE(rack_.Ready());
+  ASSERT_TRUE(rack_.board.SetBusStuck(3, true).ok());  // monitors of slots 17 to 32
+  rack_.Run(3000);
+  EXPECT_EQ(rack_.board.boots(), 1);
+  EXPECT_TRUE(Measured().monitor_fresh);
+  EXPECT_FALSE(rack_.Bits(17).monitor_fresh);
+  SwitchOn();
+  ASSERT_TRUE(rack_.board.SetBusStuck(3, false).ok());
+  EXPECT_TRUE(rack_.RunUntil(3000, [this] { return rack_.Bits(17).monitor_fresh; }));
+}
+
+TEST_F(SimBoardTest, StretchedClock_SlowsThePassAndNothingElse) {
+  ASSERT_TRUE(rack_.Ready());
+  ASSERT_TRUE(rack_.board.SetBusStretch(2, 4).ok());
+  SwitchOn();
+  rack_.slot(7).SetFault(SlotFault::kShort, true);
+  EXPECT_TRUE(rack_.RunUntil(2000, [this] { return !rack_.Events<link::Tripped>().empty(); }));
+  EXPECT_EQ(rack_.board.boots(), 1) << "slow passes still feed the watchdog";
+}
+
+TEST_F(SimBoardTest, BusFaults_NameTheBusesThatHaveParts) {
+  EXPECT_EQ(rack_.board.SetBusStuck(1, true).message(), "bus 1 has no parts; use 2 to 10");
+  EXPECT_EQ(rack_.board.SetBusStretch(11, 1).code(), Code::kInvalidArgument);
+  EXPECT_EQ(rack_.board.WearEepromPage(256).message(), "the EEPROM has no page 256; use 0 to 255");
+}
+
 }  // namespace
 }  // namespace faraday::sim

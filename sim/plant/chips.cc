@@ -198,14 +198,21 @@ void At24::LoadContents(std::span<const uint8_t> bytes) {
   memory_.assign(bytes.begin(), bytes.end());
 }
 
+void At24::Wear(size_t page) {
+  FARADAY_CHECK(page < worn_.size());
+  worn_[page] = true;
+}
+
 void At24::OnWrite(std::span<const uint8_t> bytes) {
   if (bytes.size() < 2) return;
   pointer_ = static_cast<size_t>((bytes[0] << 8) | bytes[1]) % kSize;
   const size_t page = pointer_ / kPage * kPage;
   bool changed = false;
   for (uint8_t value : bytes.subspan(2)) {
-    changed = changed || memory_[pointer_] != value;
-    memory_[pointer_] = value;
+    if (!Keeps(page)) {
+      changed = changed || memory_[pointer_] != value;
+      memory_[pointer_] = value;
+    }
     pointer_ = page + (pointer_ + 1) % kPage;
   }
   if (changed && on_change_) on_change_(page);

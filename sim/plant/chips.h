@@ -105,11 +105,20 @@ class At24 : public I2cChip {
   // The memory itself, for the file that keeps it between runs. REQUIRES of Load: kSize bytes.
   const std::vector<uint8_t>& contents() const { return memory_; }
   void LoadContents(std::span<const uint8_t> bytes);
+  // Fault: a page (of kPage bytes, from 0) that keeps its bytes from now on, as after its last write cycle; it
+  // acknowledges all the same. REQUIRES: page < kSize / kPage.
+  void Wear(size_t page);
+  // The write-protect pin: writes are acknowledged and change nothing (data sheet, "write protect").
+  void SetReadOnly(bool read_only) { read_only_ = read_only; }
   // Called after each write that changed something, with the page's offset.
   void OnChange(std::function<void(size_t page_at)> callback) { on_change_ = std::move(callback); }
 
  private:
+  bool Keeps(size_t page_at) const { return read_only_ || worn_[page_at / kPage]; }
+
   std::vector<uint8_t> memory_;
+  std::array<bool, kSize / kPage> worn_{};
+  bool read_only_ = false;
   size_t pointer_ = 0;
   std::function<void(size_t)> on_change_;
 };

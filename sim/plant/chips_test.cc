@@ -158,5 +158,61 @@ TEST(At24, Memory_OutlivesReset) {
   EXPECT_EQ(value, 0x5A);
 }
 
+TEST(At24, WornPage_KeepsItsBytesAndItsNeighboursWork) {
+  At24 chip;
+  const uint8_t before[] = {0x00, 0x3F, 0x11};
+  chip.OnWrite(before);
+  chip.Wear(1);
+  const uint8_t worn[] = {0x00, 0x3F, 0xAA};
+  const uint8_t next[] = {0x00, 0x40, 0xBB};
+  chip.OnWrite(worn);
+  chip.OnWrite(next);
+  EXPECT_EQ(chip.contents()[0x3F], 0x11);
+  EXPECT_EQ(chip.contents()[0x40], 0xBB);
+}
+
+TEST(At24, ReadOnly_ChangesNothingUntilWritableAgain) {
+  At24 chip;
+  const uint8_t write[] = {0x00, 0x00, 0xAA};
+  chip.SetReadOnly(true);
+  chip.OnWrite(write);
+  EXPECT_EQ(chip.contents()[0], 0xFF);
+  chip.SetReadOnly(false);
+  chip.OnWrite(write);
+  EXPECT_EQ(chip.contents()[0], 0xAA);
+}
+
+struct SlowBus : PcaTest {
+  SlowBus() {
+    bus.OnTimePassing([this](uint32_t ms) { passed_ms += ms; });
+  }
+  Status Touch() {
+    const uint8_t reg = 6;
+    return bus.Write(kAddress, std::span(&reg, 1));
+  }
+  uint32_t passed_ms = 0;
+};
+
+TEST_F(SlowBus, Stretch_TakesItsTimeAndTransfers) {
+  bus.SetStretch(3);
+  EXPECT_TRUE(Touch().ok());
+  EXPECT_EQ(passed_ms, 3U);
+  bus.SetStretch(0);
+  EXPECT_TRUE(Touch().ok());
+  EXPECT_EQ(passed_ms, 3U);
+}
+
+TEST_F(SlowBus, Stretch_BeyondTheLimitIsGivenUpThere) {
+  bus.SetStretch(100);
+  EXPECT_EQ(Touch().code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(passed_ms, I2cBus::kTransferLimitMs);
+}
+
+TEST_F(SlowBus, Stuck_CostsTheMastersWait) {
+  bus.SetStuck(true);
+  EXPECT_EQ(Touch().code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(passed_ms, I2cBus::kTransferLimitMs);
+}
+
 }  // namespace
 }  // namespace faraday::sim

@@ -1,5 +1,7 @@
 #include "sim/plant/i2c.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/result.h"
 
@@ -15,9 +17,17 @@ void I2cBus::SetMissing(uint8_t address, bool missing) {
   missing_[address] = missing;
 }
 
+Status I2cBus::Wait() {
+  const uint32_t wait_ms = stuck_ ? kTransferLimitMs : std::min(stretch_ms_, kTransferLimitMs);
+  if (wait_ms > 0 && let_pass_) let_pass_(wait_ms);
+  if (stuck_) return {Code::kDeadlineExceeded, "bus stuck"};
+  if (stretch_ms_ > kTransferLimitMs) return {Code::kDeadlineExceeded, "clock held low for too long"};
+  return OkStatus();
+}
+
 Status I2cBus::Find(uint8_t address, I2cChip*& chip) {
   ++transfers_;
-  if (stuck_) return {Code::kDeadlineExceeded, "bus stuck"};
+  FARADAY_TRY(Wait());
   if (address >= chips_.size() || chips_[address] == nullptr || missing_[address]) {
     return {Code::kUnavailable, "no acknowledge"};
   }

@@ -42,7 +42,8 @@ NativeBoard::NativeBoard(sim::Plant& plant, SerialLine& line, std::function<uint
   FARADAY_CHECK(plant.slots() >= 1 && plant.slots() <= kMaxBoardSlots);
   for (size_t slot = 0; slot < plant.slots(); ++slot) Wire(slot);
   buses_[kEepromBus].Attach(kEepromAddress, eeprom_);
-  fed_at_ms_ = clock_();
+  for (sim::I2cBus& bus : buses_) bus.OnTimePassing([this](uint32_t ms) { LetTimePass(ms); });
+  fed_at_ms_ = transfer_ends_ms_ = clock_();
 }
 
 void NativeBoard::Wire(size_t slot) {
@@ -64,6 +65,32 @@ void NativeBoard::Wire(size_t slot) {
   sensors_.push_back(std::make_unique<sim::Tmp105>([this, slot] { return plant_.slot(slot).tray_deci_c(); }));
   buses_[wiring.temperature.bus].Attach(wiring.temperature.address, *sensors_.back());
 }
+
+bool NativeBoard::InTransfer() { return static_cast<int32_t>(transfer_ends_ms_ - clock_()) > 0; }
+
+uint32_t NativeBoard::NowMs() {
+  if (!InTransfer()) transfer_ends_ms_ = clock_();  // never left so far behind that the counter's wrap matters
+  return transfer_ends_ms_;
+}
+
+// The plant goes on meanwhile: what the firmware measures next is as old as it ought to be.
+void NativeBoard::LetTimePass(uint32_t ms) {
+  transfer_ends_ms_ = NowMs() + ms;
+  plant_.AdvanceTo(transfer_ends_ms_);
+}
+
+bool NativeBoard::WatchdogBit() {
+  watchdog_bit_ = watchdog_bit_ || NowMs() - fed_at_ms_ > kWatchdogMs;
+  return watchdog_bit_;
+}
+
+void NativeBoard::FeedWatchdog() {
+  if (!WatchdogBit()) fed_at_ms_ = NowMs();
+}
+
+void NativeBoard::ResetExpander(size_t slot) { expanders_[slot / 2]->Reset(); }
+
+void NativeBoard::SetEepromMissing(bool missing) { buses_[kEepromBus].SetMissing(kEepromAddress, missing); }
 
 void NativeBoard::SetStopPin(bool stop) {
   if (stop == stopped_) return;
@@ -101,7 +128,8 @@ void NativeBoard::Reset(link::BootReason cause) {
   boot_cause_ = cause;
   SetStopPin(false);
   for (sim::I2cBus& bus : buses_) bus.Reset();
-  fed_at_ms_ = clock_();
+  fed_at_ms_ = NowMs();
+  watchdog_bit_ = false;
 }
 
 }  // namespace faraday::firmware

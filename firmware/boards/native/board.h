@@ -30,6 +30,7 @@ class NativeBoard {
   static constexpr size_t kBuses = 11;
   static constexpr size_t kMaxBoardSlots = 32;
   static constexpr uint32_t kShuntMicroohm = 5000;
+  static constexpr uint32_t kWatchdogMs = 2000;  // as on the ast1030 board
 
   // As many slots as the plant has (1 to 32). `clock` gives free-running milliseconds. Plant and line outlive the
   // board.
@@ -41,12 +42,14 @@ class NativeBoard {
   const char* Name() const { return "native"; }
   std::span<const SlotWiring> Slots() const { return wiring_; }
   MonitorScale Scale() const { return {kShuntMicroohm}; }
-  uint32_t NowMs() { return clock_(); }
+  // The clock's time, or the end of a slow transfer when that is later.
+  uint32_t NowMs();
   size_t UartRead(std::span<uint8_t> in) { return line_.Read(in); }
   size_t UartWrite(std::span<const uint8_t> out) { return line_.Write(out); }
   uint64_t ReadInputs() const { return (uint64_t{plant_.inputs()} << 32) | plant_.relay_senses(); }
   void SetStopPin(bool stop);
-  void FeedWatchdog() { fed_at_ms_ = clock_(); }
+  // Too late to help once the watchdog has bitten.
+  void FeedWatchdog();
   link::BootReason BootCause() const { return boot_cause_; }
   uint32_t NewSession();
   Status NvmRead(uint32_t at, std::span<uint8_t> in);
@@ -58,12 +61,20 @@ class NativeBoard {
   // The MCU's reset line: every part but the memory's contents returns to its reset state; the next BootCause is
   // `cause`. The firmware's objects must be made anew after it.
   void Reset(link::BootReason cause);
+  // True once the watchdog was not fed for kWatchdogMs by board time: its reset is due. Ends with Reset().
+  bool WatchdogBit();
+  // The MCU is still in a slow transfer that has used up time which the clock has yet to reach.
+  bool InTransfer();
+  // The slot's expander loses its registers without the firmware's doing. It serves two slots.
+  void ResetExpander(size_t slot);
+  // The memory does not acknowledge.
+  void SetEepromMissing(bool missing);
   bool stopped() const { return stopped_; }
-  uint32_t watchdog_fed_at_ms() const { return fed_at_ms_; }
   sim::At24& eeprom() { return eeprom_; }
 
  private:
   void Wire(size_t slot);
+  void LetTimePass(uint32_t ms);
 
   sim::Plant& plant_;
   SerialLine& line_;
@@ -77,6 +88,8 @@ class NativeBoard {
   link::BootReason boot_cause_ = link::BootReason::kPowerOn;
   bool stopped_ = false;
   uint32_t fed_at_ms_ = 0;
+  bool watchdog_bit_ = false;
+  uint32_t transfer_ends_ms_ = 0;
 };
 
 static_assert(Board<NativeBoard>);
