@@ -32,3 +32,7 @@ if(FARADAY_SANITIZE)
     -fsanitize=${FARADAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FARADAY_SANITIZE})
 endif()
+# libFuzzer sees the coverage of all our code; the targets themselves link its main (see faraday_fuzz).
+if(FARADAY_FUZZ)
+  target_compile_options(faraday_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()

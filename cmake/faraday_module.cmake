@@ -3,6 +3,10 @@
 #   (each TEST case becomes a ctest entry named NAME.<Suite>.<Case>). A module without SOURCES is header-only.
 # faraday_program(NAME SOURCES ... DEPS ...)
 #   An executable NAME in <build>/bin, where the demo and the process tests look for it.
+# faraday_fuzz(NAME SOURCES ... DEPS ...)
+#   A libFuzzer target (LLVMFuzzerTestOneInput in SOURCES). FARADAY_FUZZ builds make NAME in <build>/bin and list it in
+#   <build>/fuzz_targets.txt (NAME and corpus folder a line); test builds make NAME_replay and a ctest entry that runs
+#   every input kept in corpus/NAME beside the target.
 function(faraday_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;TESTS;TEST_DEPS" ${ARGN})
   if(ARG_SOURCES)
@@ -28,4 +32,25 @@ function(faraday_program name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} faraday_flags)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+function(faraday_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+  if(FARADAY_FUZZ)
+    faraday_program(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    if(NOT TARGET fuzz_targets)
+      add_custom_target(fuzz_targets)
+    endif()
+    add_dependencies(fuzz_targets ${name})
+    set_property(GLOBAL APPEND_STRING PROPERTY FARADAY_FUZZ_TARGETS "${name} ${corpus}\n")
+    get_property(targets GLOBAL PROPERTY FARADAY_FUZZ_TARGETS)
+    file(WRITE ${PROJECT_BINARY_DIR}/fuzz_targets.txt "${targets}")
+  elseif(BUILD_TESTING AND NOT CMAKE_SYSTEM_NAME STREQUAL "Generic")
+    add_executable(${name}_replay ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/libs/base/fuzz_replay.cc)
+    target_link_libraries(${name}_replay PRIVATE ${ARG_DEPS} faraday_flags)
+    add_test(NAME ${name}.Corpus COMMAND ${name}_replay ${corpus})
+    set_tests_properties(${name}.Corpus PROPERTIES TIMEOUT 120 LABELS unit)
+  endif()
 endfunction()

@@ -333,6 +333,13 @@ Status ReadArm(Reader& reader, const Arm& arm, uint8_t type, void* message) {
   return DecodeFields(*arm.table, bytes, arm.hold(message));
 }
 
+// What is not on the wire is 0, also where a freshly made struct says otherwise (protocol, next_command_seq).
+void ClearNumbers(const MessageTable& table, void* message) {
+  for (const Field& field : table.fields) {
+    if (field.kind == Kind::kUint32) At<uint32_t>(message, field) = 0;
+  }
+}
+
 }  // namespace
 
 Result<size_t> EncodeByTable(const MessageTable& table, const void* message, std::span<uint8_t> out) {
@@ -364,6 +371,7 @@ Result<size_t> EncodeMessage(const Message& message, std::span<uint8_t> out) {
 template <typename Message>
 Result<Message> DecodeMessage(std::span<const uint8_t> bytes) {
   Message message;
+  ClearNumbers(TableOf<Message>(), &message);
   FARADAY_TRY(DecodeByTable(TableOf<Message>(), bytes, &message));
   return message;
 }

@@ -429,5 +429,12 @@ TEST(HelloReplyMessage, EventNumberThatDidNotCome_IsNone) {
   EXPECT_EQ(reply->next_event_id, 0U);
 }
 
+// Found by fuzz_message: the structs' own defaults came back in place of the zeros that do not travel.
+TEST(Decode, FieldsThatAreNotThere_AreZero) {
+  EXPECT_EQ(DecodeMessage<Hello>({})->protocol, 0U);
+  EXPECT_EQ(DecodeMessage<HelloReply>({})->protocol, 0U);
+  EXPECT_EQ(DecodeMessage<HelloReply>({})->next_command_seq, 0U);
+}
+
 }  // namespace
 }  // namespace faraday::link

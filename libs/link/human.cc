@@ -94,7 +94,8 @@ std::string ValueText(const Field& field, const void* message) {
       const auto value = At<uint32_t>(message, field);
       if (value == 0 && !AlwaysShown(field.name)) return "";
       const std::string_view name = field.name;
-      return name == "session" || name == "config_crc" ? fmt::format("{:#010x}", value) : fmt::format("{}", value);
+      const bool hexadecimal = name == "session" || name == "config_crc" || name == "flash_id";
+      return hexadecimal ? fmt::format("{:#010x}", value) : fmt::format("{}", value);
     }
     case Kind::kBool:
       return At<bool>(message, field) ? "true" : "false";

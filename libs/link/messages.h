@@ -158,6 +158,7 @@ struct HelloReply {
   uint32_t nonce = 0;
   uint32_t next_command_seq = 1;
   uint32_t next_event_id = 0;  // 0: firmware that does not say
+  uint32_t flash_id = 0;
   bool operator==(const HelloReply&) const = default;
 };
 struct Reply {
@@ -194,6 +195,12 @@ struct Telemetry {
   uint32_t frames_bad = 0;
   uint32_t event_backlog = 0;
   uint32_t config_crc = 0;
+  uint32_t current_scan_ms = 0;
+  uint32_t bus_recoveries = 0;
+  uint32_t line_errors = 0;
+  uint32_t psu_lost = 0;
+  uint32_t input_edges = 0;
+  uint32_t alerts = 0;
   bool operator==(const Telemetry&) const = default;
 };
 struct CommandDone {

@@ -32,6 +32,7 @@ struct SlotBits {
   bool switch_shorted = false;      // bit 28: current flows while off
   bool no_discharge = false;        // bit 29: VBUS decays too slowly
   bool nvm_lost = false;            // bit 30: the slot's epoch is in doubt
+  bool wrong_part = false;          // bit 31: the monitor is not the part that the board table names; not measured
 
   bool operator==(const SlotBits&) const = default;
 };
@@ -45,7 +46,7 @@ constexpr uint32_t Pack(const SlotBits& s) {
          bit(s.tripped, 16) | field(s.trip_reason, 7, 17) | bit(s.pending, 20) | bit(s.leased, 21) |
          bit(s.monitor_fresh, 22) | bit(s.temperature_fresh, 23) | bit(s.read_back_mismatch, 24) |
          bit(s.part_missing, 25) | bit(s.relay_stuck, 26) | bit(s.back_feed, 27) | bit(s.switch_shorted, 28) |
-         bit(s.no_discharge, 29) | bit(s.nvm_lost, 30);
+         bit(s.no_discharge, 29) | bit(s.nvm_lost, 30) | bit(s.wrong_part, 31);
 }
 
 constexpr SlotBits Unpack(uint32_t w) {
@@ -74,6 +75,7 @@ constexpr SlotBits Unpack(uint32_t w) {
   s.switch_shorted = bit(28);
   s.no_discharge = bit(29);
   s.nvm_lost = bit(30);
+  s.wrong_part = bit(31);
   return s;
 }
 
@@ -85,5 +87,9 @@ inline constexpr uint32_t kFaultRailSag = 1U << 3;
 inline constexpr uint32_t kFaultStopped = 1U << 4;  // the stop output is asserted, latched
 inline constexpr uint32_t kFaultNvmLost = 1U << 5;
 inline constexpr uint32_t kFaultNvmReadOnly = 1U << 6;
+inline constexpr uint32_t kFaultPsu = 1U << 7;         // PSU-OK of a rail in use is gone
+inline constexpr uint32_t kFaultAlert = 1U << 8;       // ALERT# stays low although every monitor of its bus was asked
+inline constexpr uint32_t kFaultStopButton = 1U << 9;  // the stop button is pressed
+inline constexpr uint32_t kFaultFlash = 1U << 10;      // the firmware's SPI flash does not answer
 
 }  // namespace faraday::link
