@@ -234,15 +234,19 @@ std::string Bench::Answer(const std::string& line) {
 }
 
 Result<std::string> Bench::Execute(const ControlCommand& command) {
-  constexpr std::array<CommandHandler, 9> kHandlers = {&Bench::Help,
-                                                       &Bench::List,
-                                                       &Bench::State,
-                                                       &Bench::SetFault,
-                                                       &Bench::ActOnPhone,
-                                                       &Bench::SetBattery,
-                                                       &Bench::ResetMcu,
-                                                       &Bench::SetLine,
-                                                       &Bench::SetInput};  // in Verb's order
+  constexpr std::array<CommandHandler, 13> kHandlers = {&Bench::Help,
+                                                        &Bench::List,
+                                                        &Bench::State,
+                                                        &Bench::SetFault,
+                                                        &Bench::ActOnPhone,
+                                                        &Bench::SetBattery,
+                                                        &Bench::ResetMcu,
+                                                        &Bench::SetLine,
+                                                        &Bench::SetInput,
+                                                        &Bench::ResetExpander,
+                                                        &Bench::HangMcu,
+                                                        &Bench::SetBus,
+                                                        &Bench::WearEeprom};  // in Verb's order
   return (this->*kHandlers[static_cast<size_t>(command.verb)])(command);
 }
 
@@ -352,6 +356,7 @@ Result<std::string> Bench::ResetMcu(const ControlCommand& command) {
 }
 
 Result<std::string> Bench::SetLine(const ControlCommand& command) {
+  if (command.what == "damage") return Status{Code::kUnimplemented, "this simulator cannot damage frames"};
   FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
     if (command.what == "restore") return machine.line().Plug();
     machine.line().Unplug();
@@ -367,6 +372,29 @@ Result<std::string> Bench::SetInput(const ControlCommand& command) {
   boards_[static_cast<size_t>(input->board)]->Call(
       [&](Machine& machine) { machine.plant().SetInput(input->pin, command.on == input->active_high); });
   return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
+}
+
+Result<std::string> Bench::ResetExpander(const ControlCommand& command) {
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.ResetExpander(PlaceOf(command.slot).index); }));
+  return fmt::format("{} expander reset", Name(command.slot));
+}
+
+Result<std::string> Bench::HangMcu(const ControlCommand& command) {
+  FARADAY_TRY(OnMachine(command, [](Machine& machine) { return machine.McuHang(); }));
+  return fmt::format("board {} hangs", command.board);
+}
+
+Result<std::string> Bench::SetBus(const ControlCommand& command) {
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
+    if (command.what == "stretch") return machine.SetBusStretch(command.place, *command.amount);
+    return machine.SetBusStuck(command.place, command.what == "stuck");
+  }));
+  return fmt::format("board {} bus {} {}", command.board, command.place, command.what);
+}
+
+Result<std::string> Bench::WearEeprom(const ControlCommand& command) {
+  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.WearEepromPage(command.place); }));
+  return fmt::format("board {} EEPROM page {} worn", command.board, command.place);
 }
 
 }  // namespace faraday::sim

@@ -68,6 +68,10 @@ class Bench {
   Result<std::string> ResetMcu(const ControlCommand& command);
   Result<std::string> SetLine(const ControlCommand& command);
   Result<std::string> SetInput(const ControlCommand& command);
+  Result<std::string> ResetExpander(const ControlCommand& command);
+  Result<std::string> HangMcu(const ControlCommand& command);
+  Result<std::string> SetBus(const ControlCommand& command);
+  Result<std::string> WearEeprom(const ControlCommand& command);
   Result<PhoneRow*> FindPhone(int slot);
   BoardThread& BoardOf(const ControlCommand& command);
   // On the board's thread, waited for.

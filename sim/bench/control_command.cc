@@ -27,6 +27,7 @@ struct VerbRow {
   Verb verb;
   std::vector<Argument> arguments;
   std::string_view text;
+  Status (*check)(const ControlCommand& command) = nullptr;  // of the words together
 };
 
 Status Wrong(std::string message) { return {Code::kInvalidArgument, std::move(message)}; }
@@ -103,8 +104,50 @@ Status ReadCause(std::string_view word, const RackConfig&, ControlCommand& comma
 
 Status ReadLineAction(std::string_view word, const RackConfig&, ControlCommand& command) {
   command.what = word;
-  return OneOf(word, {"cut", "restore"}, "line action");
+  return OneOf(word, {"cut", "restore", "damage"}, "line action");
 }
+
+Status ReadBusAction(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, {"stuck", "ok", "stretch"}, "bus action");
+}
+
+Status ReadEepromAction(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, {"worn"}, "EEPROM fault");
+}
+
+Status ReadPlace(std::string_view word, const RackConfig&, ControlCommand& command) {
+  const std::optional<int> number = Number(word);
+  if (!number || *number < 0) return Wrong(fmt::format("\"{}\" is no number from 0", word));
+  command.place = *number;
+  return OkStatus();
+}
+
+Status ReadAmount(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.amount = Number(word);
+  const int most = command.what == "damage" ? 100 : 1000;
+  if (command.amount && *command.amount >= 0 && *command.amount <= most) return OkStatus();
+  return Wrong(
+      fmt::format("\"{}\" is out of range: use 0 to {}", word, command.what == "damage" ? "100 %" : "1000 ms"));
+}
+
+Status ReadSeed(std::string_view word, const RackConfig&, ControlCommand& command) {
+  const std::optional<int> number = Number(word);
+  if (!number || *number < 0) return Wrong(fmt::format("\"{}\" is no seed: use 0 to 2147483647", word));
+  command.seed = *number;
+  return OkStatus();
+}
+
+// `action` alone takes an amount, and needs it.
+Status NeedsAmount(const ControlCommand& command, std::string_view action, std::string_view amount) {
+  if ((command.what == action) == command.amount.has_value()) return OkStatus();
+  return Wrong(command.amount ? fmt::format("{} takes no more words", command.what)
+                              : fmt::format("{} needs {}", action, amount));
+}
+
+Status CheckLine(const ControlCommand& command) { return NeedsAmount(command, "damage", "PERCENT of the frames"); }
+Status CheckBus(const ControlCommand& command) { return NeedsAmount(command, "stretch", "MS"); }
 
 Status ReadInput(std::string_view word, const RackConfig& rack, ControlCommand& command) {
   command.what = word;
@@ -145,12 +188,33 @@ const std::vector<VerbRow>& Verbs() {
        "resets a board's MCU; cause power-on, watchdog (default), software, fault, brown-out"},
       {"line",
        Verb::kLine,
-       {{"BOARD", false, ReadBoard}, {"cut|restore", false, ReadLineAction}},
-       "pulls or plugs a board's serial line"},
+       {{"BOARD", false, ReadBoard},
+        {"cut|restore|damage", false, ReadLineAction},
+        {"PERCENT", true, ReadAmount},
+        {"SEED", true, ReadSeed}},
+       "pulls or plugs a board's serial line, or damages frames both ways",
+       CheckLine},
       {"input",
        Verb::kInput,
        {{"NAME", false, ReadInput}, {"active|inactive", false, ReadActive}},
        "sets a rack input of the config: door, smoke ..."},
+      {"expander-reset",
+       Verb::kExpanderReset,
+       {{"SLOT", false, ReadSlot}},
+       "the slot's expander (it serves two) loses its registers behind the firmware's back"},
+      {"mcu-hang", Verb::kMcuHang, {{"BOARD", false, ReadBoard}}, "the firmware stops; its watchdog must bite"},
+      {"bus",
+       Verb::kBus,
+       {{"BOARD", false, ReadBoard},
+        {"BUS", false, ReadPlace},
+        {"stuck|ok|stretch", false, ReadBusAction},
+        {"MS", true, ReadAmount}},
+       "an I2C bus held low, or MS longer a transfer; native board only",
+       CheckBus},
+      {"eeprom",
+       Verb::kEeprom,
+       {{"BOARD", false, ReadBoard}, {"worn", false, ReadEepromAction}, {"PAGE", false, ReadPlace}},
+       "a page of the memory keeps its bytes from now on; native board only"},
   };
   return kVerbs;
 }
@@ -204,6 +268,7 @@ Result<ControlCommand> ParseControlCommand(std::string_view line, const RackConf
   ControlCommand command;
   command.verb = row->verb;
   for (size_t i = 1; i < words.size(); ++i) FARADAY_TRY(row->arguments[i - 1].read(words[i], rack, command));
+  if (row->check != nullptr) FARADAY_TRY(row->check(command));
   return command;
 }
 

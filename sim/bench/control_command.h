@@ -2,6 +2,7 @@
 // ctl` and the timed events of scenario files. This part only understands; bench.h acts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +12,33 @@
 
 namespace faraday::sim {
 
-enum class Verb { kHelp, kList, kState, kFault, kPhone, kBattery, kMcuReset, kLine, kInput };
+enum class Verb {
+  kHelp,
+  kList,
+  kState,
+  kFault,
+  kPhone,
+  kBattery,
+  kMcuReset,
+  kLine,
+  kInput,
+  kExpanderReset,
+  kMcuHang,
+  kBus,
+  kEeprom
+};
 
 struct ControlCommand {
   Verb verb = Verb::kHelp;
   int slot = 0;      // rack number, from 1; 0: the command names none
   int board = -1;    // index; -1: the command names none
-  std::string what;  // fault name, phone action, reset cause, "cut"/"restore", input name
+  std::string what;  // fault name, phone action, reset cause, input name; "cut", "restore", "damage"; "stuck", "ok",
+                     // "stretch"; "worn"
   bool on = false;   // fault on/off, input active/inactive
   int percent = 0;   // battery
+  int place = 0;     // I2C bus, EEPROM page
+  std::optional<int> amount;  // bus stretch: ms; line damage: percent of frames
+  int seed = 1;               // line damage
 };
 
 // Understands one line. Slots are "r01/07" or "7".

@@ -46,6 +46,13 @@ TEST(ControlCommand, EachVerbIsUnderstood) {
   EXPECT_EQ(Parsed("phone r01/1 hung").what, "hang");
   EXPECT_EQ(Parsed("battery r01/01 0").percent, 0);
   EXPECT_TRUE(Parsed("input door active").on);
+  EXPECT_EQ(Parsed("expander-reset 7").slot, 7);
+  EXPECT_EQ(Parsed("mcu-hang 1").board, 1);
+  EXPECT_EQ(Parsed("bus 0 3 stuck").place, 3);
+  EXPECT_EQ(Parsed("bus 0 3 stretch 4").amount, 4);
+  EXPECT_EQ(Parsed("eeprom 0 worn 2").place, 2);
+  EXPECT_EQ(Parsed("line 0 damage 5").amount, 5);
+  EXPECT_EQ(Parsed("line 0 damage 5 77").seed, 77);
 }
 
 TEST(ControlCommand, Mistakes_NameTheChoices) {
@@ -59,6 +66,11 @@ TEST(ControlCommand, Mistakes_NameTheChoices) {
   EXPECT_NE(Refused("battery r01/01 101").find("0 to 100"), std::string::npos);
   EXPECT_NE(Refused("input smoke active").find("door"), std::string::npos);
   EXPECT_NE(Refused("").find("help"), std::string::npos);
+  EXPECT_EQ(Refused("bus 0 3 stretch"), "stretch needs MS");
+  EXPECT_EQ(Refused("bus 0 3 ok 5"), "ok takes no more words");
+  EXPECT_EQ(Refused("line 0 cut 5"), "cut takes no more words");
+  EXPECT_NE(Refused("line 0 damage 101").find("0 to 100 %"), std::string::npos);
+  EXPECT_NE(Refused("bus 0 x stuck").find("\"x\""), std::string::npos);
   Refused("state");
   Refused("list all");
   Refused("state 99999999999999999999");
