@@ -7,3 +7,6 @@ set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 set(CMAKE_CXX_FLAGS_INIT
   "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections")
+# What each function takes of the stack and whom it calls, for firmware/budget. ccache (4.7) would lose these files.
+add_compile_options(-fcallgraph-info=su)
+set(CCACHE_PROGRAM OFF)
