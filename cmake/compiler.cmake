@@ -32,6 +32,14 @@ if(FARADAY_SANITIZE)
     -fsanitize=${FARADAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FARADAY_SANITIZE})
 endif()
+# In front of what a test preloads (LD_PRELOAD): a sanitizer's runtime must come first. Empty, or a path and a colon.
+set(FARADAY_SANITIZER_RUNTIME "")
+if(FARADAY_SANITIZE MATCHES "(address|thread)" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  string(SUBSTRING ${CMAKE_MATCH_1} 0 1 letter)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=lib${letter}san.so
+    OUTPUT_VARIABLE FARADAY_SANITIZER_RUNTIME OUTPUT_STRIP_TRAILING_WHITESPACE)
+  string(APPEND FARADAY_SANITIZER_RUNTIME ":")
+endif()
 # libFuzzer sees the coverage of all our code; the targets themselves link its main (see faraday_fuzz).
 if(FARADAY_FUZZ)
   target_compile_options(faraday_flags INTERFACE -fsanitize=fuzzer-no-link)

@@ -14,4 +14,5 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)      # PkgConfig::s
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)                                    # GTest::gmock, GTest::gtest_main
   include(GoogleTest)
+  pkg_check_modules(umockdev REQUIRED IMPORTED_TARGET umockdev-1.0) # PkgConfig::umockdev
 endif()
