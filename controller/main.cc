@@ -23,11 +23,15 @@ namespace {
 constexpr char kVersion[] = "0.1.0";
 constexpr int kBadConfig = 2;
 constexpr int kSuperseded = 3;
-constexpr Milliseconds kAway{60'000};  // what a restart or an upgrade may take; chosen
+constexpr int kAwaySeconds = 60;        // what a restart or an upgrade may take; chosen
+constexpr Milliseconds kFarewell{200};  // eight times the announcement; chosen
+// Callers of commands under way are still told that the outcome is unknown.
+constexpr Milliseconds kLastAnswers = kFreshAfterLoss + Milliseconds(200);
 
 struct Flags {
   std::string config;
   std::string capture;
+  int away_s = kAwaySeconds;
   bool check = false;
 };
 
@@ -48,7 +52,7 @@ Result<std::unique_ptr<McuLine>> MakeLine(
   options.open = [port = wiring.port] { return OpenTransport(port); };
   options.superseded = [&loop](const std::string& why) {
     log::Error("{}; this one ends. One controller may own a rack: check for a second --config of it", why);
-    loop.Stop(kSuperseded);
+    loop.AddTimer("last answers", BootClock::now() + kLastAnswers, [&loop] { loop.Stop(kSuperseded); });
   };
   std::string file = wiring.capture;
   if (!capture.empty()) file = config.boards.size() == 1 ? capture : capture + "." + std::to_string(board.index());
@@ -74,7 +78,11 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   if (const Status loaded = book.Load(Time()); !loaded.ok()) return Fail(loaded);
 
   evloop::Loop loop;
-  loop.OnSignals({SIGTERM, SIGINT}, [&loop](int) { loop.Stop(0); });
+  std::vector<std::unique_ptr<McuLine>> lines;
+  loop.OnSignals({SIGTERM, SIGINT}, [&loop, &lines, &flags](int) {
+    for (auto& line : lines) line->AnnounceAbsence(std::chrono::seconds(flags.away_s));
+    loop.AddTimer("farewell", BootClock::now() + kFarewell, [&loop] { loop.Stop(0); });
+  });
   zmq::context_t context(1);
   std::random_device random;
   EventPublisher events(config.rack);
@@ -90,7 +98,6 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
     return Fail(told);
   }
 
-  std::vector<std::unique_ptr<McuLine>> lines;
   for (int i = 0; i < rack.boards(); ++i) {
     auto line = MakeLine(loop, config, rack.board(i), flags.capture, random());
     if (!line.ok()) return Fail(line.status());
@@ -112,7 +119,7 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   sd_notify(0, "READY=1");
   const int code = loop.Run();
   sd_notify(0, "STOPPING=1");
-  for (auto& line : lines) line->AnnounceAbsence(kAway);
+  lines.clear();  // before what they report to
   return code;
 }
 
@@ -128,6 +135,9 @@ int Main(int argc, char** argv) {
   app.add_flag("--check", flags.check, "read the config, print every mistake, exit 0 or 2");
   app.add_option(
       "--capture", flags.capture, "append every frame of the line to this file; with several boards .0, .1, ...");
+  app.add_option("--away", flags.away_s, "seconds of absence to announce to the boards on SIGTERM; 0: none")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
   app.set_version_flag("--version", std::string("faraday-controller ") + kVersion);
   try {
     app.parse(argc, argv);

@@ -41,6 +41,7 @@ class FakeMcu {
     refusal.term = term;
     refusal.session = board_.session;
     refusal.expected_seq = expected_;
+    refusal.nonce = nonce;
     Emit(link::Channel::kRefusal, 0, refusal, out);
   }
   void Reset() {
@@ -54,6 +55,7 @@ class FakeMcu {
   uint16_t ack = 0;
   uint32_t away_ms = 0;
   int hellos = 0;
+  uint32_t nonce = 0;      // of the Hello that opened the term
   std::string wrong_rack;  // Hello is refused: bound to it
 
  private:
@@ -84,6 +86,9 @@ class FakeMcu {
       refusal.rack = std::string_view(wrong_rack);
       return Emit(link::Channel::kRefusal, 0, refusal, out);
     }
+    if (hello->nonce != nonce && hello->last_session == board_.session && hello->last_term < board_.term)
+      return Refuse(link::RefusalReason::kSuperseded, board_.term, out);
+    nonce = hello->nonce;
     expected_ = 1;
     replies_.clear();
     Emit(link::Channel::kHello, 0, board_.Hello(hello->nonce), out);

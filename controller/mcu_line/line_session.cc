@@ -20,7 +20,12 @@ uint16_t Next(uint16_t seq) { return seq == 65535 ? uint16_t{1} : static_cast<ui
 }  // namespace
 
 LineSession::LineSession(std::string rack, std::string version, uint32_t seed, LineEvents& events, Hooks hooks)
-    : rack_(std::move(rack)), version_(std::move(version)), events_(events), hooks_(std::move(hooks)), nonce_(seed) {}
+    : rack_(std::move(rack)),
+      version_(std::move(version)),
+      events_(events),
+      hooks_(std::move(hooks)),
+      first_nonce_(seed + 1),
+      nonce_(seed) {}
 
 LineCounters LineSession::counters() const {
   LineCounters all = counters_;
@@ -51,14 +56,21 @@ void LineSession::Down(const std::string& reason, Now now) {
 // One nonce a handshake: its repetitions open no further term and write no further NVM.
 void LineSession::BeginHello(Now now) {
   state_ = State::kHello;
-  ++nonce_;
+  if (++nonce_ == 0) ++nonce_;
   SayHello(now);
+}
+
+void LineSession::BoardHasReset(Now now) {
+  ended_session_ = session_;
+  Down("the board has reset", now);
+  BeginHello(now);
 }
 
 void LineSession::SayHello(Now now) {
   hello_at_ = now.boot;
   std::array<uint8_t, link::kMaxPayload> payload{};
-  const link::Hello hello{link::kProtocol, std::string_view(rack_), std::string_view(version_), nonce_};
+  const link::Hello hello{
+      link::kProtocol, std::string_view(rack_), std::string_view(version_), nonce_, last_session_, last_term_};
   if (const auto size = link::EncodeMessage(hello, payload); size.ok()) {
     session_ = term_ = 0;
     WriteFrame(Channel::kHello, 0, std::span(payload).first(*size));
@@ -68,8 +80,8 @@ void LineSession::SayHello(Now now) {
 void LineSession::OnHelloReply(const link::FrameView& frame, Now now) {
   const auto hello = link::DecodeMessage<link::HelloReply>(frame.payload);
   if (!hello.ok() || state_ != State::kHello || hello->nonce != nonce_) return;
-  session_ = hello->session;
-  term_ = hello->term;
+  session_ = last_session_ = hello->session;
+  term_ = last_term_ = hello->term;
   state_ = State::kUp;
   next_seq_ = static_cast<uint16_t>(hello->next_command_seq == 0 ? 1 : hello->next_command_seq);
   telemetry_number_.reset();
@@ -81,7 +93,7 @@ void LineSession::OnHelloReply(const link::FrameView& frame, Now now) {
   events_since_ = now.boot;
   // Firmware that says which event it holds first needs no waiting (older says 0).
   if (!event_base_ && hello->next_event_id != 0) event_base_ = hello->next_event_id - 1;
-  SendKeepalive(0, now);
+  SendKeepalive(now);
   events_.OnUp(*hello, now);
 }
 
@@ -98,20 +110,29 @@ void LineSession::WriteFrame(Channel channel, uint16_t seq, std::span<const uint
   if (const auto size = link::EncodeFrame(header, payload, wire); size.ok()) hooks_.write(std::span(wire).first(*size));
 }
 
-void LineSession::SendKeepalive(uint32_t away_ms, Now now) {
+void LineSession::SendKeepalive(Now now) {
   keepalive_at_ = now.boot;
   ack_due_ = false;
   std::array<uint8_t, 16> payload{};
-  const auto size = link::EncodeMessage(link::Keepalive{away_ms}, payload);
+  const auto size = link::EncodeMessage(link::Keepalive{away_ms_}, payload);
   if (size.ok()) WriteFrame(Channel::kKeepalive, 0, std::span(payload).first(*size));
 }
 
-void LineSession::SendAway(Milliseconds away) {
-  if (up()) SendKeepalive(static_cast<uint32_t>(away.count()), {keepalive_at_, {}});
+void LineSession::SendAway(Milliseconds away, Now now) {
+  away_ms_ = static_cast<uint32_t>(away.count());
+  if (up()) SendKeepalive(now);
+}
+
+// A line that has gone quiet is asked: after a reset the MCU speaks only when spoken to.
+bool LineSession::KeepaliveDue(Now now) const {
+  const Milliseconds since = now.boot - keepalive_at_;
+  const bool quiet = now.boot - heard_at_ >= kQuiet && since >= kQuiet;
+  return since >= kKeepalivePeriod || quiet || ack_due_ || away_ms_ > 0;
 }
 
 Status LineSession::Send(const link::Command& command, Now now) {
   if (!up()) return {Code::kUnavailable, "the line is not up"};
+  if (away_ms_ > 0) return {Code::kUnavailable, "the controller is ending; try again when it is back"};
   if (queue_.size() >= kMaxQueued) {
     return {Code::kResourceExhausted, fmt::format("{} commands wait on this line already; try again", queue_.size())};
   }
@@ -166,10 +187,11 @@ void LineSession::OnTime(Now now) {
     if (now.boot - hello_at_ >= kHelloPeriod) SayHello(now);
     return;
   }
-  if (now.boot - keepalive_at_ >= kKeepalivePeriod || ack_due_) {
+  if (KeepaliveDue(now)) {
     Ack(now);
-    SendKeepalive(0, now);
+    SendKeepalive(now);
   }
+  if (away_ms_ > 0) return;  // a command sent now would end the announcement
   if (window_.empty() || now.boot - window_.front().at < rto_) return;
   if (++tries_ >= kMaxTries) {
     broken_ =
@@ -196,14 +218,14 @@ void LineSession::OnBytes(std::span<const uint8_t> bytes, Now now) {
 
 void LineSession::OnFrame(const link::FrameView& frame, Now now) {
   if (frame.header.protocol != link::kProtocol) return;
+  if (ended_session_ != 0 && frame.header.session == ended_session_) return;
   heard_at_ = now.boot;
   if (frame.header.channel == Channel::kHello) return OnHelloReply(frame, now);
   if (frame.header.channel == Channel::kRefusal) return OnRefusal(frame, now);
   if (state_ != State::kUp) return;
-  if (frame.header.session != session_) {
-    Down("the board has reset", now);
-    return BeginHello(now);
-  }
+  if (frame.header.session != session_) return BoardHasReset(now);
+  // Somebody has opened a later term; the refusal of our next frame says who.
+  ack_due_ = ack_due_ || frame.header.term > term_;
   using Handler = void (LineSession::*)(const link::FrameView&, Now);
   struct Row {
     Channel channel;
@@ -277,16 +299,10 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
   if (!refusal.ok()) return;
   switch (refusal->reason) {
     case link::RefusalReason::kSuperseded:
-      // An answer to frames of our own Hello race names an older term than ours.
-      if (state_ == State::kUp && refusal->term > term_) {
-        hooks_.superseded(fmt::format(
-            "another controller has taken over this board (its term is {}, ours {})", refusal->term, term_));
-      }
-      return;
+      return OnSuperseded(*refusal, now);
     case link::RefusalReason::kWrongSession:
-      if (state_ != State::kUp || refusal->session == session_) return;
-      Down("the board has reset", now);
-      return BeginHello(now);
+      if (state_ == State::kUp && refusal->session != session_) BoardHasReset(now);
+      return;
     case link::RefusalReason::kOutOfOrder:
       // At most one repetition a round trip: the frames behind the gap are refused one by one.
       if (!window_.empty() && now.boot - window_.front().at >= rto_ / 4)
@@ -305,6 +321,23 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
     case link::RefusalReason::kUnknown:
       return;
   }
+}
+
+// An answer to frames from before our Hello names no later term than ours.
+void LineSession::OnSuperseded(const link::Refusal& refusal, Now now) {
+  if (state_ == State::kStopped || refusal.session != last_session_ || refusal.term <= last_term_) return;
+  if (IsOurs(refusal.nonce)) {
+    // A copy of an earlier Hello of ours came late and opened a term that nobody uses.
+    last_term_ = refusal.term;
+    if (!up()) return;
+    Down("the line brought an old Hello again; saying it anew", now);
+    return BeginHello(now);
+  }
+  if (!up() && refusal.nonce == 0) return;  // older firmware does not say whose: our Hello may have opened it
+  const std::string why =
+      fmt::format("another controller has taken over this board (its term is {}, ours {})", refusal.term, last_term_);
+  Stop(why, now);
+  hooks_.superseded(why);
 }
 
 }  // namespace faraday::controller

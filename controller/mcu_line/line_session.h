@@ -4,7 +4,9 @@
 //   commands: numbered, at most 8 unanswered, all unanswered sent again after the retransmission time (RFC 6298's
 //   estimator, 50 ms to 2 s), the line is given up after 10 tries. Answers are matched by sequence number.
 //   WRONG_SESSION, or any frame of another session: the MCU has reset; OnDown, then Hello again on the same line.
-//   Silence of 3 s with telemetry due at 10 Hz: Broken(), the owner opens the line anew.
+//   SUPERSEDED by a Hello that was not ours, at any time: OnDown, then the hook; this session is over for good. Each
+//   Hello says which term we held, so that a line that comes back is not taken from who has it now.
+//   Silence of 300 ms with telemetry due at 10 Hz: a keepalive asks why; of 3 s: broken(), the owner opens it anew.
 // Belongs to the loop's thread.
 #pragma once
 
@@ -29,6 +31,7 @@ inline constexpr Milliseconds kRtoMin{50};              // a 600-byte telemetry 
 inline constexpr Milliseconds kRtoMax{2'000};           // chosen
 inline constexpr int kMaxTries = 10;                    // chosen
 inline constexpr Milliseconds kLineSilent{3'000};       // thirty telemetry periods; chosen
+inline constexpr Milliseconds kQuiet{300};              // three telemetry periods
 inline constexpr Milliseconds kKeepalivePeriod{1'000};  // link.proto
 inline constexpr Milliseconds kEventBaseline{500};      // several event resend periods; chosen
 inline constexpr size_t kMaxQueued = 256;               // commands that wait for the window; chosen
@@ -36,8 +39,8 @@ inline constexpr size_t kMaxQueued = 256;               // commands that wait fo
 class LineSession {
  public:
   struct Hooks {
-    std::function<void(std::span<const uint8_t>)> write;  // wire bytes of one frame
-    std::function<void(const std::string& why)> superseded;
+    std::function<void(std::span<const uint8_t>)> write;     // wire bytes of one frame
+    std::function<void(const std::string& why)> superseded;  // after OnDown; the session does nothing any more
     // A frame's wire bytes as they came, damaged ones too; may be empty.
     std::function<void(std::span<const uint8_t>)> received;
   };
@@ -52,8 +55,9 @@ class LineSession {
   // To be called at least every 25 ms.
   void OnTime(Now now);
   Status Send(const link::Command& command, Now now);
-  // Announces an absence by intent.
-  void SendAway(Milliseconds away);
+  // Announces an absence by intent: now, and each time OnTime is called, for one frame may be lost. Nothing else can be
+  // sent from here on.
+  void SendAway(Milliseconds away, Now now);
 
   bool up() const { return state_ == State::kUp; }
   // The line does not answer and should be opened anew; says why. Empty: fine.
@@ -73,6 +77,7 @@ class LineSession {
 
   void BeginHello(Now now);
   void SayHello(Now now);
+  void BoardHasReset(Now now);
   void Down(const std::string& reason, Now now);
   void OnFrame(const link::FrameView& frame, Now now);
   void OnHelloReply(const link::FrameView& frame, Now now);
@@ -80,11 +85,14 @@ class LineSession {
   void OnTelemetry(const link::FrameView& frame, Now now);
   void OnEvent(const link::FrameView& frame, Now now);
   void OnRefusal(const link::FrameView& frame, Now now);
+  void OnSuperseded(const link::Refusal& refusal, Now now);
+  bool IsOurs(uint32_t nonce) const { return nonce != 0 && nonce - first_nonce_ <= nonce_ - first_nonce_; }
+  bool KeepaliveDue(Now now) const;
   void FillWindow(Now now);
   void Resend(uint16_t from_seq, Now now);
   void Measure(Milliseconds round_trip);
   void WriteFrame(link::Channel channel, uint16_t seq, std::span<const uint8_t> payload);
-  void SendKeepalive(uint32_t away_ms, Now now);
+  void SendKeepalive(Now now);
   uint16_t Ack(Now now);
 
   const std::string rack_;
@@ -94,10 +102,15 @@ class LineSession {
   State state_ = State::kStopped;
   std::string broken_;
   link::FrameDecoder decoder_;
-  std::vector<uint8_t> raw_;  // the frame being received, for the capture
+  std::vector<uint8_t> raw_;    // the frame being received, for the capture
+  const uint32_t first_nonce_;  // of our Hellos, up to nonce_
   uint32_t nonce_;
   uint32_t session_ = 0;
   uint32_t term_ = 0;
+  uint32_t last_session_ = 0;   // the last that we held ...
+  uint32_t last_term_ = 0;      // ... and its term
+  uint32_t ended_session_ = 0;  // before the MCU's reset: late copies of its frames say nothing
+  uint32_t away_ms_ = 0;
   BootTime hello_at_;
   BootTime heard_at_;
   BootTime keepalive_at_;

@@ -43,6 +43,7 @@ class LineSessionTest : public testing::Test {
                                             sink,
                                             LineSession::Hooks{[this](std::span<const uint8_t> wire) {
                                                                  to_mcu.insert(to_mcu.end(), wire.begin(), wire.end());
+                                                                 if (first_hello.empty()) first_hello = to_mcu;
                                                                },
                                                                [this](const std::string& why) { superseded = why; },
                                                                nullptr});
@@ -70,6 +71,10 @@ class LineSessionTest : public testing::Test {
     session->Start(now);
     Exchange();
   }
+  void AnotherSaysHello() {
+    board.term += 1;
+    mcu.nonce = 4711;
+  }
   void Ping(uint32_t id) { ASSERT_TRUE(session->Send({id, link::Ping{id}}, now).ok()); }
 
   static constexpr Milliseconds kTick{25};
@@ -79,6 +84,7 @@ class LineSessionTest : public testing::Test {
   Now now{BootTime(Milliseconds(1'000'000)), {}};
   std::vector<uint8_t> to_mcu;
   std::vector<uint8_t> to_host;
+  std::vector<uint8_t> first_hello;
   std::string superseded;
   std::unique_ptr<LineSession> session;
 };
@@ -221,10 +227,81 @@ TEST_F(LineSessionTest, McuReset_FailsWhatIsOutstandingAndSaysHelloAgain) {
 
 TEST_F(LineSessionTest, NewerController_SupersedesThisOne) {
   Connect();
-  board.term += 1;  // another controller said Hello
+  AnotherSaysHello();
   Ping(1);
   Exchange();
   EXPECT_THAT(superseded, HasSubstr("another controller has taken over"));
+  EXPECT_THAT(sink.downs, testing::ElementsAre(superseded)) << "what is outstanding is answered";
+  const int hellos = mcu.hellos;
+  Advance(seconds(5));
+  EXPECT_EQ(mcu.hellos, hellos) << "and nothing is sent any more";
+}
+
+TEST_F(LineSessionTest, NewerControllersTelemetry_IsReasonToAskAtOnce) {
+  Connect();
+  AnotherSaysHello();
+  Advance(Milliseconds(200));
+  EXPECT_NE(superseded, "");
+}
+
+TEST_F(LineSessionTest, LostLineThatAnotherHasTakenMeanwhile_IsNotTakenBack) {
+  Connect();
+  session->Stop("cut", now);
+  AnotherSaysHello();
+  const uint32_t term = board.term;
+  Connect();
+  EXPECT_NE(superseded, "");
+  EXPECT_EQ(board.term, term) << "no term was opened";
+  EXPECT_EQ(sink.ups, 1);
+}
+
+TEST_F(LineSessionTest, LostLineThatNobodyTook_IsTakenUpAgain) {
+  Connect();
+  for (int i = 0; i < 3; ++i) {
+    session->Stop("cut", now);
+    mcu.drop_frames = 1;  // our own Hello opens a term that we hear of only when we repeat it
+    Connect();
+    Advance(seconds(1));
+  }
+  EXPECT_EQ(superseded, "");
+  EXPECT_EQ(sink.ups, 4);
+}
+
+TEST_F(LineSessionTest, LateCopyOfOurOwnHello_DoesNotEndUs) {
+  Connect();
+  const std::vector<uint8_t> copy = first_hello;
+  session->Stop("cut", now);
+  Connect();
+  mcu.Feed(copy, &to_host);
+  Ping(1);
+  Advance(seconds(1));
+  EXPECT_EQ(superseded, "");
+  EXPECT_TRUE(session->up());
+  EXPECT_TRUE(board.taken.empty()) << "outstanding commands are not repeated in the next term";
+  Ping(2);
+  Advance(seconds(1));
+  EXPECT_THAT(sink.replies, testing::ElementsAre(2));
+}
+
+TEST_F(LineSessionTest, LateFramesOfTheSessionBeforeTheReset_AreNoOtherReset) {
+  Connect();
+  mcu.Beat(&to_host);
+  const std::vector<uint8_t> late = to_host;
+  to_host.clear();
+  mcu.Reset();
+  Advance(seconds(2));
+  ASSERT_EQ(sink.ups, 2);
+  session->OnBytes(late, now);
+  EXPECT_TRUE(session->up());
+  EXPECT_EQ(sink.downs.size(), 1u);
+}
+
+TEST_F(LineSessionTest, BoardThatFallsSilent_IsAskedWithinThreeTelemetryPeriods) {
+  Connect();
+  Advance(Milliseconds(100));
+  mcu.Reset();  // it speaks only when spoken to
+  Advance(Milliseconds(400), false);
+  EXPECT_EQ(sink.ups, 2);
 }
 
 TEST_F(LineSessionTest, RefusalOfAnOlderTerm_IsNoReasonToEnd) {
@@ -265,11 +342,15 @@ TEST_F(LineSessionTest, TelemetryGaps_AreCounted) {
 
 TEST_F(LineSessionTest, Keepalive_GoesOutEachSecondAndAbsenceIsAnnounced) {
   Connect();
-  session->SendAway(seconds(60));
-  Exchange();
-  EXPECT_EQ(mcu.away_ms, 60'000u);
   Advance(seconds(2));
   EXPECT_EQ(mcu.away_ms, 0u);
+  mcu.ignore_frames = 1;
+  session->SendAway(seconds(60), now);
+  Exchange();
+  EXPECT_EQ(mcu.away_ms, 0u) << "lost";
+  Advance(kTick);
+  EXPECT_EQ(mcu.away_ms, 60'000u);
+  EXPECT_THAT(session->Send({1, link::Ping{1}}, now).message(), HasSubstr("the controller is ending"));
 }
 
 TEST_F(LineSessionTest, RetransmissionTime_StaysAboveFiftyMilliseconds) {

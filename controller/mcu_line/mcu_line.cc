@@ -15,7 +15,7 @@ McuLine::McuLine(evloop::Loop& loop, Options options, LineEvents& events)
                options_.seed,
                events,
                {[this](std::span<const uint8_t> wire) { Write(wire); },
-                [this](const std::string& why) { options_.superseded(why); },
+                [this](const std::string& why) { superseded_ = why; },
                 [this](std::span<const uint8_t> wire) {
                   if (options_.capture) options_.capture->Received(wire, BootClock::now());
                 }}),
@@ -72,6 +72,14 @@ void McuLine::Close(const std::string& reason) {
   Reopen();
 }
 
+// The bytes on this port are another controller's now.
+void McuLine::Leave() {
+  loop_.Remove(watch_);
+  watch_ = 0;
+  transport_.reset();
+  options_.superseded(superseded_);
+}
+
 // ---- bytes --------------------------------------------------------------------------------------------------------
 
 void McuLine::OnReady(short events) {
@@ -87,6 +95,7 @@ void McuLine::ReadAll() {
     if (!count.ok()) return Close("the line was lost: " + count.status().message());
     if (*count == 0) return;
     session_.OnBytes(std::span(bytes).first(*count), Time());
+    if (!superseded_.empty()) return Leave();
     if (session_.up()) backoff_ = kReopenMin;
   }
 }
@@ -122,6 +131,6 @@ uint32_t McuLine::ConfigureCrc(const link::Configure& configure) const {
   return size.ok() ? link::Crc32(std::span(bytes).first(*size)) : 0;
 }
 
-void McuLine::AnnounceAbsence(Milliseconds away) { session_.SendAway(away); }
+void McuLine::AnnounceAbsence(Milliseconds away) { session_.SendAway(away, Time()); }
 
 }  // namespace faraday::controller

@@ -1,5 +1,6 @@
 // One board's line: a transport, the session on it, and the loop. Opens the port in a thread of its own, opens it
-// anew when it is lost (100 ms, doubling to 2 s), and tells the core why there is no line meanwhile.
+// anew when it is lost (100 ms, doubling to 2 s), and tells the core why there is no line meanwhile. Once another
+// controller has taken over the board the port is closed for good.
 // Belongs to the loop's thread; the opening thread speaks to it by Loop::Post only.
 #pragma once
 
@@ -29,9 +30,9 @@ class McuLine final : public RackLine {
     std::string rack;
     std::string version;
     uint32_t seed = 0;
-    Opener open;                       // may block
-    std::unique_ptr<Capture> capture;  // or none
-    std::function<void(const std::string& why)> superseded;
+    Opener open;                                             // may block
+    std::unique_ptr<Capture> capture;                        // or none
+    std::function<void(const std::string& why)> superseded;  // once, when the port is closed
   };
   // Begins to open at once. `loop` and `events` must outlive the line.
   McuLine(evloop::Loop& loop, Options options, LineEvents& events);
@@ -40,7 +41,7 @@ class McuLine final : public RackLine {
   Status Send(const link::Command& command, Now now) override;
   uint32_t ConfigureCrc(const link::Configure& configure) const override;
   LineCounters counters() const override { return session_.counters(); }
-  // Before the controller ends by intent.
+  // Before the controller ends by intent: announced again each tick until the line's end, and nothing else sent.
   void AnnounceAbsence(Milliseconds away);
 
  private:
@@ -52,6 +53,7 @@ class McuLine final : public RackLine {
   void BeginOpening();
   void OnOpened(Result<std::unique_ptr<Transport>> opened);
   void Close(const std::string& reason);
+  void Leave();
   void Reopen();
   void OnReady(short events);
   void ReadAll();
@@ -63,6 +65,7 @@ class McuLine final : public RackLine {
   Options options_;
   LineSession session_;
   std::unique_ptr<Transport> transport_;
+  std::string superseded_;  // why
   std::vector<uint8_t> unwritten_;
   Milliseconds backoff_ = kReopenMin;
   evloop::Handle watch_ = 0;

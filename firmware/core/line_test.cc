@@ -58,6 +58,49 @@ TEST_F(LineTest, OlderTerm_IsSuperseded) {
   EXPECT_EQ(host.refusals.back().term, 2U);
 }
 
+TEST_F(LineTest, HostThatWasOvertaken_CannotTakeTheLineBack) {
+  host.Hello(1);
+  const link::Hello again{
+      .rack = "r01", .host_version = "test", .nonce = 2, .last_session = host.session, .last_term = 1};
+  host.SendMessage({.channel = link::Channel::kHello}, again);
+  ASSERT_TRUE(host.refusals.empty()) << "nobody came between";
+  EXPECT_EQ(host.hello_reply->term, 2U);
+  host.SendMessage({.channel = link::Channel::kHello}, again);
+  EXPECT_TRUE(host.refusals.empty()) << "its own repetition";
+  host.Hello(9);
+  host.SendMessage(
+      {.channel = link::Channel::kHello},
+      link::Hello{.rack = "r01", .host_version = "test", .nonce = 3, .last_session = host.session, .last_term = 2});
+  ASSERT_EQ(LastRefusal(), RefusalReason::kSuperseded);
+  EXPECT_EQ(host.refusals.back().term, 3U);
+  EXPECT_EQ(host.refusals.back().nonce, 9U);
+  EXPECT_EQ(host.Do(link::Ping{.nonce = 4}).value, 4U) << "the newer host's term goes on";
+  // A host that has just been started is the newest, whatever came before; after a reset nobody is overtaken.
+  EXPECT_EQ(host.Hello(4)->term, 4U);
+  TestHost after_reset(nvm, 78);
+  after_reset.SendMessage({.channel = link::Channel::kHello}, again);
+  EXPECT_EQ(after_reset.hello_reply->term, 5U);
+}
+
+TEST_F(LineTest, AnnouncedAbsence_IsWaitedForUpToTheCeiling) {
+  const auto silent_after = [this](uint32_t away_ms) {
+    host.Ready();
+    host.events.clear();
+    host.Keepalive(away_ms);
+    const uint32_t from = host.now_ms;
+    do {
+      host.now_ms += kLongestPassMs - 1;
+      host.Pass();
+    } while ((host.telemetry.faults & link::kFaultHostSilent) == 0 && host.now_ms - from < 700'000);
+    EXPECT_EQ(host.Events<link::HostSilent>().size(), 1U);
+    return host.now_ms - from;
+  };
+  EXPECT_NEAR(silent_after(0), 10'000, 200) << "nothing announced";
+  EXPECT_NEAR(silent_after(60'000), 60'000, 200);
+  EXPECT_NEAR(silent_after(1'000), 10'000, 200) << "never shorter than without";
+  EXPECT_NEAR(silent_after(4'000'000'000U), 600'000, 200) << "host_silent_max_ms is the ceiling";
+}
+
 TEST_F(LineTest, OtherSession_IsRefusedBeforeAndAfterHello) {
   host.session = 77;
   host.Keepalive();

@@ -99,7 +99,8 @@ void LinkServer::Refuse(RefusalReason reason, std::string_view rack) {
                               .session = session_,
                               .expected_seq = due_seq_,
                               .rack = rack,
-                              .protocol = link::kProtocol};
+                              .protocol = link::kProtocol,
+                              .nonce = nonce_};
   Send(Channel::kRefusal, 0, refusal);
 }
 

@@ -197,9 +197,16 @@ void RackCore::OnHello() {
     return server_.Refuse(link::RefusalReason::kWrongRack, bound);
   }
   const bool repeated = server_.open() && hello.nonce == server_.nonce();
+  if (!repeated && Overtaken(hello)) return server_.Refuse(link::RefusalReason::kSuperseded);
   if (!repeated) OpenTerm();
   Heard(0);
   SendHelloReply();
+}
+
+// A later term of the session is open than the one this host held. Across a reset nobody is overtaken: terms may have
+// been lost with the NVM, and the hosts' order with the RAM.
+bool RackCore::Overtaken(const link::Hello& hello) const {
+  return server_.open() && hello.last_session == server_.session() && hello.last_term < server_.term();
 }
 
 // The term is in NVM before the reply goes out. One that could not be stored still fences older hosts until the reset,

@@ -65,6 +65,7 @@ class RackCore {
 
  private:
   void OnHello();
+  bool Overtaken(const link::Hello& hello) const;
   void OpenTerm();
   // Of the slots that the configuration fits; before one, of all places.
   bool AnyEpochLost() const;

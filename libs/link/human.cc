@@ -94,7 +94,7 @@ std::string ValueText(const Field& field, const void* message) {
       const auto value = At<uint32_t>(message, field);
       if (value == 0 && !AlwaysShown(field.name)) return "";
       const std::string_view name = field.name;
-      const bool hexadecimal = name == "session" || name == "config_crc" || name == "flash_id";
+      const bool hexadecimal = name.ends_with("session") || name == "config_crc" || name == "flash_id";
       return hexadecimal ? fmt::format("{:#010x}", value) : fmt::format("{}", value);
     }
     case Kind::kBool:

@@ -67,6 +67,8 @@ struct Hello {
   FixedString<15> rack;
   FixedString<23> host_version;
   uint32_t nonce = 0;
+  uint32_t last_session = 0;
+  uint32_t last_term = 0;
   bool operator==(const Hello&) const = default;
 };
 struct Configure {
@@ -178,6 +180,7 @@ struct Refusal {
   uint32_t expected_seq = 0;
   FixedString<15> rack;
   uint32_t protocol = 0;
+  uint32_t nonce = 0;  // 0: no term is open, or firmware that does not say
   bool operator==(const Refusal&) const = default;
 };
 struct Telemetry {

@@ -83,8 +83,12 @@ constexpr const EnumTable* ValuesOf() {
         ValuesOf < decltype(Message::member)>()                                                                 \
   }
 
-constexpr Field kHello[] = {
-    ROW(Hello, protocol, 1), ROW(Hello, rack, 2), ROW(Hello, host_version, 3), ROW(Hello, nonce, 4)};
+constexpr Field kHello[] = {ROW(Hello, protocol, 1),
+                            ROW(Hello, rack, 2),
+                            ROW(Hello, host_version, 3),
+                            ROW(Hello, nonce, 4),
+                            ROW(Hello, last_session, 5),
+                            ROW(Hello, last_term, 6)};
 constexpr Field kConfigure[] = {ROW(Configure, current_limit_ma, 1),
                                 ROW(Configure, safe_state, 2),
                                 ROW(Configure, rail, 3),
@@ -138,7 +142,8 @@ constexpr Field kRefusalFields[] = {ROW(Refusal, reason, 1),
                                     ROW(Refusal, session, 3),
                                     ROW(Refusal, expected_seq, 4),
                                     ROW(Refusal, rack, 5),
-                                    ROW(Refusal, protocol, 6)};
+                                    ROW(Refusal, protocol, 6),
+                                    ROW(Refusal, nonce, 7)};
 constexpr Field kTelemetry[] = {ROW(Telemetry, number, 1),
                                 ROW(Telemetry, uptime_ms, 2),
                                 ROW(Telemetry, vbus_mv, 3),
