@@ -14,7 +14,6 @@
 namespace faraday::hil {
 
 using sim::qemu::GdbStub;
-using sim::qemu::MiniPlant;
 using sim::qemu::QemuProcess;
 using sim::qemu::QmpClient;
 using sim::qemu::TraceFeed;
@@ -50,15 +49,13 @@ void QemuBench::StartMachine() {
   files_.emplace(dir_);
   auto trace = TraceFeed::Create(files_->trace);
   ASSERT_TRUE(trace.ok()) << ToString(trace.status());
-  auto process = QemuProcess::Start(*files_, FARADAY_FIRMWARE_ELF, MissingChip());
+  auto process = QemuProcess::Start(*files_, FARADAY_FIRMWARE_ELF, Faults());
   ASSERT_TRUE(process.ok()) << ToString(process.status());
   process_.emplace(std::move(*process));
-  auto plant_monitor = QmpClient::Connect(files_->plant_qmp, kGenerous);
-  ASSERT_TRUE(plant_monitor.ok()) << ToString(plant_monitor.status());
   auto control = QmpClient::Connect(files_->control_qmp, kGenerous);
   ASSERT_TRUE(control.ok()) << ToString(control.status());
   control_.emplace(std::move(*control));
-  auto plant = MiniPlant::Start(std::move(*plant_monitor), std::move(*trace));
+  auto plant = PlantThread::Prepare(*files_, std::move(*trace), Faults());
   ASSERT_TRUE(plant.ok()) << ToString(plant.status());
   plant_ = std::move(*plant);
 }
@@ -74,6 +71,19 @@ void QemuBench::TearDown() {
   if (!HasFailure() || !files_.has_value()) return;
   std::ifstream log(files_->log);
   std::cerr << "qemu said: " << std::string(std::istreambuf_iterator<char>(log), {}) << "\n";
+}
+
+sim::qemu::MachineFaults QemuBench::Faults() const {
+  sim::qemu::MachineFaults faults;
+  if (!MissingChip().empty()) faults.missing.insert(MissingChip());
+  return faults;
+}
+
+void QemuBench::ReplacePlant() {
+  plant_.reset();
+  auto plant = PlantThread::Attach(*files_, Faults());
+  ASSERT_TRUE(plant.ok()) << ToString(plant.status());
+  plant_ = std::move(*plant);
 }
 
 void QemuBench::Continue() {

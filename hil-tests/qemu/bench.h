@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "sim/qemu/mini_plant.h"
+#include "hil-tests/qemu/plant_thread.h"
 #include "sim/qemu/qemu_process.h"
 #include "sim/qemu/qmp_client.h"
 
@@ -48,10 +48,14 @@ class QemuBench : public testing::Test {
 
   const std::string& dir() const { return dir_; }
   const sim::qemu::MachineFiles& files() const { return *files_; }
-  sim::qemu::MiniPlant& plant() { return *plant_; }
+  PlantThread& plant() { return *plant_; }
+  // Ends the plant while the machine runs on, and attaches another one.
+  void ReplacePlant();
 
   // A chip that is not plugged in: an expander ("exp3") or "nvm"; empty: all are there.
   virtual std::string MissingChip() const { return {}; }
+  // What is wrong with the machine from its start.
+  virtual sim::qemu::MachineFaults Faults() const;
 
  private:
   static void Pause();
@@ -62,7 +66,7 @@ class QemuBench : public testing::Test {
   std::optional<sim::qemu::MachineFiles> files_;
   std::optional<sim::qemu::QemuProcess> process_;
   std::optional<sim::qemu::QmpClient> control_;
-  std::unique_ptr<sim::qemu::MiniPlant> plant_;
+  std::unique_ptr<PlantThread> plant_;
 };
 
 }  // namespace faraday::hil

@@ -162,6 +162,9 @@ Result<MachineOrder> Bench::OrderOf(int board) const {
   FARADAY_TRY_ASSIGN(order.line, MakeLine(rack_.boards[static_cast<size_t>(board)].port, board));
   order.eeprom = run_dir_ / fmt::format("board{}.eeprom", board);
   order.folder = run_dir_ / fmt::format("board{}.machine", board);
+  for (const ScenarioBoardFault& fault : scenario_.board_faults) {
+    if (fault.board == board) order.faults.push_back(fault.fault);
+  }
   return order;
 }
 

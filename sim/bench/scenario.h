@@ -10,6 +10,7 @@
 #include "rackconfig/rack_config.h"
 #include "rackconfig/yaml_reader.h"
 #include "sim/bench/control_command.h"
+#include "sim/board/machine.h"
 
 namespace faraday::sim {
 
@@ -28,10 +29,17 @@ struct ScenarioEvent {
   ControlCommand command;
 };
 
+// What is wrong with a board before its MCU's first instruction.
+struct ScenarioBoardFault {
+  int board = 0;
+  StartFault fault;
+};
+
 struct Scenario {
   std::string name;
   std::vector<ScenarioPhone> phones;  // a slot at most once
   std::vector<ScenarioEvent> events;
+  std::vector<ScenarioBoardFault> board_faults;
 };
 
 struct LoadedScenario {

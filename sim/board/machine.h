@@ -93,6 +93,9 @@ using MachineFactory = std::function<Result<std::unique_ptr<Machine>>(MachineOrd
 // The names that SetFault() knows: those of SlotFault, and "expander-missing", "monitor-missing", "sensor-missing".
 std::vector<std::string> FaultNames();
 
+// The words of Describe(); `parts_missing` are names of the last three.
+std::string DescribeSlot(const Plant& plant, size_t slot_index, const std::vector<std::string_view>& parts_missing);
+
 // Errors: kFailedPrecondition the file cannot be made. Leaves an existing one as it is.
 Status MakeBlankEeprom(const std::filesystem::path& path);
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "sim/board/machine.h"
 
 namespace faraday::sim {
 namespace {
@@ -24,26 +25,6 @@ constexpr std::array<Part, 3> kParts = {{
 }};
 
 constexpr int kFirstBus = 2;  // of those with parts: see boards/native/board.h
-
-std::string Join(const std::vector<std::string_view>& words) {
-  return words.empty() ? "none" : fmt::format("{}", fmt::join(words, ","));
-}
-
-std::string DescribeOutputs(const SlotOutputs& outputs) {
-  constexpr std::array<std::string_view, 8> kNames = {
-      "vbus", "data-enable", "data-select", "charge-mode", "rf-relay", "power-key", "volume-key", "led"};
-  std::vector<std::string_view> on;
-  const uint8_t bits = ToBits(outputs);
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (((bits >> i) & 1) != 0) on.push_back(kNames[i]);
-  }
-  return Join(on);
-}
-
-std::string DescribeData(const SlotSide& side) {
-  if (side.charge_port) return "charge";
-  return side.data_host < 0 ? "open" : fmt::format("host{}", side.data_host);
-}
 
 }  // namespace
 
@@ -131,28 +112,11 @@ bool SimBoard::PartMissing(size_t slot_index, size_t part) const {
 }
 
 std::string SimBoard::Describe(size_t slot_index) const {
-  const SlotPhysics& slot = plant_.slot(slot_index);
-  std::vector<std::string_view> faults;
-  for (int i = 0; i < kSlotFaults; ++i) {
-    if (slot.HasFault(static_cast<SlotFault>(i))) faults.push_back(ToString(static_cast<SlotFault>(i)));
-  }
+  std::vector<std::string_view> missing;
   for (size_t i = 0; i < kParts.size(); ++i) {
-    if (PartMissing(slot_index, i)) faults.push_back(kParts[i].fault);
+    if (PartMissing(slot_index, i)) missing.push_back(kParts[i].fault);
   }
-  return fmt::format(
-      "outputs={} vbus_mv={} vbus_ma={} rail_mv={} relay={} data={} present={} battery={} charge_ma={} tray_deci_c={} "
-      "faults={}",
-      DescribeOutputs(slot.outputs()),
-      slot.vbus_mv(),
-      slot.vbus_ma(),
-      plant_.rail_mv(slot_index),
-      ToString(slot.relay()),
-      DescribeData(slot.Side()),
-      slot.present() ? "yes" : "no",
-      slot.battery_percent(),
-      slot.charge_ma(),
-      slot.tray_deci_c(),
-      Join(faults));
+  return DescribeSlot(plant_, slot_index, missing);
 }
 
 }  // namespace faraday::sim

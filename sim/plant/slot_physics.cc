@@ -116,6 +116,8 @@ int SlotPhysics::PhoneCurrentMa() const {
   return std::min(InputLimitMa(), draw_.system_ma + ChargeLimitMa());
 }
 
+int SlotPhysics::LoadMa() const { return PhoneCurrentMa() + (vbus_mv() >= kAttachMv ? test_load_ma_ : 0); }
+
 void SlotPhysics::StepVbus(int dt_ms, int rail_mv) {
   if (!Conducts()) {
     vbus_ma_ = 0;
@@ -131,14 +133,14 @@ void SlotPhysics::StepVbus(int dt_ms, int rail_mv) {
     vbus_uv_ = int64_t{vbus_ma_} * kShortMilliohm;
     return;
   }
-  vbus_ma_ = PhoneCurrentMa();
+  vbus_ma_ = std::min(LoadMa(), kSwitchLimitMa);
   const int64_t target = int64_t{rail_mv} * 1000 - int64_t{vbus_ma_} * kSwitchAndCableMilliohm;
   vbus_uv_ = MoveTowards(vbus_uv_, std::max<int64_t>(target, 0), int64_t{kRiseUvPerMs} * dt_ms);
 }
 
 void SlotPhysics::StepBattery(int dt_ms) {
   const int used = present_ && draw_.running ? draw_.system_ma : 0;
-  const int fed = HasFault(SlotFault::kShort) ? 0 : vbus_ma_;
+  const int fed = HasFault(SlotFault::kShort) ? 0 : std::max(vbus_ma_ - test_load_ma_, 0);
   charge_ma_ = fed - used;
   battery_ma_ms_ = std::clamp<int64_t>(battery_ma_ms_ + int64_t{charge_ma_} * dt_ms, 0, battery_full_ma_ms_);
 }

@@ -67,6 +67,10 @@ class SlotPhysics {
   // What the phone's electronics do; holds until told otherwise.
   void SetDraw(PhoneDraw draw) { draw_ = draw; }
 
+  // An electronic load across VBUS at the connector, besides the phone, in mA; 0: none. It holds off below the voltage
+  // at which phones do.
+  void SetTestLoad(int milliamps) { test_load_ma_ = milliamps; }
+
   // Lets `dt_ms` (0 to 1000) pass with the rail at `rail_mv`.
   void Step(int dt_ms, int rail_mv);
 
@@ -92,6 +96,7 @@ class SlotPhysics {
   int ChargeLimitMa() const;
   int InputLimitMa() const;
   int PhoneCurrentMa() const;
+  int LoadMa() const;
   void StepVbus(int dt_ms, int rail_mv);
   void StepBattery(int dt_ms);
   void StepRelay(int dt_ms);
@@ -101,6 +106,7 @@ class SlotPhysics {
   uint32_t faults_ = 0;  // bit per SlotFault
   bool present_ = true;
   PhoneDraw draw_;
+  int test_load_ma_ = 0;
   Battery battery_;
   int64_t battery_ma_ms_ = 0;  // charge in the pack, mA x ms referred to 5 V
   int64_t battery_full_ma_ms_ = 0;

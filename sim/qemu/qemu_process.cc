@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -17,6 +19,7 @@
 #include <utility>
 
 #include "firmware/boards/ast1030/wiring.h"
+#include "sim/board/machine.h"
 #include "sim/qemu/trace_feed.h"
 
 namespace faraday::sim::qemu {
@@ -90,14 +93,11 @@ std::vector<Chip> AllChips() {
   return chips;
 }
 
-Status MakeBlankEeprom(const std::string& path) {
-  if (access(path.c_str(), F_OK) == 0) return OkStatus();
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen(path.c_str(), "w"), fclose);
-  const std::string blank(8192, '\xFF');  // an AT24C64 as delivered
-  if (file == nullptr || fwrite(blank.data(), 1, blank.size(), file.get()) != blank.size()) {
-    return {Code::kUnavailable, fmt::format("cannot write the EEPROM image {}", path)};
-  }
-  return OkStatus();
+// QEMU's option lists end at a comma unless it is doubled.
+std::string Escaped(const std::string& path) {
+  std::string text;
+  for (const char c : path) text.append(c == ',' ? 2 : 1, c);
+  return text;
 }
 
 // In the child, between fork and exec: only calls that are safe there.
@@ -141,10 +141,26 @@ MachineFiles::MachineFiles(const std::string& run_dir)
       eeprom(run_dir + "/eeprom.img"),
       log(run_dir + "/qemu.log") {}
 
+Status MachineFiles::Check() const {
+  const size_t longest = std::max({uart.size(), plant_qmp.size(), control_qmp.size(), gdb.size()});
+  constexpr size_t kMost = sizeof(sockaddr_un::sun_path) - 1;
+  if (longest <= kMost) return OkStatus();
+  return {Code::kInvalidArgument,
+          fmt::format("{} is too long a path for the emulator's sockets by {} characters: use a shorter run folder",
+                      control_qmp,
+                      longest - kMost)};
+}
+
+void MachineFiles::RemoveStale() const {
+  for (const std::string* path : {&uart, &plant_qmp, &control_qmp, &gdb, &trace}) unlink(path->c_str());
+}
+
 std::vector<std::string> MachineArguments(const MachineFiles& files,
                                           const std::string& elf,
-                                          const std::string& missing) {
-  const auto listener = [](const std::string& path) { return fmt::format("unix:{},server=on,wait=off", path); };
+                                          const MachineFaults& faults) {
+  const auto listener = [](const std::string& path) {
+    return fmt::format("unix:{},server=on,wait=off", Escaped(path));
+  };
   std::vector<std::string> arguments = {"-M",          "ast1030-evb",
                                         "-display",    "none",
                                         "-nodefaults", "-S",
@@ -155,26 +171,28 @@ std::vector<std::string> MachineArguments(const MachineFiles& files,
                                         "-gdb",        listener(files.gdb),
                                         "-msg",        "timestamp=on",
                                         "-D",          files.trace,
-                                        "-drive",      "if=none,id=nvmfile,format=raw,file=" + files.eeprom};
+                                        "-drive",      "if=none,id=nvmfile,format=raw,file=" + Escaped(files.eeprom)};
   for (const char* event : kTraceEvents) arguments.insert(arguments.end(), {"-trace", event});
   for (const Chip& chip : AllChips()) {
-    if (chip.id == missing) continue;
+    if (faults.missing.contains(chip.id)) continue;
+    const bool read_only = faults.eeprom_read_only && chip.id == "nvm";
     arguments.insert(arguments.end(),
                      {"-device",
-                      fmt::format("{},id={},bus=aspeed.i2c.bus.{},address={}{}",
+                      fmt::format("{},id={},bus=aspeed.i2c.bus.{},address={}{}{}",
                                   chip.model,
                                   chip.id,
                                   chip.bus,
                                   chip.address,
-                                  chip.properties)});
+                                  chip.properties,
+                                  read_only ? ",writable=off" : "")});
   }
   return arguments;
 }
 
-Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf, const std::string& missing) {
+Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf, const MachineFaults& faults) {
   if (access(elf.c_str(), R_OK) != 0) return Status(Code::kNotFound, fmt::format("no firmware image at {}", elf));
   FARADAY_TRY(MakeBlankEeprom(files.eeprom));
-  std::vector<std::string> words = MachineArguments(files, elf, missing);
+  std::vector<std::string> words = MachineArguments(files, elf, faults);
   words.insert(words.begin(), kQemuProgram);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

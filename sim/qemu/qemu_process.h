@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ Status CheckQemu();
 // The files of one run, all in `run_dir` (short: unix socket paths hold 107 bytes).
 struct MachineFiles {
   explicit MachineFiles(const std::string& run_dir);
+  // Errors: kInvalidArgument the folder's path is too long for unix sockets, with the lengths.
+  Status Check() const;
+  // Removes the sockets and the FIFO that an earlier run left.
+  void RemoveStale() const;
   std::string uart;         // unix socket: the MCU link
   std::string plant_qmp;    // unix socket: the plant's monitor
   std::string control_qmp;  // unix socket: the test's monitor
@@ -33,16 +38,23 @@ struct MachineFiles {
   std::string log;          // QEMU's own words
 };
 
-// The arguments after the program's name. `missing` is a chip that is not plugged in, or empty: an
-// expander ("exp3") or "nvm" (the plant writes to all others).
+// What is wrong with the machine from its start.
+struct MachineFaults {
+  std::set<std::string> missing;  // ids of chips that are not plugged in: "exp3", "mon7", "tray7", "nvm"
+  // The EEPROM acknowledges writes and keeps its bytes, as the part does with its write-protect pin high.
+  bool eeprom_read_only = false;
+};
+
+// The arguments after the program's name.
 std::vector<std::string> MachineArguments(const MachineFiles& files,
                                           const std::string& elf,
-                                          const std::string& missing = "");
+                                          const MachineFaults& faults = {});
 
 class QemuProcess {
  public:
-  // REQUIRES: CheckQemu() is OK and the trace FIFO is open. Errors: kUnavailable cannot start, kNotFound no such ELF.
-  static Result<QemuProcess> Start(const MachineFiles& files, const std::string& elf, const std::string& missing = "");
+  // REQUIRES: CheckQemu() is OK and the trace FIFO is open. It lives as long as the thread that starts it, at most.
+  // Errors: kUnavailable cannot start, kNotFound no such ELF.
+  static Result<QemuProcess> Start(const MachineFiles& files, const std::string& elf, const MachineFaults& faults = {});
   QemuProcess(QemuProcess&& other) noexcept;
   QemuProcess& operator=(QemuProcess&&) = delete;
   // Kills the process when it still runs. It dies with this one too.
@@ -51,6 +63,7 @@ class QemuProcess {
   // Waits for the process to end by itself (after QMP quit). False: it still runs.
   bool WaitForExit(Milliseconds timeout);
   bool running();
+  pid_t pid() const { return pid_; }
 
  private:
   explicit QemuProcess(pid_t pid) : pid_(pid) {}

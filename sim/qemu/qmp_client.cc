@@ -39,9 +39,11 @@ Result<QmpMessage> ParseQmpLine(std::string_view line) {
   return Status(Code::kDataLoss, fmt::format("not a QMP answer or event: {}", line.substr(0, 120)));
 }
 
-Result<QmpClient> QmpClient::Connect(const std::string& path, Milliseconds timeout) {
+Result<QmpClient> QmpClient::Connect(const std::string& path,
+                                     Milliseconds timeout,
+                                     const std::function<bool()>& alive) {
   const BootTime deadline = BootClock::now() + timeout;
-  FARADAY_TRY_ASSIGN(const int fd, ConnectUnix(path, deadline));
+  FARADAY_TRY_ASSIGN(const int fd, ConnectUnix(path, deadline, alive));
   QmpClient client(fd);
   pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
   while (client.received_.find('\n') == std::string::npos) {  // the greeting, one line, before anything else

@@ -4,6 +4,7 @@
 // safe; QEMU gives each user a monitor of its own.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,10 @@ Result<QmpMessage> ParseQmpLine(std::string_view line);
 class QmpClient {
  public:
   // Connects to the unix socket at `path`, waiting for it to appear, and enters command mode.
-  // Errors: kUnavailable not there or silent for `timeout`.
-  static Result<QmpClient> Connect(const std::string& path, Milliseconds timeout);
+  // Errors: kUnavailable not there or silent for `timeout`, or not `alive()` any more.
+  static Result<QmpClient> Connect(const std::string& path,
+                                   Milliseconds timeout,
+                                   const std::function<bool()>& alive = {});
   // Takes a connected descriptor (owned from here on) that already is in command mode.
   explicit QmpClient(int fd) : fd_(fd) {}
   QmpClient(QmpClient&& other) noexcept;

@@ -77,6 +77,10 @@ Result<TraceFeed> TraceFeed::Create(const std::string& path) {
   if (mkfifo(path.c_str(), 0600) != 0) {
     return Status(Code::kUnavailable, fmt::format("cannot make the FIFO {}: {}", path, std::strerror(errno)));
   }
+  return Open(path);
+}
+
+Result<TraceFeed> TraceFeed::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return Status(Code::kUnavailable, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   fcntl(fd, F_SETPIPE_SZ, kPipeBytes);  // best effort: the default of 64 KiB works too

@@ -45,6 +45,8 @@ class TraceFeed {
  public:
   // Makes the FIFO at `path` and opens it. Errors: kUnavailable with the reason.
   static Result<TraceFeed> Create(const std::string& path);
+  // Opens one that is there, of a machine that runs. What QEMU told while nobody had it open is lost.
+  static Result<TraceFeed> Open(const std::string& path);
   TraceFeed(TraceFeed&& other) noexcept;
   TraceFeed& operator=(TraceFeed&&) = delete;
   ~TraceFeed();

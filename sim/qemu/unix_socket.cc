@@ -22,7 +22,7 @@ int TryConnect(const sockaddr_un& address) {
 
 }  // namespace
 
-Result<int> ConnectUnix(const std::string& path, BootTime deadline) {
+Result<int> ConnectUnix(const std::string& path, BootTime deadline, const std::function<bool()>& alive) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
@@ -34,7 +34,7 @@ Result<int> ConnectUnix(const std::string& path, BootTime deadline) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   while (true) {
     if (const int fd = TryConnect(address); fd >= 0) return fd;
-    if (BootClock::now() >= deadline) {
+    if (BootClock::now() >= deadline || (alive && !alive())) {
       return Status(Code::kUnavailable, fmt::format("nobody listens at {}", path));
     }
     poll(nullptr, 0, 10);
