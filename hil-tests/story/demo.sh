@@ -1,18 +1,32 @@
 #!/usr/bin/env bash
 # The demo story: a simulated rack, and the main job done on it as a user would. Every command is printed before its
-# output. Usage: demo.sh --bin DIR [--once]
+# output. Usage: demo.sh --bin DIR [--board ast1030|native] [--once]
+#   --board       ast1030 (default): the firmware image that a board would run, in QEMU; native: the firmware's core as
+#                 a part of the simulator, which needs no QEMU
 #   FARADAY_ADDR  loopback address of all sockets, default 127.0.0.1 (tests use one of their own)
 set -uo pipefail
 
-bin= once=0
+bin= once=0 board=ast1030
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) bin=$(readlink -f "$2"); shift 2 ;;
+    --board) board=${2:-}; shift 2 ;;
     --once) once=1; shift ;;
-    *) echo "demo: unknown option '$1'; options: --once" >&2; exit 2 ;;
+    *) echo "demo: unknown option '$1'; options: --board ast1030|native, --once" >&2; exit 2 ;;
   esac
 done
 [ -x "$bin/faraday" ] || { echo "demo: no programs in '$bin'; run ./dev build release" >&2; exit 2; }
+case $board in
+  native) firmware="native firmware" ;;
+  ast1030)
+    firmware="firmware image in QEMU"
+    need() { echo "demo: $1 is missing: run ./dev setup, or apt install $2, or use --board native" >&2; exit 2; }
+    command -v qemu-system-arm >/dev/null || need qemu-system-arm qemu-system-arm
+    [ -e "$bin/faraday-firmware-ast1030.elf" ] ||
+      need "the firmware image" "gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib and build again"
+    ;;
+  *) echo "demo: unknown board '$board': use ast1030 or native" >&2; exit 2 ;;
+esac
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
 
@@ -101,8 +115,8 @@ until_true() {
 }
 phones_known() { [ "$(faraday status r01 --json | grep -c '"never_seen": *false')" -ge 12 ]; }
 
-title "Starting rack r01: simulator (plant, firmware, 12 phones), controller, agent, lab   [$run]"
-start sim "$run/sim/ready" faraday-sim --config "$root/rack-configs/r01.yaml" --scenario "$root/sim/scenarios/demo.yaml" --run-dir "$run/sim"
+title "Starting rack r01: simulator (plant, $firmware, 12 phones), controller, agent, lab   [$run]"
+start sim "$run/sim/ready" faraday-sim --config "$root/rack-configs/r01.yaml" --scenario "$root/sim/scenarios/demo.yaml" --run-dir "$run/sim" --board "$board"
 start controller "$run/controller/endpoints" faraday-controller --config "$root/rack-configs/r01.yaml"
 start agent "$run/agent-h01/ready" faraday-agent --config "$root/rack-configs/agent-h01.yaml"
 start lab "$run/lab/endpoints" faraday-lab --config "$root/rack-configs/lab.yaml"
