@@ -113,8 +113,8 @@ void LinkServer::Answer(const link::Reply& reply) {
 
 void LinkServer::SendReply(Stored& stored) { stored.sent = Send(Channel::kReply, stored.seq, stored.reply); }
 
-void LinkServer::SendTelemetry(const link::Telemetry& telemetry) {
-  Send(Channel::kTelemetry, 0, telemetry, kTelemetryReserve);
+bool LinkServer::SendTelemetry(const link::Telemetry& telemetry) {
+  return Send(Channel::kTelemetry, 0, telemetry, kTelemetryReserve);
 }
 
 void LinkServer::Advance(uint32_t dt) {

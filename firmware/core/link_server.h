@@ -46,8 +46,8 @@ class LinkServer {
   void Refuse(link::RefusalReason reason, std::string_view rack = {});
   // REQUIRES: Feed returned kCommand or kBadCommand just now.
   void Answer(const link::Reply& reply);
-  // Dropped when the line is behind: room for replies and events is kept.
-  void SendTelemetry(const link::Telemetry& telemetry);
+  // False, dropped: the line is behind, and room for replies and events is kept.
+  bool SendTelemetry(const link::Telemetry& telemetry);
   // Sends what waits: unsent replies, then events.
   void Advance(uint32_t dt);
 

@@ -137,9 +137,35 @@ uint32_t RackCore::WaitingBefore(size_t slot) const {
 }
 
 void RackCore::OnRackInputs(uint32_t inputs) {
-  if (!inputs_known_) inputs_ = inputs;
+  if (inputs_known_)
+    input_edges_ |= inputs ^ raw_inputs_;
+  else
+    inputs_ = inputs;
   inputs_known_ = true;
   raw_inputs_ = inputs;
+}
+
+void RackCore::OnStopButton(bool pressed) {
+  if (pressed && !(stop_button_ && stopped_)) StopAll();
+  stop_button_ = pressed;
+}
+
+void RackCore::OnPsuOk(uint32_t ok) {
+  psu_ok_ = ok;
+  psu_lost_ |= ~ok & RailsInUse();
+}
+
+void RackCore::OnAlert(bool stays) {
+  ++alerts_;
+  alert_stays_ = stays;
+}
+
+uint32_t RackCore::RailsInUse() const {
+  uint32_t rails = 0;
+  for (size_t i = 0; i < facts_.slots && config_.accepted; ++i) {
+    if (config_.slots[i].limit_ma != 0) rails |= uint32_t{1} << config_.slots[i].rail;
+  }
+  return rails;
 }
 
 void RackCore::AdvanceInputs(uint32_t dt) {
@@ -247,6 +273,7 @@ void RackCore::SendHelloReply() {
   reply.uptime_ms = events_.uptime_ms();
   reply.nonce = server_.nonce();
   reply.next_event_id = events_.oldest_id();
+  reply.flash_id = facts_.flash_id;
   server_.SendHelloReply(reply);
 }
 
@@ -391,6 +418,7 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
     if (found != Verdict::kOk) return found;
     return slots_[IndexOf(clear.slot)].ClearTrip() ? Verdict::kOk : Verdict::kTripped;
   }
+  if (stop_button_) return Verdict::kBlocked;
   stopped_ = false;
   bool all = true;
   for (size_t i = 0; i < facts_.slots; ++i) all = slots_[i].ClearTrip() && all;
@@ -419,7 +447,9 @@ uint32_t RackCore::Faults() const {
   const auto flag = [](bool on, uint32_t bit) { return on ? bit : 0U; };
   return flag(silent_, link::kFaultHostSilent) | flag(!config_.accepted, link::kFaultNotConfigured) |
          flag(bus_fault_, link::kFaultI2cBus) | flag(stopped_, link::kFaultStopped) |
-         flag(AnyEpochLost(), link::kFaultNvmLost) | flag(store_.failed(), link::kFaultNvmReadOnly);
+         flag(AnyEpochLost(), link::kFaultNvmLost) | flag(store_.failed(), link::kFaultNvmReadOnly) |
+         flag((~psu_ok_ & RailsInUse()) != 0, link::kFaultPsu) | flag(alert_stays_, link::kFaultAlert) |
+         flag(stop_button_, link::kFaultStopButton) | flag(facts_.flash_silent, link::kFaultFlash);
 }
 
 void RackCore::AdvanceTelemetry(uint32_t dt) {
@@ -444,7 +474,19 @@ void RackCore::AdvanceTelemetry(uint32_t dt) {
   t.frames_bad = server_.frames_bad();
   t.event_backlog = static_cast<uint32_t>(events_.size());
   t.config_crc = config_.crc;
-  server_.SendTelemetry(t);
+  t.current_scan_ms = current_scan_ms_;
+  t.bus_recoveries = bus_recoveries_;
+  t.line_errors = line_errors_;
+  t.psu_lost = psu_lost_;
+  t.input_edges = input_edges_;
+  t.alerts = alerts_;
+  if (server_.SendTelemetry(t)) ForgetWhatWasTold();
+}
+
+void RackCore::ForgetWhatWasTold() {
+  current_scan_ms_ = 0;
+  psu_lost_ = 0;
+  input_edges_ = 0;
 }
 
 }  // namespace faraday::firmware

@@ -22,7 +22,9 @@ struct BoardFacts {
   const char* name = "";
   uint32_t session = 1;  // random, not 0
   link::BootReason boot_reason = link::BootReason::kUnknown;
-  size_t slots = 0;  // 1 to 32
+  size_t slots = 0;       // 1 to 32
+  uint32_t flash_id = 0;  // JEDEC id of the firmware's flash, 0: none or silent
+  bool flash_silent = false;
 };
 
 class RackCore {
@@ -43,15 +45,31 @@ class RackCore {
   void OnTemperature(size_t slot, int32_t deci_c);
   // The monitor did not answer (after retries).
   void OnMonitorMissing(size_t slot) { slots_[slot].OnMonitorMissing(); }
+  // A part answers in the monitor's place that the board table does not name.
+  void OnWrongPart(size_t slot) { slots_[slot].OnWrongPart(); }
   void OnReadBack(size_t slot, uint8_t bits) { slots_[slot].OnReadBack(bits); }
   // The expander did not answer. Not while StopAsserted(): it is in reset then.
   void OnExpanderMissing(size_t slot) { slots_[slot].OnExpanderMissing(); }
   void OnRelaySense(size_t slot, bool isolated) { slots_[slot].OnRelaySense(isolated); }
   // Rack inputs, bit n is input n; undebounced.
   void OnRackInputs(uint32_t inputs);
+  // The stop button's level. Pressed acts before this returns, like the stop frame, and blocks the clearing of a stop.
+  void OnStopButton(bool pressed);
+  // Bit n: the supply of rail n says power good, and said so ever since the last call.
+  void OnPsuOk(uint32_t ok);
   void OnStackHighWater(uint32_t bytes) { stack_high_water_ = bytes; }
   // A bus is stuck or back (telemetry only).
   void OnBusFault(bool fault) { bus_fault_ = fault; }
+  // ---- telemetry only ----
+  // A bus was found stuck.
+  void OnBusRecovery() { ++bus_recoveries_; }
+  // A slot's current was sampled `ms` after the sample before.
+  void OnCurrentGap(uint32_t ms) { current_scan_ms_ = ms > current_scan_ms_ ? ms : current_scan_ms_; }
+  // Bytes lost or damaged at the UART since boot.
+  void OnLineErrors(uint32_t total) { line_errors_ = total; }
+  // An ALERT# was looked after; `stays`: it is still low.
+  void OnAlert(bool stays);
+  void OnAlertsGone() { alert_stays_ = false; }
 
   // Bits of drivers/board.h's Output.
   uint8_t DesiredOutputs(size_t slot) const { return stopped_ ? uint8_t{0} : slots_[slot].outputs(); }
@@ -112,6 +130,8 @@ class RackCore {
   uint32_t CountMa(const Slot& slot, const SlotConfig& config, Count count) const;
   uint32_t SlotState(size_t slot) const;
   uint32_t Faults() const;
+  uint32_t RailsInUse() const;
+  void ForgetWhatWasTold();
 
   BoardFacts facts_;
   BoardConfig config_;
@@ -136,6 +156,16 @@ class RackCore {
   uint32_t inputs_ = 0;
   bool inputs_known_ = false;
   std::array<uint8_t, 32> input_ages_{};
+  bool stop_button_ = false;
+  uint32_t psu_ok_ = 0xFF;
+  bool alert_stays_ = false;
+  uint32_t alerts_ = 0;
+  uint32_t bus_recoveries_ = 0;
+  uint32_t line_errors_ = 0;
+  // Since the last telemetry that the line took.
+  uint32_t current_scan_ms_ = 0;
+  uint32_t psu_lost_ = 0;
+  uint32_t input_edges_ = 0;
   uint32_t stack_high_water_ = 0;
   Age telemetry_age_;
   link::FixedString<15> hello_rack_;

@@ -39,7 +39,7 @@ void Slot::Attach(size_t index, uint32_t capabilities) {
 
 Verdict Slot::SetVbus(uint32_t id, bool on, Shared& shared) {
   if (!has(capability::kVbus)) return Verdict::kNotFitted;
-  if (on && tripped()) return Verdict::kTripped;
+  if (on && barred()) return Verdict::kTripped;
   if (on && busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
   Begin(Task::kVbus, id, shared);
   if (on)
@@ -52,7 +52,7 @@ Verdict Slot::SetVbus(uint32_t id, bool on, Shared& shared) {
 Verdict Slot::CycleVbus(uint32_t id, uint32_t off_ms, Shared& shared) {
   if (!has(capability::kVbus)) return Verdict::kNotFitted;
   if (off_ms < shared.config.min_off_ms || off_ms > kCycleOffMaxMs) return Verdict::kInvalid;
-  if (tripped()) return Verdict::kTripped;
+  if (barred()) return Verdict::kTripped;
   if (busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
   const DataChoice data = data_.wanted();
   Begin(Task::kCycleOff, id, shared);
@@ -68,7 +68,7 @@ Verdict Slot::SetData(uint32_t id, DataChoice choice, Shared& shared) {
   if (host && !has(capability::kDataEnable)) return Verdict::kNotFitted;
   if (choice.host == 1 && !has(capability::kDataSelect)) return Verdict::kNotFitted;
   if (choice.path == DataPath::kCharge && !has(capability::kChargeMode)) return Verdict::kNotFitted;
-  if (host && tripped()) return Verdict::kTripped;
+  if (choice.path != DataPath::kOpen && barred()) return Verdict::kTripped;
   if (host && !vbus_.out()) return Verdict::kVbusOff;
   if (choice.path != DataPath::kOpen && busy() && task_ != Task::kData) return Verdict::kBusy;
   Begin(Task::kData, id, shared);
@@ -79,7 +79,7 @@ Verdict Slot::SetData(uint32_t id, DataChoice choice, Shared& shared) {
 
 Verdict Slot::SetShield(uint32_t id, bool couple, Shared& shared) {
   if (!has(capability::kRfRelay)) return Verdict::kNotFitted;
-  if (couple && tripped()) return Verdict::kTripped;
+  if (couple && barred()) return Verdict::kTripped;
   if (couple && busy() && task_ != Task::kShield) return Verdict::kBusy;
   Begin(Task::kShield, id, shared);
   relay_.Want(couple);
@@ -182,7 +182,7 @@ void Slot::OnVoltage(uint32_t mv) {
 void Slot::OnCurrent(uint32_t ma, Shared& shared) {
   ma_ = ma;
   current_age_.Restart();
-  monitor_missing_ = false;
+  monitor_missing_ = wrong_part_ = false;
   if (!shared.config.accepted) return;
   if (vbus_.out())
     JudgeOn(ma, shared);
@@ -398,6 +398,7 @@ link::SlotBits Slot::Bits() const {
   bits.temperature_fresh = temperature_age_.ms() <= kTemperatureFreshMs;
   bits.read_back_mismatch = mismatch_;
   bits.part_missing = monitor_missing_ || expander_missing_;
+  bits.wrong_part = wrong_part_;
   bits.relay_stuck = relay_stuck_;
   bits.back_feed = back_feed_;
   bits.switch_shorted = shorted_;

@@ -34,7 +34,7 @@ class Slot {
   link::Verdict SetShield(uint32_t id, bool couple, Shared& shared);
   // VBUS off, data open, isolated; whatever was going on is cancelled. Any time, any state.
   void Stop(Shared& shared);
-  // Stop, and until ClearTrip no safe state energises it either.
+  // Stop, and until ClearTrip no command and no safe state energises it.
   void KeepOff(Shared& shared);
   // False: the cause is still there (tray too hot).
   bool ClearTrip();
@@ -50,6 +50,8 @@ class Slot {
   void OnCurrent(uint32_t ma, Shared& shared);
   void OnTemperature(int32_t deci_c, Shared& shared);
   void OnMonitorMissing() { monitor_missing_ = true; }
+  // Its numbers would mean nothing: as good as missing, until a sample says that the right part is there.
+  void OnWrongPart() { monitor_missing_ = wrong_part_ = true; }
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
   void OnRelaySense(bool isolated);
@@ -66,6 +68,8 @@ class Slot {
   const VbusSwitch& vbus() const { return vbus_; }
   bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
   bool tripped() const { return trip_ != link::TripReason::kNone; }
+  // Tripped, or stopped: only ClearTrip lets it be energised, coupled or connected again.
+  bool barred() const { return kept_off_ || tripped(); }
   bool busy() const { return task_ != Task::kNone; }
   bool cycling() const { return task_ == Task::kCycleOff || task_ == Task::kCycleOn; }
   // The waiting turn-on belongs to a command (not to the charge duty).
@@ -139,6 +143,7 @@ class Slot {
   link::TripReason trip_ = link::TripReason::kNone;
   uint8_t shorted_samples_ = 0;
   bool monitor_missing_ = false;
+  bool wrong_part_ = false;
   bool expander_missing_ = false;
   bool mismatch_ = false;
   bool relay_stuck_ = false;

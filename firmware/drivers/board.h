@@ -14,12 +14,23 @@
 namespace faraday::firmware {
 
 // One I2C bus, master only, 7-bit addresses. Every call is bounded in time (a few ms at worst).
-// Errors: kUnavailable the address does not acknowledge, kDeadlineExceeded the bus is stuck.
+// Errors: kUnavailable the address does not acknowledge, kAborted the bus was stuck and is free again,
+// kDeadlineExceeded the bus is stuck.
 template <typename T>
 concept I2cBus = requires(T bus, uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
   { bus.Write(address, out) } -> std::same_as<Status>;          // START address+W out STOP
   { bus.WriteRead(address, out, in) } -> std::same_as<Status>;  // START address+W out RESTART address+R in STOP
 };
+
+// One register of a chip, two bytes: what every sensor, monitor and expander read of the scan is.
+struct RegisterRead {
+  uint8_t bus = 0;
+  uint8_t address = 0;
+  uint8_t reg = 0;
+  std::array<uint8_t, 2> in{};
+  Status status;
+};
+inline constexpr size_t kMostReads = 8;  // at a time
 
 // The eight outputs of a slot, in the order of the wiring (bit n of an output byte). All active-high here; the
 // wiring says what the pin does. Reset state: all zero.
@@ -47,15 +58,33 @@ struct ChipAddress {
 
 struct SlotWiring {
   ExpanderPin outputs;
-  ChipAddress monitor;        // ADM1272: VBUS voltage and current
+  ChipAddress monitor;        // ADM127x: VBUS voltage and current
   ChipAddress temperature;    // TMP105: tray air
   uint8_t relay_sense_input;  // index into Board::ReadInputs(): 1 = the relay rests isolated
   uint32_t capabilities;      // link::capability bits
 };
 
-// ADM1272 conversion for this board's shunt (see drivers/adm1272.h for the datasheet's formula).
+// Which monitor the board has and how it is set up (drivers/adm127x.h has the rows and the data sheets' formula).
+enum class MonitorRange : uint8_t {
+  kAdm1272_100V_30mV,  // the reset state's ranges, and all that QEMU models
+  kAdm1272_60V_30mV,
+  kAdm1272_60V_15mV,
+  kAdm1275_6V,
+  kAdm1275_20V,
+  kAdm1276_6V,
+  kAdm1276_20V,
+  kAdm1278_20V,
+};
 struct MonitorScale {
   uint32_t shunt_microohm;
+  MonitorRange range = MonitorRange::kAdm1272_100V_30mV;
+};
+
+// What a board's own lines say, as far as they are there.
+struct Signals {
+  bool stop_button = false;    // pressed, or moved since the last look
+  uint8_t psu_ok = 0xFF;       // bit n: the supply of rail n says power good, and said so ever since the last look
+  uint16_t alert_buses = 0;    // bit n: ALERT# of the monitors on bus n is low, or was since the last look
 };
 
 template <typename T>
@@ -69,8 +98,11 @@ concept Board =
   // Bytes of the line; neither blocks, both return how many were moved.
   { board.UartRead(in) } -> std::same_as<size_t>;
   { board.UartWrite(out) } -> std::same_as<size_t>;
-  // Digital inputs: bits 0 to 31 relay senses (index as in the wiring), 32 to 63 rack inputs.
+  // Digital inputs: bits 0 to 31 relay senses (index as in the wiring), 32 to 63 rack inputs. A pulse shorter than
+  // the time between two calls shows in one of them.
   { board.ReadInputs() } -> std::same_as<uint64_t>;
+  // The board's own lines; forgets what happened before.
+  { board.TakeSignals() } -> std::same_as<Signals>;
   // The one pin that resets every expander and cuts the relay coils. true: everything in the reset state.
   {board.SetStopPin(level)};
   {board.FeedWatchdog()};
@@ -82,6 +114,25 @@ concept Board =
   { board.NvmWrite(at, out) } -> std::same_as<Status>;
   // An I2C bus by number.
   { board.Bus(bus).Write(uint8_t{}, out) } -> std::same_as<Status>;
+};
+
+// A board that can have transfers of several buses under way at once.
+template <typename T>
+concept ReadsTogether = requires(T board, std::span<RegisterRead> reads) { board.ReadTogether(reads); };
+// A board whose non-volatile memory takes milliseconds to write: it calls `idle` meanwhile.
+template <typename T>
+concept IdlesInNvmWrite = requires(T board, uint32_t at, std::span<const uint8_t> out, void (&idle)()) {
+  { board.NvmWrite(at, out, idle) } -> std::same_as<Status>;
+};
+// A board that knows the JEDEC id of its firmware's flash; 0: the part is silent.
+template <typename T>
+concept HasFlash = requires(T board) {
+  { board.FlashId() } -> std::same_as<uint32_t>;
+};
+// A board that counts the bytes its UART lost or found damaged.
+template <typename T>
+concept CountsLineErrors = requires(T board) {
+  { board.LineErrors() } -> std::same_as<uint32_t>;
 };
 
 }  // namespace faraday::firmware

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "firmware/drivers/board.h"
@@ -14,6 +15,8 @@ namespace faraday::firmware {
 struct FakeChip {
   std::array<uint8_t, 256> bytes{};
   std::map<uint8_t, std::array<uint8_t, 2>> words;  // PMBus and TMP105: two bytes a register
+  std::map<uint8_t, std::string> blocks;            // PMBus: read with their length first
+  std::vector<std::vector<uint8_t>> log;            // writes to registers that are neither, as they came
 };
 
 class FakeBus {
@@ -21,8 +24,10 @@ class FakeBus {
   Status Write(uint8_t address, std::span<const uint8_t> out) {
     FakeChip* chip = nullptr;
     FARADAY_TRY(Reach(address, chip));
-    if (chip->words.contains(out[0]))
-      std::copy_n(out.begin() + 1, 2, chip->words[out[0]].begin());
+    if (!chip->blocks.empty() && !chip->words.contains(out[0]))
+      chip->log.emplace_back(out.begin(), out.end());
+    else if (chip->words.contains(out[0]))
+      std::copy_n(out.begin() + 1, std::min<size_t>(out.size() - 1, 2), chip->words[out[0]].begin());
     else
       for (size_t i = 1; i < out.size(); ++i) chip->bytes[(out[0] & 0x0FU) + i - 1] = out[i];
     return OkStatus();
@@ -30,7 +35,13 @@ class FakeBus {
   Status WriteRead(uint8_t address, std::span<const uint8_t> out, std::span<uint8_t> in) {
     FakeChip* chip = nullptr;
     FARADAY_TRY(Reach(address, chip));
+    const auto block = chip->blocks.find(out[0]);
     for (size_t i = 0; i < in.size(); ++i) {
+      if (block != chip->blocks.end()) {
+        const std::string bytes = static_cast<char>(block->second.size()) + block->second;
+        in[i] = i < bytes.size() ? static_cast<uint8_t>(bytes[i]) : uint8_t{0xFF};
+        continue;
+      }
       in[i] = chip->words.contains(out[0]) ? chip->words[out[0]][i] : chip->bytes[(out[0] & 0x0FU) + i];
     }
     return OkStatus();
@@ -39,12 +50,15 @@ class FakeBus {
   std::map<uint8_t, FakeChip> chips;
   std::set<uint8_t> silent;  // addresses that do not acknowledge
   bool stuck = false;
+  int recovers = 0;  // transfers that find the bus stuck and free it
   int transfers = 0;
 
  private:
   Status Reach(uint8_t address, FakeChip*& chip) {
     ++transfers;
     if (stuck) return {Code::kDeadlineExceeded, "bus is stuck"};
+    if (recovers-- > 0) return {Code::kAborted, "bus was stuck"};
+    recovers = 0;
     const auto found = chips.find(address);
     if (found == chips.end() || silent.contains(address)) return {Code::kUnavailable, "no acknowledgement"};
     chip = &found->second;
@@ -70,7 +84,10 @@ class FakeBoard {
       buses[kSensors].chips[static_cast<uint8_t>(0x48 + i)].words[0x00] = {25, 0};
       SetMillivolts(i, 0);
       SetMilliamps(i, 0);
-      buses[kMonitors].chips[static_cast<uint8_t>(0x10 + i)].words[0xD4] = {0x35, 0x3F};
+      FakeChip& monitor = Monitor(i);
+      monitor.words[0xD4] = {0x35, 0x3F};
+      monitor.words[0x79] = {0, 0};
+      monitor.blocks = {{0x99, "ADI"}, {0x9A, "ADM1272-A1"}};
     }
     nvm.fill(0xFF);
   }
@@ -92,9 +109,10 @@ class FakeBoard {
     return n;
   }
   uint64_t ReadInputs() const { return inputs; }
+  Signals TakeSignals() const { return signals; }
   void SetStopPin(bool level) {
     stop = level;
-    if (!level) return;
+    if (!level || reset_line_broken) return;
     for (auto& [address, chip] : buses[kExpanders].chips) chip.bytes.fill(0x55);
   }
   void FeedWatchdog() { ++fed; }
@@ -111,6 +129,7 @@ class FakeBoard {
   FakeBus& Bus(size_t bus) { return buses[bus]; }
 
   // ---- the test's side ----
+  FakeChip& Monitor(size_t slot) { return buses[kMonitors].chips[static_cast<uint8_t>(0x10 + slot)]; }
   void SetMillivolts(size_t slot, uint32_t mv) { SetWord(slot, 0x8B, mv * 4062 / 100'000 + (mv != 0)); }
   void SetMilliamps(size_t slot, uint32_t ma) { SetWord(slot, 0x8C, (20'480 + ma * 3315 / 1000 + 9) / 10); }
   // Selector bits of the slot's eight pins, pin 0 lowest: 00 on, 01 released.
@@ -127,6 +146,8 @@ class FakeBoard {
   std::vector<uint8_t> to_mcu, to_host;
   size_t uart_takes = SIZE_MAX;
   uint64_t inputs = 0xF;  // all relays rest
+  Signals signals;
+  bool reset_line_broken = false;
   uint32_t now_ms = 5;
   bool stop = true;
   int fed = 0;

@@ -1,5 +1,6 @@
 // PCA9552: sixteen open-drain outputs with LED selectors (NXP data sheet, section 7.3). Eight of them are one slot's.
 // A selector of 00 pulls its pin low, 01 releases it; after reset all are released. Wired so that low means on.
+// A LED driver as output expander, because its reset state is "all released" and its RESET# needs no I2C.
 #pragma once
 
 #include <array>
@@ -16,17 +17,16 @@ class Pca9552 {
 
   // Bit n on: pin first_pin + n pulled low.
   Status Write(uint8_t outputs) {
-    const std::array<uint8_t, 3> bytes = {Register(), Selectors(outputs & 0xFU), Selectors(outputs >> 4)};
+    const std::array<uint8_t, 3> bytes = {Register(pin_), Selectors(outputs & 0xFU), Selectors(outputs >> 4)};
     return bus_.Write(pin_.address, bytes);
   }
 
   // What the selectors hold. The INPUT registers would show the pins, but QEMU 7.2 inverts them against the part.
-  Status Read(uint8_t& outputs) {
-    const std::array<uint8_t, 1> reg = {Register()};
-    std::array<uint8_t, 2> selectors{};
-    FARADAY_TRY(bus_.WriteRead(pin_.address, reg, selectors));
-    outputs = static_cast<uint8_t>(Pins(selectors[0]) | Pins(selectors[1]) << 4);
-    return OkStatus();
+  static RegisterRead ReadBack(const ExpanderPin& pin) {
+    return {.bus = pin.bus, .address = pin.address, .reg = Register(pin), .in = {}, .status = {}};
+  }
+  static uint8_t Outputs(const RegisterRead& read) {
+    return static_cast<uint8_t>(Pins(read.in[0]) | Pins(read.in[1]) << 4);
   }
 
  private:
@@ -34,7 +34,9 @@ class Pca9552 {
   static constexpr uint8_t kAutoIncrement = 0x10;
   static constexpr uint8_t kOn = 0b00, kReleased = 0b01;
 
-  uint8_t Register() const { return static_cast<uint8_t>(kAutoIncrement | (kLs0 + pin_.first_pin / 4)); }
+  static uint8_t Register(const ExpanderPin& pin) {
+    return static_cast<uint8_t>(kAutoIncrement | (kLs0 + pin.first_pin / 4));
+  }
   static uint8_t Selectors(unsigned pins) {
     unsigned selectors = 0;
     for (unsigned n = 0; n < 4; ++n) selectors |= unsigned{(pins >> n & 1U) != 0 ? kOn : kReleased} << (2 * n);

@@ -9,27 +9,90 @@
 namespace faraday::firmware {
 namespace {
 
-TEST(Adm1272Scale, FollowsTheDataSheet) {
-  const Adm1272Scale scale({5000});
+TEST(Adm127xScale, Adm1272FollowsTheDataSheet) {
+  const Adm127xScale scale({5000});
   EXPECT_EQ(scale.Milliamps(2048), 0U);  // b = 20480, R = -1: the zero point
   EXPECT_EQ(scale.Milliamps(2047), 0U);  // below zero
   EXPECT_EQ(scale.Milliamps(2049), 3U);  // 10 / 3315 A
   EXPECT_EQ(scale.Milliamps(4095), 6175U);
-  EXPECT_EQ(Adm1272Scale::Millivolts(203), 4998U);
-  EXPECT_EQ(Adm1272Scale::Millivolts(4095), 100'812U);
-  EXPECT_EQ(Adm1272Scale({300}).Milliamps(2049), 50U);
+  EXPECT_EQ(scale.Millivolts(203), 4998U);
+  EXPECT_EQ(scale.Millivolts(4095), 100'812U);
+  EXPECT_EQ(Adm127xScale({300}).Milliamps(2049), 50U);
+  EXPECT_EQ(scale.CurrentCode(3000), 3042U);
+  EXPECT_EQ(scale.CurrentCode(100'000), 4095U) << "beyond the range";
+}
+
+// Full-scale values and the code of 5 V and 1 A, worked out by hand from each data sheet's m, b, R at 5 milliohm.
+TEST(Adm127xScale, EveryRowOfTheFamily) {
+  struct Row {
+    MonitorRange range;
+    uint32_t code_of_5v, most_mv, code_of_1a, most_ma;
+  };
+  for (const Row& row : {
+           Row{MonitorRange::kAdm1272_60V_30mV, 339, 60'487, 2379, 6175},
+           Row{MonitorRange::kAdm1272_60V_15mV, 339, 60'487, 2711, 3087},
+           Row{MonitorRange::kAdm1275_6V, 3360, 6094, 2451, 5074},
+           Row{MonitorRange::kAdm1275_20V, 960, 21'329, 2451, 5074},
+           Row{MonitorRange::kAdm1276_6V, 3360, 6094, 2451, 5074},
+           Row{MonitorRange::kAdm1276_20V, 960, 21'329, 2451, 5074},
+           Row{MonitorRange::kAdm1278_20V, 980, 20'894, 2447, 5119},
+       }) {
+    const Adm127xScale scale({5000, row.range});
+    EXPECT_NEAR(scale.Millivolts(row.code_of_5v), 5000, 8) << scale.row().model;
+    EXPECT_EQ(scale.Millivolts(4095), row.most_mv) << scale.row().model;
+    EXPECT_NEAR(scale.Milliamps(row.code_of_1a), 1000, 3) << scale.row().model;
+    EXPECT_EQ(scale.Milliamps(4095), row.most_ma) << scale.row().model;
+    EXPECT_EQ(scale.CurrentCode(1000), row.code_of_1a) << scale.row().model;
+  }
+}
+
+TEST(Adm127x, SetUpStopsTheMonitorAndArmsTheAlert) {
+  FakeBoard board;
+  FakeChip& chip = board.Monitor(0);
+  const Adm127xScale scale({5000});
+  Adm127x monitor(board.buses[FakeBoard::kMonitors], 0x10, scale);
+  ASSERT_TRUE(monitor.CheckIdentity().ok());
+  ASSERT_TRUE(monitor.Configure().ok());
+  EXPECT_EQ(chip.words[0xD4], (std::array<uint8_t, 2>{0x37, 0x18})) << "continuous, VOUT on, 8 averages";
+  EXPECT_EQ(chip.log,
+            (std::vector<std::vector<uint8_t>>{
+                {0xD3, 0x00}, {0xD3, 0x01}, {0x4A, 0xE2, 0x0B}, {0xD5, 0x00, 0x04}, {0x03}}))
+      << "stopped, running, 3 A warning, on ALERT#, faults cleared";
+}
+
+TEST(Adm127x, NarrowRegistersOfTheAdm1275) {
+  FakeBoard board;
+  FakeChip& chip = board.Monitor(0);
+  chip.blocks[0x9A] = "ADM1275-3";
+  const Adm127xScale scale({5000, MonitorRange::kAdm1275_6V});
+  Adm127x monitor(board.buses[FakeBoard::kMonitors], 0x10, scale);
+  ASSERT_TRUE(monitor.CheckIdentity().ok());
+  ASSERT_TRUE(monitor.Configure().ok());
+  EXPECT_EQ(chip.words[0xD4][0], 0xCB);
+  EXPECT_EQ(chip.log[3], (std::vector<uint8_t>{0xD5, 0x04}));
+}
+
+TEST(Adm127x, AnotherPartIsNamedAndLeftAlone) {
+  FakeBoard board;
+  FakeChip& chip = board.Monitor(0);
+  const Adm127xScale scale({5000});
+  Adm127x monitor(board.buses[FakeBoard::kMonitors], 0x10, scale);
+  chip.blocks[0x9A] = "ADM1278-1";
+  EXPECT_EQ(monitor.CheckIdentity().code(), Code::kFailedPrecondition);
+  chip.blocks[0x9A] = "ADM1272-A1";
+  chip.blocks[0x99] = "TI";
+  EXPECT_EQ(monitor.CheckIdentity().code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(chip.log.empty());
 }
 
 TEST(Tmp105, BelowZeroToo) {
-  FakeBoard board;
-  Tmp105 sensor(board.buses[FakeBoard::kSensors], 0x48);
-  int32_t deci_c = 0;
-  board.buses[FakeBoard::kSensors].chips[0x48].words[0] = {0x19, 0x80};
-  ASSERT_TRUE(sensor.ReadDeciCelsius(deci_c).ok());
-  EXPECT_EQ(deci_c, 255);
-  board.buses[FakeBoard::kSensors].chips[0x48].words[0] = {0xFE, 0x80};
-  ASSERT_TRUE(sensor.ReadDeciCelsius(deci_c).ok());
-  EXPECT_EQ(deci_c, -15);
+  RegisterRead read = Tmp105::Temperature({.bus = 7, .address = 0x48});
+  EXPECT_EQ(read.bus, 7);
+  EXPECT_EQ(read.address, 0x48);
+  read.in = {0x19, 0x80};
+  EXPECT_EQ(Tmp105::DeciCelsius(read), 255);
+  read.in = {0xFE, 0x80};
+  EXPECT_EQ(Tmp105::DeciCelsius(read), -15);
 }
 
 TEST(Pca9552, WritesAndReadsItsHalfOnly) {
@@ -38,9 +101,9 @@ TEST(Pca9552, WritesAndReadsItsHalfOnly) {
   ASSERT_TRUE(Pca9552(bus, board.wiring[1].outputs).Write(0b1010'0001).ok());
   EXPECT_EQ(board.Selectors(0), 0x5555);
   for (unsigned pin = 0; pin < 8; ++pin) EXPECT_EQ(board.PinOn(1, pin), (0b1010'0001 >> pin & 1) != 0) << pin;
-  uint8_t outputs = 0;
-  ASSERT_TRUE(Pca9552(bus, board.wiring[1].outputs).Read(outputs).ok());
-  EXPECT_EQ(outputs, 0b1010'0001);
+  RegisterRead read = Pca9552<FakeBus>::ReadBack(board.wiring[1].outputs);
+  ASSERT_TRUE(bus.WriteRead(read.address, std::span(&read.reg, 1), read.in).ok());
+  EXPECT_EQ(Pca9552<FakeBus>::Outputs(read), 0b1010'0001);
 }
 
 struct RackAppTest : testing::Test {
@@ -94,6 +157,23 @@ struct RackAppTest : testing::Test {
     Run(100);
     ASSERT_TRUE(board.PinOn(0, 0));
   }
+  // The next one that the board sends.
+  link::Telemetry NextTelemetry() {
+    board.to_host.clear();
+    link::FrameDecoder decoder;
+    link::Telemetry found;
+    for (int ms = 0; ms < 1000; ++ms) {
+      Run(1);
+      for (const uint8_t byte : std::exchange(board.to_host, {})) {
+        if (decoder.Feed(byte) != link::FrameDecoder::Outcome::kFrame) continue;
+        if (decoder.frame().header.channel != link::Channel::kTelemetry) continue;
+        const auto telemetry = link::DecodeMessage<link::Telemetry>(decoder.frame().payload);
+        if (telemetry.ok()) return *telemetry;
+      }
+    }
+    ADD_FAILURE() << "no telemetry in a second";
+    return found;
+  }
   link::SlotBits Bits(size_t slot) const { return app.core().slot(slot).Bits(); }
 
   FakeBoard board;
@@ -105,7 +185,7 @@ struct RackAppTest : testing::Test {
 TEST_F(RackAppTest, Boot_ReleasesTheStopPinWithEverythingOff) {
   EXPECT_FALSE(board.stop);
   for (size_t slot = 0; slot < FakeBoard::kSlots; ++slot) EXPECT_EQ(board.Selectors(slot), 0x5555);
-  EXPECT_EQ(board.buses[FakeBoard::kMonitors].chips[0x10].words[0xD4], (std::array<uint8_t, 2>{0x27, 0x00}));
+  EXPECT_EQ(board.Monitor(0).words[0xD4], (std::array<uint8_t, 2>{0x37, 0x18}));
 }
 
 TEST_F(RackAppTest, CommandReachesThePinAndItsMeasurementComesBack) {
@@ -148,7 +228,7 @@ TEST_F(RackAppTest, SilentMonitor_IsMissingAndComesBackConfigured) {
   bus.chips[0x11].words[0xD4] = {0x35, 0x3F};
   Run(50);
   EXPECT_FALSE(Bits(1).part_missing);
-  EXPECT_EQ(bus.chips[0x11].words[0xD4], (std::array<uint8_t, 2>{0x27, 0x00}));
+  EXPECT_EQ(bus.chips[0x11].words[0xD4], (std::array<uint8_t, 2>{0x37, 0x18}));
 }
 
 TEST_F(RackAppTest, SilentExpander_IsMissingAndToldAgainWhenItIsBack) {
@@ -178,6 +258,143 @@ TEST_F(RackAppTest, ExpanderThatLostItsOutputs_IsReportedAndNotTurnedOnByItself)
   Run(200);
   EXPECT_FALSE(board.PinOn(0, 0));
   EXPECT_TRUE(Bits(0).read_back_mismatch);
+}
+
+TEST_F(RackAppTest, ExpanderResetBehindItsBack_AnswersStaySayingSo) {
+  TurnOn();
+  board.buses[FakeBoard::kExpanders].chips[0x60].bytes.fill(0x55);
+  Run(200);
+  ASSERT_TRUE(Bits(0).read_back_mismatch);
+  EXPECT_FALSE(Bits(1).read_back_mismatch) << "its neighbour in the same part wants nothing on";
+  Command(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  Run(200);
+  EXPECT_FALSE(Bits(0).read_back_mismatch);
+}
+
+TEST_F(RackAppTest, Stopped_AnExpanderThatStillDrivesIsToldOffByTheBus) {
+  TurnOn();
+  board.reset_line_broken = true;
+  Feed({.channel = link::Channel::kStop}, link::kStopMagic);
+  Run(1);
+  ASSERT_TRUE(board.stop);
+  Run(20);
+  EXPECT_FALSE(board.PinOn(0, 0)) << "the reset line does not reach it, the bus does";
+}
+
+TEST_F(RackAppTest, Stopped_SilentExpandersAreNotMissing) {
+  TurnOn();
+  Feed({.channel = link::Channel::kStop}, link::kStopMagic);
+  Run(1);
+  board.buses[FakeBoard::kExpanders].silent = {0x60, 0x61};
+  Run(200);
+  EXPECT_FALSE(Bits(0).part_missing);
+  EXPECT_FALSE(Bits(0).read_back_mismatch);
+}
+
+TEST_F(RackAppTest, WrongMonitor_IsNamedAndNoNumberIsTaken) {
+  FakeBus& bus = board.buses[FakeBoard::kMonitors];
+  bus.silent.insert(0x11);
+  Run(50);
+  bus.silent.clear();
+  board.Monitor(1).blocks[0x9A] = "ADM1075-1";
+  board.SetMillivolts(1, 5000);
+  follow_vbus = false;
+  Run(50);
+  EXPECT_TRUE(Bits(1).wrong_part);
+  EXPECT_TRUE(Bits(1).part_missing);
+  EXPECT_EQ(app.core().slot(1).mv(), 0U);
+  EXPECT_FALSE(Bits(0).wrong_part);
+}
+
+TEST_F(RackAppTest, StopButton_StopsInTheSamePassAndBlocksTheClearing) {
+  TurnOn();
+  board.signals.stop_button = true;
+  Run(1);
+  EXPECT_TRUE(board.stop);
+  EXPECT_FALSE(board.PinOn(0, 0));
+  Command(link::ClearTrip{.slot = 0});
+  EXPECT_TRUE(board.stop) << "still pressed";
+  board.signals.stop_button = false;
+  Run(100);
+  EXPECT_TRUE(board.stop) << "latched";
+  Command(link::ClearTrip{.slot = 0});
+  EXPECT_FALSE(board.stop);
+  EXPECT_FALSE(board.PinOn(0, 0)) << "nothing turns on by itself";
+}
+
+TEST_F(RackAppTest, StopButtonAtBoot_KeepsTheStopPin) {
+  FakeBoard pressed;
+  pressed.signals.stop_button = true;
+  RackApp<FakeBoard> other(pressed);
+  other.Boot();
+  EXPECT_TRUE(pressed.stop);
+  EXPECT_TRUE(other.core().StopAsserted());
+}
+
+TEST_F(RackAppTest, Alert_SamplesThatMonitorAtOnceAndClearsIt) {
+  TurnOn();
+  board.SetMilliamps(0, 2500);
+  board.Monitor(0).words[0x79] = {0, 0x40};  // IOUT_POUT
+  board.signals.alert_buses = 1U << FakeBoard::kMonitors;
+  for (const size_t slot : {0U, 1U}) board.Monitor(slot).log.clear();
+  Run(1);
+  EXPECT_FALSE(board.PinOn(0, 0)) << "off in the same pass";
+  EXPECT_EQ(board.Monitor(0).log, (std::vector<std::vector<uint8_t>>{{0x03}}));
+  EXPECT_TRUE(board.Monitor(1).log.empty()) << "the others have nothing to say";
+}
+
+TEST_F(RackAppTest, AlertThatStays_DoesNotEatTheScan) {
+  board.signals.alert_buses = 1U << FakeBoard::kMonitors;
+  Run(100);
+  FakeBus& bus = board.buses[FakeBoard::kMonitors];
+  const int before = bus.transfers;
+  Run(1000);
+  EXPECT_LE(bus.transfers - before, 5 * 1000 + 11 * 4) << "the scan, and ten looks at four monitors";
+  EXPECT_TRUE(Bits(0).monitor_fresh);
+}
+
+TEST_F(RackAppTest, BusThatRecovers_DoesNotRest) {
+  TurnOn();
+  board.buses[FakeBoard::kMonitors].recovers = 1;
+  Run(10);
+  EXPECT_FALSE(Bits(0).part_missing);
+  EXPECT_TRUE(Bits(0).monitor_fresh);
+  board.SetMilliamps(0, 2500);
+  Run(10);
+  EXPECT_FALSE(board.PinOn(0, 0)) << "still watched";
+}
+
+TEST_F(RackAppTest, TelemetryTellsScanTimeRecoveriesPsuAndEdges) {
+  TurnOn();
+  board.buses[FakeBoard::kMonitors].recovers = 1;
+  board.signals.psu_ok = 0xFE;
+  board.inputs |= uint64_t{1} << 35;
+  Run(1);
+  board.signals.psu_ok = 0xFF;
+  board.inputs &= ~(uint64_t{1} << 35);  // shorter than the debounce
+  const link::Telemetry told = NextTelemetry();
+  EXPECT_EQ(told.psu_lost, 1U);
+  EXPECT_EQ(told.input_edges, 8U);
+  EXPECT_EQ(told.inputs, 0U) << "debounced";
+  EXPECT_EQ(told.bus_recoveries, 1U);
+  EXPECT_GE(told.current_scan_ms, 1U);
+  const link::Telemetry next = NextTelemetry();
+  EXPECT_EQ(next.psu_lost, 0U);
+  EXPECT_EQ(next.input_edges, 0U);
+  EXPECT_EQ(next.bus_recoveries, 1U);
+  EXPECT_EQ(next.current_scan_ms, 1U) << "four slots, four currents a millisecond";
+}
+
+TEST_F(RackAppTest, PsuOfARailThatNobodyUses_IsNoFault) {
+  TurnOn();
+  board.signals.psu_ok = 0x01;
+  Run(1);
+  EXPECT_EQ(NextTelemetry().faults & link::kFaultPsu, 0U);
+  board.signals.psu_ok = 0xFE;
+  Run(1);
+  const link::Telemetry told = NextTelemetry();
+  EXPECT_NE(told.faults & link::kFaultPsu, 0U);
+  EXPECT_EQ(told.psu_lost, 1U);
 }
 
 TEST_F(RackAppTest, StuckBus_RestsAndTheOthersWork) {

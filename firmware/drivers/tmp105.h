@@ -1,30 +1,21 @@
-// TMP105: tray air temperature, 1/16 degC in the upper bits of a big-endian word (TI data sheet, 7.5.2).
+// TMP105: tray air temperature, 1/16 degC in the upper bits of a big-endian word (TI data sheet, 7.5.2). Its reset state
+// converts nine bits, 0.5 degC, continuously, which is what is read here.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "firmware/drivers/board.h"
 
 namespace faraday::firmware {
 
-template <typename Bus>
-class Tmp105 {
- public:
-  Tmp105(Bus& bus, uint8_t address) : bus_(bus), address_(address) {}
-
-  Status ReadDeciCelsius(int32_t& deci_c) {
-    const std::array<uint8_t, 1> out = {0x00};
-    std::array<uint8_t, 2> in{};
-    FARADAY_TRY(bus_.WriteRead(address_, out, in));
-    const auto raw = static_cast<int16_t>(in[0] << 8 | in[1]);
-    deci_c = raw * 10 / 256;
-    return OkStatus();
+struct Tmp105 {
+  static RegisterRead Temperature(const ChipAddress& chip) {
+    return {.bus = chip.bus, .address = chip.address, .reg = 0x00, .in = {}, .status = {}};
   }
-
- private:
-  Bus& bus_;
-  const uint8_t address_;
+  static int32_t DeciCelsius(const RegisterRead& read) {
+    const auto raw = static_cast<int16_t>(read.in[0] << 8 | read.in[1]);
+    return raw * 10 / 256;
+  }
 };
 
 }  // namespace faraday::firmware

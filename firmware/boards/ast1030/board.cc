@@ -1,21 +1,13 @@
 #include "firmware/boards/ast1030/board.h"
 
 #include "firmware/boards/ast1030/registers.h"
+#include "firmware/boards/ast1030/spi_flash.h"
 #include "firmware/boards/ast1030/start.h"
 
 namespace faraday::firmware::ast1030 {
 namespace {
 
-// GPIO banks are grouped by four; each group has a data and a direction register (1: output).
-constexpr uintptr_t kDataAbcd = kGpio + 0x00;
-constexpr uintptr_t kDirectionAbcd = kGpio + 0x04;
-constexpr uintptr_t kDataEfgh = kGpio + 0x20;
-constexpr uintptr_t kDirectionEfgh = kGpio + 0x24;
-constexpr uintptr_t kDataMnop = kGpio + 0x78;
-constexpr uintptr_t kDirectionMnop = kGpio + 0x7C;
-constexpr uint32_t kStopPin = 1U << 0;  // M0
-
-// Long against the slowest pass (a full scan and one EEPROM page: below 50 ms), and against an emulator that its host
+// Long against the slowest pass (a scan, and an EEPROM that does not come back three times: below 50 ms), and against an emulator that its host
 // starves, whose watchdog keeps counting.
 constexpr uint32_t kWatchdogUs = 2'000'000;
 
@@ -46,9 +38,7 @@ void Ast1030::Start() {
   StartWatchdog();
   boot_cause_ = OpenBootRecord(TheBootRecord());
   timer_.Start();
-  ClearBits(kDirectionAbcd, 0xFFFFFFFF);
-  ClearBits(kDirectionEfgh, 0xFFFFFFFF);
-  SetStopPin(true);
+  gpio_.Start();
   for (const uint8_t bus : kBusesInUse) Bus(bus).Start();
   uart_.Start();
   StartTick();
@@ -62,20 +52,12 @@ void Ast1030::Settle() {
   FeedWatchdog();
 }
 
-uint64_t Ast1030::ReadInputs() const {
-  return static_cast<uint64_t>(ReadRegister(kDataEfgh)) << kFirstRackInput | ReadRegister(kDataAbcd);
-}
-
-void Ast1030::SetStopPin(bool stop) {
-  if (stop) {
-    ClearBits(kDataMnop, kStopPin);
-  } else {
-    SetBits(kDataMnop, kStopPin);
-  }
-  SetBits(kDirectionMnop, kStopPin);
-}
-
 void Ast1030::FeedWatchdog() { WriteRegister(kWatchdog + 0x08, 0x4755); }
+
+uint32_t Ast1030::FlashId() const {
+  const Result<uint32_t> id = SpiFlash().ReadId();
+  return id.ok() ? *id : 0;
+}
 
 uint32_t Ast1030::NewSession() {
   // The boot count and the time make two boots differ even where the random source should fail.

@@ -1,5 +1,5 @@
 // The ast1030 board behind the Board concept of drivers/board.h: QEMU's machine `ast1030-evb` with the rack's chips
-// on its buses. One instance, main loop only (UART bytes come through an interrupt handler and rings).
+// on its buses. One instance, main loop only (UART bytes and pin edges come through interrupt handlers).
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <span>
 
 #include "firmware/boards/ast1030/eeprom.h"
+#include "firmware/boards/ast1030/gpio.h"
 #include "firmware/boards/ast1030/i2c.h"
 #include "firmware/boards/ast1030/timer.h"
 #include "firmware/boards/ast1030/uart.h"
@@ -28,24 +29,39 @@ class Ast1030 {
   uint32_t NowMs() { return timer_.NowMs(); }
   size_t UartRead(std::span<uint8_t> in) { return uart_.Read(in); }
   size_t UartWrite(std::span<const uint8_t> out) { return uart_.Write(out); }
+  uint32_t LineErrors() const { return uart_.line_errors(); }
   // Bits 0-31 relay senses (GPIO A0 to D7), 32-63 rack inputs (GPIO E0 to H7).
-  uint64_t ReadInputs() const;
-  // GPIO M0, low-active at the pin: low holds every expander in reset and cuts the relay coils.
-  void SetStopPin(bool stop);
+  uint64_t ReadInputs() { return gpio_.TakeInputs(); }
+  Signals TakeSignals() { return gpio_.TakeSignals(); }
+  // GPIO M0, low-active at the pin: low holds every expander in reset and cuts the relay coils. A pressed stop button
+  // keeps it low.
+  void SetStopPin(bool stop) { gpio_.SetStop(stop); }
   void FeedWatchdog();
   link::BootReason BootCause() const { return boot_cause_; }
   uint32_t NewSession();
-  Status NvmRead(uint32_t at, std::span<uint8_t> in) const { return Eeprom().Read(at, in); }
-  Status NvmWrite(uint32_t at, std::span<const uint8_t> out) const { return Eeprom().Write(at, out); }
+  Status NvmRead(uint32_t at, std::span<uint8_t> in) { return Eeprom(gpio_).Read(at, in); }
+  Status NvmWrite(uint32_t at, std::span<const uint8_t> out) {
+    return NvmWrite(at, out, [] {});
+  }
+  template <typename Idle>
+  Status NvmWrite(uint32_t at, std::span<const uint8_t> out, Idle idle) {
+    return Eeprom(gpio_).Write(at, out, idle);
+  }
   I2cMaster Bus(size_t bus) const { return I2cMaster(bus); }
+  void ReadTogether(std::span<RegisterRead> reads) const { ast1030::ReadTogether(reads); }
+  // JEDEC id of the SPI flash that the firmware starts from; 0: silent.
+  uint32_t FlashId() const;
   // Looked at anew each second: it means reading the whole unused stack.
   uint32_t StackHighWaterBytes();
   // The UART's interrupt handler calls it.
   void OnUartInterrupt() { uart_.OnInterrupt(); }
+  // The pins' interrupt handler calls it.
+  void OnGpioInterrupt() { gpio_.OnInterrupt(); }
 
  private:
   void Settle();
 
+  Gpio gpio_;
   Uart uart_;
   Timer timer_;
   uint32_t stack_looked_us_ = 0;

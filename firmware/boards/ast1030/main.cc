@@ -15,6 +15,7 @@ constinit Ast1030 board;
 }  // namespace
 
 extern "C" void UartHandler() { board.OnUartInterrupt(); }
+extern "C" void GpioHandler() { board.OnGpioInterrupt(); }
 
 extern "C" [[noreturn]] void FirmwareMain() {
   board.Start();

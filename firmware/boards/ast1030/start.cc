@@ -42,6 +42,7 @@ constexpr std::array<VectorEntry, kExceptions + kIrqs> MakeVectors() {
   for (const size_t fault : {3U, 4U, 5U, 6U}) vectors[fault] = {.handler = FaultHandler};
   vectors[15] = {.handler = SysTickHandler};
   vectors[kExceptions + kUart5Irq] = {.handler = UartHandler};
+  vectors[kExceptions + kGpioIrq] = {.handler = GpioHandler};
   return vectors;
 }
 

@@ -18,4 +18,5 @@ uint32_t StackHighWaterBytes();
 
 // Defined in main.cc.
 extern "C" void UartHandler();
+extern "C" void GpioHandler();
 extern "C" [[noreturn]] void FirmwareMain();

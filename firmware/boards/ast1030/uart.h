@@ -1,6 +1,8 @@
-// UART5, a 16550 with 16-byte FIFOs: the MCU link. Interrupts move bytes between the FIFOs and two rings.
+// UART5, a 16550 with 16-byte FIFOs: the MCU link at 460,800 baud. Interrupts move bytes between the FIFOs and two
+// rings; what the line damaged is counted and passed on, the frames' CRC judges it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,23 +13,25 @@ namespace faraday::firmware::ast1030 {
 
 class Uart {
  public:
-  // 8N1, FIFOs on, interrupts on. Once, at start.
+  // Clock, 8N1, FIFOs on, interrupts on. Once, at start.
   void Start();
   // Main loop. Neither blocks; both return how many bytes were moved.
   size_t Read(std::span<uint8_t> in);
   size_t Write(std::span<const uint8_t> out);
   // The interrupt handler's body.
   void OnInterrupt();
-  // Bytes that found the receive ring full since start; the frames' CRC tells of them too.
-  uint32_t overruns() const { return overruns_; }
+  // Since start: bytes that found the FIFO or the ring full, bytes with a framing or parity error, breaks.
+  uint32_t line_errors() const { return line_errors_.load(std::memory_order_relaxed); }
 
  private:
+  uint32_t TakeLineStatus();
+  void CountError() { line_errors_.store(line_errors() + 1, std::memory_order_relaxed); }
   void Receive();
   void Transmit();
 
   ByteRing<4096> received_;  // three of the longest frames
   ByteRing<512> to_send_;    // the core keeps whole frames, this only covers the time between two passes
-  uint32_t overruns_ = 0;    // written by the interrupt handler
+  std::atomic<uint32_t> line_errors_{0};  // written by the interrupt handler
 };
 
 }  // namespace faraday::firmware::ast1030

@@ -92,7 +92,13 @@ void NativeBoard::ResetExpander(size_t slot) { expanders_[slot / 2]->Reset(); }
 
 void NativeBoard::SetEepromMissing(bool missing) { buses_[kEepromBus].SetMissing(kEepromAddress, missing); }
 
+void NativeBoard::SetSignals(const Signals& signals) {
+  signals_ = signals;
+  if (signals.stop_button) SetStopPin(true);
+}
+
 void NativeBoard::SetStopPin(bool stop) {
+  stop = stop || signals_.stop_button;
   if (stop == stopped_) return;
   stopped_ = stop;
   for (auto& expander : expanders_) expander->HoldReset(stop);
@@ -118,6 +124,11 @@ Status NativeBoard::NvmWrite(uint32_t at, std::span<const uint8_t> out) {
     std::ranges::copy(AddressBytes(at), transfer.begin());
     std::ranges::copy(out.first(count), transfer.begin() + 2);
     FARADAY_TRY(buses_[kEepromBus].Write(kEepromAddress, std::span(transfer).first(2 + count)));
+    std::array<uint8_t, sim::At24::kPage> now{};
+    FARADAY_TRY(NvmRead(at, std::span(now).first(count)));
+    if (!std::ranges::equal(std::span(now).first(count), out.first(count))) {
+      return {Code::kUnavailable, "the EEPROM took no write: protected or worn"};
+    }
     at += static_cast<uint32_t>(count);
     out = out.subspan(count);
   }

@@ -47,6 +47,8 @@ class NativeBoard {
   size_t UartRead(std::span<uint8_t> in) { return line_.Read(in); }
   size_t UartWrite(std::span<const uint8_t> out) { return line_.Write(out); }
   uint64_t ReadInputs() const { return (uint64_t{plant_.inputs()} << 32) | plant_.relay_senses(); }
+  Signals TakeSignals() const { return signals_; }
+  // A pressed stop button keeps it low.
   void SetStopPin(bool stop);
   // Too late to help once the watchdog has bitten.
   void FeedWatchdog();
@@ -69,6 +71,9 @@ class NativeBoard {
   void ResetExpander(size_t slot);
   // The memory does not acknowledge.
   void SetEepromMissing(bool missing);
+  // The board's own lines from now on: the stop button, PSU-OK of the rails, ALERT# of the monitors' buses. At rest:
+  // not pressed, all good, none.
+  void SetSignals(const Signals& signals);
   bool stopped() const { return stopped_; }
   sim::At24& eeprom() { return eeprom_; }
 
@@ -87,6 +92,7 @@ class NativeBoard {
   std::array<sim::I2cBus, kBuses> buses_;
   link::BootReason boot_cause_ = link::BootReason::kPowerOn;
   bool stopped_ = false;
+  Signals signals_;
   uint32_t fed_at_ms_ = 0;
   bool watchdog_bit_ = false;
   uint32_t transfer_ends_ms_ = 0;

@@ -1,0 +1,42 @@
+// The board's pins: inputs with interrupts on both edges, the stop output, the EEPROM's write protect.
+//
+// The interrupt handler latches every edge, so that a pulse shorter than a pass of the main loop is seen, and drives the
+// stop pin itself when the stop button moves. Pulses below 100 us are glitches: the hardware debouncer drops them (not
+// modelled in QEMU). Pins: wiring.h.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "firmware/drivers/board.h"
+
+namespace faraday::firmware::ast1030 {
+
+class Gpio {
+ public:
+  // Inputs, edge interrupts, stop asserted, write protect on. Once, at start.
+  void Start();
+  // The interrupt handler's body.
+  void OnInterrupt();
+
+  // ---- main loop ----
+  // Bits 0-31 relay senses, 32-63 rack inputs. An input that moved and came back since the last call shows moved once.
+  uint64_t TakeInputs();
+  Signals TakeSignals();
+  // True: low at the pin, every expander in reset, coils without supply. False takes effect only while the stop button
+  // is not pressed and has not moved since TakeSignals().
+  void SetStop(bool stop);
+  void SetWriteProtect(bool on);
+
+ private:
+  static constexpr size_t kGroups = 3;  // A to D, E to H, I to L
+  static constexpr size_t kRelays = 0, kRackInputs = 1, kLines = 2;
+
+  uint32_t TakeLevels(size_t group);
+
+  std::array<std::atomic<uint32_t>, kGroups> edges_{};  // set by the handler, taken by the main loop
+  std::array<uint32_t, kGroups> levels_{};              // as last taken
+};
+
+}  // namespace faraday::firmware::ast1030
