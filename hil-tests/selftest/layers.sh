@@ -14,6 +14,7 @@ libs/evloop        ; base/|evloop/ ;
 libs/rpc           ; base/|evloop/|rpc/|faraday/v1/ ;
 libs/rackconfig    ; base/|model/|rackconfig/ ;
 firmware/core      ; base/|link/|firmware/core/ ; firmware/drivers/
+firmware/budget    ; firmware/budget/ ;
 firmware/drivers   ; base/|link/|firmware/core/|firmware/drivers/ ;
 firmware/boards    ; base/|link/|firmware/|sim/plant/ ;
 controller/core    ; base/|model/|rackconfig/rack_config.h|link/messages.h|link/slot_bits.h|controller/core/ ;
@@ -24,7 +25,9 @@ lab/core           ; base/|model/|lab/core/ ;
 lab                ; base/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|lab/ ;
 cli                ; base/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|cli/ ;
 sim                ; base/|model/|link/|evloop/|rackconfig/|firmware/|sim/ ;
+hil-tests/guest    ; base/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/qemu     ; base/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
+hil-tests/conformance ; base/|link/|rackconfig/yaml_reader.h|hil-tests/ ;
 hil-tests          ; base/|model/|link/|evloop/|rpc/|faraday/v1/|hil-tests/ ;
 TXT
 }
