@@ -1,14 +1,12 @@
-// The rack's board: the firmware image in QEMU with its chips and their physics, and its UART as a unix socket.
+// The rack's board: faraday-sim with the firmware's own image in QEMU, its UART as a unix socket.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
-#include "sim/qemu/mini_plant.h"
-#include "sim/qemu/qemu_process.h"
-#include "sim/qemu/qmp_client.h"
+#include "hil-tests/process/program.h"
 
 namespace faraday::hil {
 
@@ -16,22 +14,19 @@ class Board {
  public:
   // Why this machine cannot run it; OK when it can.
   static Status CheckPrerequisites();
-  // The machine stands still until Run(). Files go to `dir` (short: unix socket paths hold 107 bytes).
+  // Files go to `dir` (short: unix socket paths hold 107 bytes). Errors: kUnavailable with what faraday-sim said.
   static Result<std::unique_ptr<Board>> Start(const std::string& dir);
-  Status Run();
   // The UART: one client at a time.
-  const std::string& uart() const { return files_.uart; }
-  const std::string& log() const { return files_.log; }
-  sim::qemu::MiniPlant& plant() { return *plant_; }
+  std::string uart() const { return dir_ + "/uart"; }
+  // Whether the slot's VBUS switch is on, at the pin.
+  bool VbusOn(int slot) const;
+  std::string log() const { return sim_.out() + sim_.err(); }
 
  private:
-  explicit Board(const std::string& dir) : files_(dir) {}
-  Status StartMachine();
+  explicit Board(const std::string& dir);
 
-  sim::qemu::MachineFiles files_;
-  std::optional<sim::qemu::QemuProcess> process_;
-  std::optional<sim::qemu::QmpClient> control_;
-  std::unique_ptr<sim::qemu::MiniPlant> plant_;
+  std::string dir_;
+  Program sim_;
 };
 
 }  // namespace faraday::hil

@@ -7,7 +7,8 @@
 
 #include <array>
 #include <cstdlib>
-#include <regex>
+#include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "hil-tests/guest/deadlines.h"
@@ -134,9 +135,14 @@ std::vector<std::string> Guest::Arguments(const std::string& board_uart) const {
 Status Guest::FindEndpoints() {
   FARADAY_TRY_ASSIGN(const std::string table,
                      monitor_->Execute("human-monitor-command", R"("command-line": "info usernet")", kGenerous));
-  static const std::regex kRow(R"(HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+127\.0\.0\.1\s+(\d+))");
-  for (std::sregex_iterator row(table.begin(), table.end(), kRow), end; row != end; ++row) {
-    endpoints_[std::stoi((*row)[2])] = "tcp://127.0.0.1:" + (*row)[1].str();
+  const std::string_view mark = "HOST_FORWARD]";
+  for (size_t at = table.find(mark); at != std::string::npos; at = table.find(mark, at + 1)) {
+    // file descriptor, this machine's address and port, the guest's address and port
+    std::istringstream row(table.substr(at + mark.size()));
+    std::string word;
+    int ours = 0;
+    int theirs = 0;
+    if (row >> word >> word >> ours >> word >> theirs) endpoints_[theirs] = fmt::format("tcp://127.0.0.1:{}", ours);
   }
   if (endpoints_.size() == kPorts.size()) return OkStatus();
   return {Code::kUnavailable, "QEMU forwards no ports: " + table};

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 kernel=$1 controller=$2 out=$3
 tree=$(mktemp -d)
+chmod 755 "$tree" # it becomes the guest's /
 trap 'rm -rf "$tree"' EXIT
 
 mkdir -p "$tree"/{bin,proc,sys,dev,tmp,etc,modules,faraday}
