@@ -294,5 +294,20 @@ TEST_F(SwitchingTest, StopSlot_NeedsNoEpochAndStaysOff) {
   EXPECT_EQ(host.Do(link::StopSlot{.slot = 33}).verdict, Verdict::kNoSuchSlot);
 }
 
+// Found by fuzz_core: the holder's epoch outlives StopSlot until the controller's hand-over.
+TEST_F(SwitchingTest, StopSlot_BarsItsHolderUntilClearTrip) {
+  host.Do(link::StopSlot{.slot = 1});
+  host.Run(600);
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kTripped);
+  EXPECT_EQ(host.Do(link::CycleVbus{.slot = 1, .epoch = 1, .off_ms = 1000}).verdict, Verdict::kTripped);
+  EXPECT_EQ(host.Do(link::SetShield{.slot = 1, .epoch = 1, .couple = true}).verdict, Verdict::kTripped);
+  EXPECT_EQ(host.Do(link::SetData{.slot = 1, .epoch = 1, .path = link::DataPath::kCharge}).verdict, Verdict::kTripped);
+  EXPECT_EQ(host.Outputs(1), 0);
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false}).verdict, Verdict::kAccepted);
+  host.Await();
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kOk);
+  EXPECT_EQ(host.Do(link::SetShield{.slot = 1, .epoch = 1, .couple = true}).verdict, Verdict::kAccepted);
+}
+
 }  // namespace
 }  // namespace faraday::firmware
