@@ -70,8 +70,6 @@ class Slot {
   bool tripped() const { return trip_ != link::TripReason::kNone; }
   // Tripped, or stopped: only ClearTrip lets it be energised, coupled or connected again.
   bool barred() const { return kept_off_ || tripped(); }
-  // Tripped, or stopped: only ClearTrip lets it be energised, coupled or connected again.
-  bool barred() const { return kept_off_ || tripped(); }
   bool busy() const { return task_ != Task::kNone; }
   bool cycling() const { return task_ == Task::kCycleOff || task_ == Task::kCycleOn; }
   // The waiting turn-on belongs to a command (not to the charge duty).
