@@ -30,7 +30,7 @@ struct RegisterRead {
   std::array<uint8_t, 2> in{};
   Status status;
 };
-inline constexpr size_t kMostReads = 8;  // at a time
+inline constexpr size_t kMostReads = 10;  // at a time
 
 // The eight outputs of a slot, in the order of the wiring (bit n of an output byte). All active-high here; the
 // wiring says what the pin does. Reset state: all zero.

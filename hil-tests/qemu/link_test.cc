@@ -59,7 +59,7 @@ TEST_F(QemuLink, SwitchesVbusOfOneSlotAndReadsItBack) {
   const auto telemetry = line_->NextTelemetry();
   ASSERT_TRUE(telemetry.ok()) << ToString(telemetry.status());
   EXPECT_LT(telemetry->vbus_ma[kSlot - 1], kLoadMa * 11 / 10);
-  EXPECT_EQ(telemetry->tray_deci_c[kSlot - 1], 250);
+  EXPECT_NEAR(telemetry->tray_deci_c[kSlot - 1], 250, 20) << "a tray at rest";
   EXPECT_TRUE(link::Unpack(telemetry->state[kSlot]).vbus_measured_off) << "slot 8 beside it stays off";
 
   const link::CommandDone off = Finish(MustDo(link::SetVbus{.slot = kSlot, .epoch = epoch_, .on = false}));

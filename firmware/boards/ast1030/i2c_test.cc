@@ -96,16 +96,14 @@ TEST_F(I2cTest, ReadTogether_BusesShareTheTimeOneBusKeepsItsOrder) {
   two.chips[0x10].answer = {1, 0};
   two.chips[0x11].answer = {2, 0};
   three.chips[0x10].answer = {3, 0};
-  std::array<RegisterRead, 3> reads = {Read(2, 0x10, 0x8C),
-                                        Read(2, 0x11, 0x8C),
-                                        Read(3, 0x10, 0x8B)};
+  std::array<RegisterRead, 3> reads = {Read(2, 0x10, 0x8C), Read(2, 0x11, 0x8C), Read(3, 0x10, 0x8B)};
   ReadTogether(reads);
   for (const RegisterRead& read : reads) EXPECT_TRUE(read.status.ok());
   EXPECT_EQ(reads[0].in[0], 1);
   EXPECT_EQ(reads[1].in[0], 2);
   EXPECT_EQ(reads[2].in[0], 3);
   EXPECT_EQ(log,
-            (Wire{"2:S20", "2:8c", "3:S20", "2:S21", "3:8b", "2:r", "3:S21", "2:n", "3:r", "2:P", "3:n", "3:P",
+            (Wire{"2:S20", "2:8c", "3:S20", "3:8b", "2:S21", "3:S21", "2:r", "3:r", "2:n", "3:n", "2:P", "3:P",
                   "2:S22", "2:8c", "2:S23", "2:r", "2:n", "2:P"}))
       << "bus 3 is done while bus 2 is at its first read";
 }
@@ -115,10 +113,8 @@ TEST_F(I2cTest, ReadTogether_StuckBusFailsItsOtherReadsWithoutWaitingAgain) {
   three.chips[0x10].answer = {3, 0};
   two.sda_low = true;
   two.recovery_works = false;
-  std::array<RegisterRead, 4> reads = {Read(2, 0x10, 0x8C),
-                                        Read(3, 0x10, 0x8C),
-                                        Read(2, 0x11, 0x8C),
-                                        Read(2, 0x12, 0x8C)};
+  std::array<RegisterRead, 4> reads = {
+      Read(2, 0x10, 0x8C), Read(3, 0x10, 0x8C), Read(2, 0x11, 0x8C), Read(2, 0x12, 0x8C)};
   ReadTogether(reads);
   for (const size_t i : {0U, 2U, 3U}) EXPECT_EQ(reads[i].status.code(), Code::kDeadlineExceeded) << i;
   EXPECT_TRUE(reads[1].status.ok());
