@@ -167,6 +167,7 @@ TEST_F(Adapter, WithTheConfigsSerialNumberIsOpened_AndTheImageSwitchesASlot) {
                     HasSubstr("-icanon"),
                     HasSubstr("-opost"),
                     HasSubstr("-echo ")));
+  EXPECT_EQ(Shell("cat /sys/class/tty/ttyUSB1/device/latency_timer"), "1\n") << "short answers come at once";
 
   const v1::Lease lease = Acquire();
   const v1::SlotState on = Power(lease, v1::PowerCall::ACTION_ON);
