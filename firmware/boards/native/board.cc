@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/result.h"
+#include "firmware/core/limits.h"
 
 namespace faraday::firmware {
 namespace {
@@ -95,6 +96,15 @@ void NativeBoard::SetEepromMissing(bool missing) { buses_[kEepromBus].SetMissing
 void NativeBoard::SetSignals(const Signals& signals) {
   signals_ = signals;
   if (signals.stop_button) SetStopPin(true);
+}
+
+Signals NativeBoard::TakeSignals() const {
+  Signals signals = signals_;
+  for (size_t slot = 0; slot < wiring_.size(); ++slot) {
+    const bool over = plant_.slot(slot).vbus_ma() > static_cast<int>(kCeilings.slot_ma);
+    if (over) signals.alert_buses |= static_cast<uint16_t>(1U << wiring_[slot].monitor.bus);
+  }
+  return signals;
 }
 
 void NativeBoard::SetStopPin(bool stop) {

@@ -47,7 +47,8 @@ class NativeBoard {
   size_t UartRead(std::span<uint8_t> in) { return line_.Read(in); }
   size_t UartWrite(std::span<const uint8_t> out) { return line_.Write(out); }
   uint64_t ReadInputs() const { return (uint64_t{plant_.inputs()} << 32) | plant_.relay_senses(); }
-  Signals TakeSignals() const { return signals_; }
+  // ALERT# as the monitors pull it: above the board's ceiling. The rest as SetSignals left it.
+  Signals TakeSignals() const;
   // A pressed stop button keeps it low.
   void SetStopPin(bool stop);
   // Too late to help once the watchdog has bitten.
@@ -71,8 +72,8 @@ class NativeBoard {
   void ResetExpander(size_t slot);
   // The memory does not acknowledge.
   void SetEepromMissing(bool missing);
-  // The board's own lines from now on: the stop button, PSU-OK of the rails, ALERT# of the monitors' buses. At rest:
-  // not pressed, all good, none.
+  // The board's own lines from now on: the stop button, PSU-OK of the rails, ALERT# beside what the monitors pull. At
+  // rest: not pressed, all good, none.
   void SetSignals(const Signals& signals);
   bool stopped() const { return stopped_; }
   sim::At24& eeprom() { return eeprom_; }

@@ -114,6 +114,36 @@ TEST_F(NativeBoardTest, Nvm_MissingPartIsUnavailable) {
   EXPECT_EQ(board_.NvmRead(0, std::span(&byte, 1)).code(), Code::kUnavailable);
 }
 
+TEST_F(NativeBoardTest, Nvm_ProtectedPartIsFoundByReadingBack) {
+  board_.eeprom().SetReadOnly(true);
+  const uint8_t bytes[] = {1, 2, 3};
+  EXPECT_EQ(board_.NvmWrite(100, bytes).code(), Code::kUnavailable);
+  board_.eeprom().SetReadOnly(false);
+  EXPECT_TRUE(board_.NvmWrite(100, bytes).ok());
+}
+
+TEST_F(NativeBoardTest, StopButton_HoldsTheStopPinWhateverTheFirmwareWants) {
+  Run(0);
+  WriteOutputs(3, 0x01);
+  board_.SetSignals({.stop_button = true, .psu_ok = 0xFF, .alert_buses = 0});
+  EXPECT_FALSE(plant_.slot(3).outputs().vbus);
+  board_.SetStopPin(false);
+  EXPECT_TRUE(board_.stopped());
+  EXPECT_TRUE(board_.TakeSignals().stop_button);
+  board_.SetSignals({});
+  board_.SetStopPin(false);
+  EXPECT_FALSE(board_.stopped());
+}
+
+TEST_F(NativeBoardTest, Alert_ComesFromTheBusOfAnOverloadedSlot) {
+  Run(0);
+  EXPECT_EQ(board_.TakeSignals().alert_buses, 0);
+  plant_.slot(20).SetFault(sim::SlotFault::kShort, true);
+  WriteOutputs(20, 0x01);
+  Run(20);
+  EXPECT_EQ(board_.TakeSignals().alert_buses, 1U << 3);
+}
+
 TEST_F(NativeBoardTest, NewSession_IsNeverZeroAndDiffers) {
   const uint32_t first = board_.NewSession();
   EXPECT_NE(first, 0U);
