@@ -37,6 +37,7 @@ LineCounters LineSession::counters() const {
 
 void LineSession::Start(Now now) {
   broken_.clear();
+  away_ms_ = 0;
   heard_at_ = now.boot;
   BeginHello(now);
 }
@@ -308,12 +309,15 @@ void LineSession::OnRefusal(const link::FrameView& frame, Now now) {
       if (!window_.empty() && now.boot - window_.front().at >= rto_ / 4)
         Resend(static_cast<uint16_t>(refusal->expected_seq), now);
       return;
+    // These two answer a Hello: while up, somebody else's.
     case link::RefusalReason::kWrongRack:
+      if (state_ != State::kHello) return;
       broken_ = fmt::format("the board is bound to rack {}, this config says {}; check the cable or the config",
                             refusal->rack.view(),
                             rack_);
       return;
     case link::RefusalReason::kWrongProtocol:
+      if (state_ != State::kHello) return;
       broken_ = fmt::format("the board speaks link protocol {}, this controller {}; update the older",
                             refusal->protocol,
                             link::kProtocol);

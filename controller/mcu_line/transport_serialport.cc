@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <libserialport.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -85,11 +86,13 @@ class PortList {
   ~PortList() {
     if (ports_ != nullptr) sp_free_port_list(ports_);
   }
-  Status Read() {
+  Status Read(const std::string& wanted) {
     // A port that vanishes while sysfs is walked fails the whole list; the next try sees the rest.
     if (sp_list_ports(&ports_) == SP_OK) return OkStatus();
     return {Code::kUnavailable,
-            fmt::format("listing serial ports: {}; the controller retries", std::strerror(sp_last_error_code()))};
+            fmt::format("looking for the adapter with USB serial number {}: {}; the controller retries",
+                        wanted,
+                        std::strerror(sp_last_error_code()))};
   }
   std::vector<sp_port*> WithSerial(std::string_view usb_serial) const {
     std::vector<sp_port*> found;
@@ -192,6 +195,7 @@ class SerialPort final : public Transport {
     FARADAY_TRY(MakeRaw());
     FARADAY_TRY(CheckBaud(baud));
     FARADAY_TRY(CheckSerial());
+    AskForLowLatency();
     ::tcflush(fd_, TCIOFLUSH);
     return OkStatus();
   }
@@ -208,15 +212,12 @@ class SerialPort final : public Transport {
 
  private:
   Status Set(int baud) {
-    const sp_return results[] = {sp_set_baudrate(port_, baud),
-                                 sp_set_bits(port_, 8),
-                                 sp_set_parity(port_, SP_PARITY_NONE),
-                                 sp_set_stopbits(port_, 1),
-                                 sp_set_flowcontrol(port_, SP_FLOWCONTROL_NONE)};
-    for (const sp_return result : results) {
-      if (result != SP_OK) return Refused(path_, result);
-    }
-    return OkStatus();
+    sp_return result = sp_set_baudrate(port_, baud);
+    if (result == SP_OK) result = sp_set_bits(port_, 8);
+    if (result == SP_OK) result = sp_set_parity(port_, SP_PARITY_NONE);
+    if (result == SP_OK) result = sp_set_stopbits(port_, 1);
+    if (result == SP_OK) result = sp_set_flowcontrol(port_, SP_FLOWCONTROL_NONE);
+    return result == SP_OK ? OkStatus() : Refused(path_, result);
   }
 
   Status MakeRaw() {
@@ -259,6 +260,14 @@ class SerialPort final : public Transport {
     return same ? OkStatus() : Refused(path_, ENODEV);
   }
 
+  // FTDI chips hold short answers back for up to 16 ms otherwise. Drivers that know no such thing refuse: so be it.
+  void AskForLowLatency() {
+    serial_struct info{};
+    if (::ioctl(fd_, TIOCGSERIAL, &info) != 0) return;
+    info.flags |= ASYNC_LOW_LATENCY;
+    ::ioctl(fd_, TIOCSSERIAL, &info);
+  }
+
   bool HungUp() const {
     pollfd poll{fd_, 0, 0};
     return ::poll(&poll, 1, 0) == 1;  // POLLERR, POLLHUP and POLLNVAL come unasked
@@ -284,7 +293,7 @@ class SerialPort final : public Transport {
 
 Result<std::unique_ptr<Transport>> OpenSerialPort(const std::string& usb_serial, int baud) {
   PortList list;
-  FARADAY_TRY(list.Read());
+  FARADAY_TRY(list.Read(usb_serial));
   FARADAY_TRY_ASSIGN(const sp_port* found, TheOne(list, usb_serial));
   sp_port* own = nullptr;
   if (const sp_return copied = sp_copy_port(found, &own); copied != SP_OK) {

@@ -39,14 +39,15 @@ class EventLog {
     head_ = (head_ + done) % kCapacity;
     size_ -= done;
     sent_ = sent_ > done ? sent_ - done : 0;
+    since_send_.Restart();
   }
   // The next event to send now, or nullptr. Sent() after it went out.
   const link::Event* Next() const {
     return sent_ < size_ && sent_ < kInFlight ? &events_[(head_ + sent_) % kCapacity] : nullptr;
   }
+  // The age is the oldest's: events that keep coming must not put off the repetition of one that was lost.
   void Sent() {
-    ++sent_;
-    since_send_.Restart();
+    if (sent_++ == 0) since_send_.Restart();
   }
 
   size_t size() const { return size_; }

@@ -228,6 +228,19 @@ TEST_F(LineTest, EventsAreResentUntilAcknowledged) {
   EXPECT_EQ(host.event_frames, before);
 }
 
+TEST_F(LineTest, EventsThatKeepComing_DoNotPutOffTheRepetitionOfALostOne) {
+  host.Ready();
+  host.acknowledge = false;
+  host.events.clear();
+  host.event_frames = 0;
+  for (uint32_t i = 0; i < 10; ++i) {
+    host.Do(link::SetShield{.slot = 2, .epoch = 1, .couple = i % 2 == 0});
+    host.Run(100);
+  }
+  EXPECT_EQ(host.events.size(), 10U);
+  EXPECT_GT(host.event_frames, 20) << "all that wait, again each 250 ms";
+}
+
 TEST_F(LineTest, AcknowledgementOfEventsThatNeverWere_IsIgnored) {
   host.Ready();
   host.acknowledge = false;

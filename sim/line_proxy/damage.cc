@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, kDamages> kNames = {
     "drop", "corrupt", "duplicate", "reorder", "delay", "half", "cut"};
-constexpr uint32_t kCutsInHundred = 4;  // chosen: at 5 % a busy line is cut every few seconds
+constexpr uint32_t kCutsInHundred = 1;  // chosen: at 5 % a busy line is cut every ten seconds
 
 }  // namespace
 

@@ -28,7 +28,7 @@ struct DamageRates {
   static constexpr uint32_t kAll = 1'000'000;
   std::array<uint32_t, kDamages> per_million{};
 
-  // All kinds mixed: of the damaged frames 4 % begin a cut (which takes its neighbours with it), the others are even.
+  // All kinds mixed: of the damaged frames 1 % begin a cut (which takes its neighbours with it), the others are even.
   static DamageRates Mixed(uint32_t per_million);
   uint32_t& operator[](Damage damage) { return per_million[static_cast<size_t>(damage)]; }
   uint32_t operator[](Damage damage) const { return per_million[static_cast<size_t>(damage)]; }

@@ -32,9 +32,8 @@ LineProxy::LineProxy(std::unique_ptr<LinePort> host,
     : host_(std::move(host)), board_(std::move(board), baud), damager_(rates, seed), say_(std::move(say)) {}
 
 std::string LineProxy::Counts() const {
-  return fmt::format("to board: {}\nto host: {}",
-                     Describe(damager_.counts(Way::kToBoard)),
-                     Describe(damager_.counts(Way::kToHost)));
+  return fmt::format(
+      "to board: {}\nto host: {}", Describe(damager_.counts(Way::kToBoard)), Describe(damager_.counts(Way::kToHost)));
 }
 
 Status LineProxy::Turn(int wake_fd) {

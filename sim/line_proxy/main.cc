@@ -23,8 +23,10 @@ using namespace faraday;  // NOLINT: a program's own file
 
 constexpr int kBadFlags = 2;
 constexpr char kFooter[] =
-    "Makes HOST appear, where the controller's config looks for its board, and opens BOARD, where the board is. Frames\n"
-    "pass through, some of them damaged; the same seed and traffic give the same damage. While the board's port is gone\n"
+    "Makes HOST appear, where the controller's config looks for its board, and opens BOARD, where the board is. "
+    "Frames\n"
+    "pass through, some of them damaged; the same seed and traffic give the same damage. While the board's port is "
+    "gone\n"
     "the controller's is unplugged. SIGUSR1 prints what was damaged so far, the end prints it too.\n\n"
     "Example: 5 % of the frames of a simulated board, all kinds of damage, both ways\n"
     "  faraday-line-proxy --host pty:/tmp/rack/bad0 --board pty:/tmp/rack/sim/board0 --damage 5% --seed 42\n"
