@@ -33,10 +33,7 @@ struct PartRow {
 
 const std::vector<PartRow>& Rows() {
   static const std::vector<PartRow> rows = {
-      {Part::kSim,
-       "faraday-sim",
-       {"--config", Config("r01.yaml"), "--scenario", std::string(FARADAY_SOURCE_DIR) + "/sim/scenarios/demo.yaml"},
-       "sim/ready"},
+      {Part::kSim, "faraday-sim", {"--config", Config("r01.yaml")}, "sim/ready"},
       {Part::kController, "faraday-controller", {"--config", Config("r01.yaml")}, "controller/endpoints"},
       {Part::kAgent, "faraday-agent", {"--config", Config("agent-h01.yaml")}, "agent-h01/ready"},
       {Part::kLab, "faraday-lab", {"--config", Config("lab.yaml")}, "lab/endpoints"},
@@ -60,7 +57,8 @@ std::string PrivateLoopback() {
 
 }  // namespace
 
-RackUnderTest::RackUnderTest() : address_(PrivateLoopback()) {
+RackUnderTest::RackUnderTest()
+    : address_(PrivateLoopback()), scenario_(std::string(FARADAY_SOURCE_DIR) + "/sim/scenarios/demo.yaml") {
   std::string form = (std::filesystem::temp_directory_path() / "faraday-test-XXXXXX").string();
   if (mkdtemp(form.data()) == nullptr) abort();
   folder_ = form;
@@ -100,7 +98,10 @@ Status RackUnderTest::Start(Part part) {
   std::filesystem::remove(ready);
   std::vector<std::string> argv = {Binary(row.name)};
   argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
-  if (part == Part::kSim) argv.insert(argv.end(), {"--run-dir", folder_ + "/sim"});
+  if (part == Part::kSim) {
+    argv.insert(argv.end(), {"--run-dir", folder_ + "/sim", "--scenario", scenario_});
+    argv.insert(argv.end(), sim_arguments_.begin(), sim_arguments_.end());
+  }
   programs_[part] = std::make_unique<Program>(argv, environment(), folder_ + "/" + row.name);
   auto& program = *programs_[part];
   const bool is_ready =

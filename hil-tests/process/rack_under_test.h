@@ -24,6 +24,10 @@ class RackUnderTest {
   // Keeps the folder with every log, and says where.
   void KeepFolder();
 
+  // More words for the simulator's command line: {"--board", "ast1030"}. Before its start.
+  void AddSimArguments(std::vector<std::string> words) { sim_arguments_ = std::move(words); }
+  // Another scenario file for the simulator than the demo's. Before its start.
+  void SetScenario(std::string path) { scenario_ = std::move(path); }
   // Starts a part and waits until it says it is ready. Error: what it said instead.
   Status Start(Part part);
   Status StartAll();
@@ -61,6 +65,8 @@ class RackUnderTest {
   std::string folder_;
   std::string address_;
   std::map<Part, std::unique_ptr<Program>> programs_;
+  std::vector<std::string> sim_arguments_;
+  std::string scenario_;
   int commands_ = 0;
   bool keep_ = false;
 };

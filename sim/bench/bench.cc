@@ -170,6 +170,9 @@ Result<MachineOrder> Bench::OrderOf(int board) const {
 
 Status Bench::StartBoard(int board) {
   FARADAY_TRY_ASSIGN(MachineOrder order, OrderOf(board));
+  auto line = std::make_unique<DamagedLine>(std::move(order.line));
+  damaged_lines_.push_back(line.get());
+  order.line = std::move(line);
   FARADAY_TRY_ASSIGN(auto machine, make_machine_(std::move(order)));
   FillPlant(machine->plant(), board);
   boards_.push_back(std::make_unique<BoardThread>(
@@ -359,13 +362,25 @@ Result<std::string> Bench::ResetMcu(const ControlCommand& command) {
 }
 
 Result<std::string> Bench::SetLine(const ControlCommand& command) {
-  if (command.what == "damage") return Status{Code::kUnimplemented, "this simulator cannot damage frames"};
+  if (command.what == "damage") return DamageLine(command);
   FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
     if (command.what == "restore") return machine.line().Plug();
     machine.line().Unplug();
     return OkStatus();
   }));
   return fmt::format("line {} {}", command.board, command.what);
+}
+
+Result<std::string> Bench::DamageLine(const ControlCommand& command) {
+  constexpr uint32_t kPerPercent = DamageRates::kAll / 100;
+  const int percent = command.amount.value_or(0);
+  DamagedLine* line = damaged_lines_[static_cast<size_t>(command.board)];
+  FARADAY_TRY(OnMachine(command, [&](Machine&) {
+    line->SetDamage(DamageRates::Mixed(static_cast<uint32_t>(percent) * kPerPercent),
+                    static_cast<uint64_t>(command.seed));
+    return OkStatus();
+  }));
+  return fmt::format("line {} damage {} seed {}", command.board, percent, command.seed);
 }
 
 Result<std::string> Bench::SetInput(const ControlCommand& command) {

@@ -15,6 +15,7 @@
 #include "sim/bench/control_server.h"
 #include "sim/bench/scenario.h"
 #include "sim/board/board_thread.h"
+#include "sim/line_proxy/damaged_line.h"
 #include "sim/phone/phone.h"
 
 namespace faraday::sim {
@@ -67,6 +68,7 @@ class Bench {
   Result<std::string> SetBattery(const ControlCommand& command);
   Result<std::string> ResetMcu(const ControlCommand& command);
   Result<std::string> SetLine(const ControlCommand& command);
+  Result<std::string> DamageLine(const ControlCommand& command);
   Result<std::string> SetInput(const ControlCommand& command);
   Result<std::string> ResetExpander(const ControlCommand& command);
   Result<std::string> HangMcu(const ControlCommand& command);
@@ -83,7 +85,8 @@ class Bench {
   std::filesystem::path run_dir_;
   MachineFactory make_machine_;
   std::vector<std::unique_ptr<BoardThread>> boards_;
-  std::map<int, PhoneRow> phones_;  // by slot number
+  std::vector<DamagedLine*> damaged_lines_;  // by board, owned by its machine, used on its thread
+  std::map<int, PhoneRow> phones_;           // by slot number
   ControlServer control_;
   bool started_ = false;  // the run folder is ours
   evloop::Handle draw_timer_ = 0;
