@@ -109,7 +109,7 @@ class Workload {
     for (int slot = 1; slot <= FakeBadLine::kSlots && asked < wanted_; ++slot) {
       SlotWork& work = At(slot);
       if (work.open > 0 || work.waits_for_end || line_.now_ms < work.next_ms || !work.expected.empty()) continue;
-      work.next_ms = line_.now_ms + random_.Between(20, 500);
+      work.next_ms = line_.now_ms + random_.Between(100, 900);
       static constexpr std::array<Kind, 10> kKinds = {{{10, &Workload::AskPing},
                                                        {15, &Workload::AskRenewal},
                                                        {8, &Workload::AskHandOver},

@@ -70,8 +70,13 @@ void LineSession::BoardHasReset(Now now) {
 void LineSession::SayHello(Now now) {
   hello_at_ = now.boot;
   std::array<uint8_t, link::kMaxPayload> payload{};
-  const link::Hello hello{
-      link::kProtocol, std::string_view(rack_), std::string_view(version_), nonce_, last_session_, last_term_};
+  const link::Hello hello{link::kProtocol,
+                          std::string_view(rack_),
+                          std::string_view(version_),
+                          nonce_,
+                          last_session_,
+                          last_term_,
+                          link::kCompactTelemetry};
   if (const auto size = link::EncodeMessage(hello, payload); size.ok()) {
     session_ = term_ = 0;
     WriteFrame(Channel::kHello, 0, std::span(payload).first(*size));

@@ -53,7 +53,6 @@ class LineTest : public ::testing::Test {
     const auto state = rack_.Sim("state " + what);
     return state.ok() ? *state : state.status().message();
   }
-  // How many controllers' Hellos have opened a term, as the EEPROM remembers; by the newest controller's word.
   void DamagedCommands(int commands);
   LineRack rack_;
 };
