@@ -37,22 +37,25 @@ size_t BytesBesideSlots(const std::vector<uint8_t>& payload) {
 
 }  // namespace
 
-std::vector<uint8_t> Encoded(const link::Telemetry& telemetry) {
+std::vector<uint8_t> Encoded(const link::Telemetry& telemetry, uint32_t form) {
   std::vector<uint8_t> payload(link::kMaxPayload);
-  const auto length = link::EncodeMessage(telemetry, payload);
+  const bool compact = form == link::kCompactTelemetry;
+  const auto length = compact ? link::EncodeCompact(telemetry, payload) : link::EncodeMessage(telemetry, payload);
   FARADAY_CHECK(length.ok());
   payload.resize(*length);
   return payload;
 }
 
 TelemetryBytes BytesOf(const link::Telemetry& telemetry) {
-  const std::vector<uint8_t> payload = Encoded(telemetry);
+  const std::vector<uint8_t> payload = Encoded(telemetry, link::kCompactTelemetry);
+  const std::vector<uint8_t> plain = Encoded(telemetry, link::kPlainTelemetry);
   std::array<uint8_t, link::kMaxWire> wire{};
   const auto frame =
       link::EncodeFrame({.channel = link::Channel::kTelemetry, .session = 0x5eed1234, .term = 3}, payload, wire);
   FARADAY_CHECK(frame.ok());
   return {.payload = payload.size(),
-          .nested = BytesBesideSlots(payload) + NestedOf(telemetry).ByteSizeLong(),
+          .plain = plain.size(),
+          .nested = BytesBesideSlots(plain) + NestedOf(telemetry).ByteSizeLong(),
           .wire = *frame};
 }
 

@@ -11,12 +11,14 @@
 namespace faraday::firmware::bench {
 
 struct TelemetryBytes {
-  size_t payload = 0;  // the message as the firmware sends it
+  size_t payload = 0;  // the message as the firmware sends it to our controller: Hello.telemetry_form 1
+  size_t plain = 0;    // to a host that does not ask for that form
   size_t nested = 0;   // the same numbers with one message per slot (reference.proto)
   size_t wire = 0;     // the payload in its frame: zeros, COBS, header, CRC
 };
 
-std::vector<uint8_t> Encoded(const link::Telemetry& telemetry);
+// REQUIRES: form is kPlainTelemetry or kCompactTelemetry.
+std::vector<uint8_t> Encoded(const link::Telemetry& telemetry, uint32_t form);
 TelemetryBytes BytesOf(const link::Telemetry& telemetry);
 
 }  // namespace faraday::firmware::bench

@@ -26,8 +26,9 @@ struct Ceiling {
   const char* name;
   double value;
 };
-// About one and a half times what was measured when they were chosen: a step up is to be noticed, not every byte.
-constexpr Ceiling kCeilings[] = {{"telemetry_wire", 550},
+// The ratio is the aim that was set; the others are about one and a half times what was measured when they were chosen:
+// a step up is to be noticed, not every byte.
+constexpr Ceiling kCeilings[] = {{"telemetry_ratio", 0.6},
                                  {"telemetry_line_share", 12},
                                  {"telemetry_worst_line_share", 20},
                                  {"telemetry_encode", 18'000},
@@ -51,6 +52,7 @@ void ShowBytes(Figures& figures, const std::string& name, void (*fill)(link::Tel
   fill(telemetry);
   const TelemetryBytes bytes = BytesOf(telemetry);
   Show(figures, name, static_cast<double>(bytes.payload), "B");
+  Show(figures, name + "_plain_form", static_cast<double>(bytes.plain), "B");
   Show(figures, name + "_one_message_per_slot", static_cast<double>(bytes.nested), "B");
   Show(figures, name + "_ratio", static_cast<double>(bytes.payload) / static_cast<double>(bytes.nested), "x");
   Show(figures, name + "_wire", static_cast<double>(bytes.wire), "B");

@@ -38,11 +38,13 @@ void AddSlot(link::Telemetry& telemetry, uint32_t slot) {
   telemetry.lease_left_ms.push_back(phone && slot < 24 ? 600'000 + 4321 * Noise(slot, 1500) : 0);
 }
 
-void AddWorstSlot(link::Telemetry& telemetry) {
+// Neighbours differ in every bit that can, so that changes are no shorter than values.
+void AddWorstSlot(link::Telemetry& telemetry, uint32_t slot) {
+  const bool odd = slot % 2 == 1;
   telemetry.vbus_mv.push_back(16'383);  // two bytes, as far as any supply here can go
   telemetry.vbus_ma.push_back(6'000);
-  telemetry.tray_deci_c.push_back(1'250);  // end of the sensor's range
-  telemetry.state.push_back(0x7FFFFFFF);
+  telemetry.tray_deci_c.push_back(odd ? -550 : 1'250);  // the ends of the sensor's range
+  telemetry.state.push_back(odd ? 0x40000000 : 0x3FFFFFFF);
   telemetry.lease_left_ms.push_back(0xFFFFFFFF);
 }
 
@@ -63,7 +65,7 @@ void FillCharging(link::Telemetry& telemetry) {
 void FillWorst(link::Telemetry& telemetry) {
   constexpr uint32_t kAll = 0xFFFFFFFF;
   telemetry = {};
-  for (uint32_t slot = 0; slot < kSlots; ++slot) AddWorstSlot(telemetry);
+  for (uint32_t slot = 0; slot < kSlots; ++slot) AddWorstSlot(telemetry, slot);
   for (uint32_t rail = 0; rail < link::kMaxRails; ++rail) telemetry.rail_mv.push_back(16'383);
   for (uint32_t* number : {&telemetry.number,
                            &telemetry.uptime_ms,

@@ -8,7 +8,7 @@ namespace faraday::firmware::bench {
 // A full board at work: 32 slots, 12 phones charging, 8 of them leased, doors shut, up for three hours. Numbers as the
 // board's parts give them (3 mA a step, noise of some millivolts).
 void FillCharging(link::Telemetry& telemetry);
-// Every entry as long as the part or the protocol allows: 5.5 V, 6 A, heat, every state bit, the longest leases.
+// Every entry as long as the parts and the protocol allow, in both forms: neighbours as different as can be.
 void FillWorst(link::Telemetry& telemetry);
 // The command that switches a slot on.
 link::Command SwitchOn();

@@ -211,6 +211,23 @@ TEST_F(LineTest, TelemetryComesTenTimesASecondAndOnlyWithAHost) {
   EXPECT_EQ(host.telemetry.faults, link::kFaultNotConfigured | link::kFaultNvmLost);
 }
 
+TEST_F(LineTest, TelemetryIsCompactForTheHostThatAskedInThisTerm) {
+  host.Hello(1);
+  host.Run(300);
+  const size_t plain = host.telemetry_bytes;
+  host.Hello(2, "r01", link::kCompactTelemetry);
+  host.Run(300);
+  const size_t compact = host.telemetry_bytes;
+  EXPECT_LT(compact + 50, plain);
+  EXPECT_EQ(host.telemetry.state.size(), 32U) << "the same columns for who reads it";
+  host.SendMessage({.channel = link::Channel::kHello}, link::Hello{.protocol = 9, .rack = "r01", .nonce = 3});
+  host.Run(300);
+  EXPECT_LT(host.telemetry_bytes, compact + 20) << "a Hello that is refused changes nothing";
+  host.Hello(4);
+  host.Run(300);
+  EXPECT_GT(host.telemetry_bytes + 20, plain);
+}
+
 TEST_F(LineTest, EventsAreResentUntilAcknowledged) {
   host.Ready();
   host.acknowledge = false;

@@ -87,6 +87,7 @@ void LinkServer::OpenTerm(uint32_t term, uint32_t nonce) {
   open_ = true;
   term_ = term;
   nonce_ = nonce;
+  compact_ = hello_.telemetry_form == link::kCompactTelemetry;
   due_seq_ = 1;
   replies_ = {};
 }
@@ -114,7 +115,8 @@ void LinkServer::Answer(const link::Reply& reply) {
 void LinkServer::SendReply(Stored& stored) { stored.sent = Send(Channel::kReply, stored.seq, stored.reply); }
 
 bool LinkServer::SendTelemetry(const link::Telemetry& telemetry) {
-  return Send(Channel::kTelemetry, 0, telemetry, kTelemetryReserve);
+  const auto payload = compact_ ? link::EncodeCompact(telemetry, payload_) : link::EncodeMessage(telemetry, payload_);
+  return payload.ok() && SendPayload(Channel::kTelemetry, 0, *payload, kTelemetryReserve);
 }
 
 void LinkServer::Advance(uint32_t dt) {
@@ -130,11 +132,14 @@ void LinkServer::Advance(uint32_t dt) {
 }
 
 template <typename Message>
-bool LinkServer::Send(Channel channel, uint16_t seq, const Message& message, size_t reserve) {
+bool LinkServer::Send(Channel channel, uint16_t seq, const Message& message) {
   const auto payload = link::EncodeMessage(message, payload_);
-  if (!payload.ok()) return false;
+  return payload.ok() && SendPayload(channel, seq, *payload, 0);
+}
+
+bool LinkServer::SendPayload(Channel channel, uint16_t seq, size_t size, size_t reserve) {
   const link::FrameHeader header{.channel = channel, .session = session_, .term = term_, .seq = seq};
-  const auto wire = link::EncodeFrame(header, std::span<const uint8_t>(payload_).first(*payload), wire_);
+  const auto wire = link::EncodeFrame(header, std::span<const uint8_t>(payload_).first(size), wire_);
   if (!wire.ok() || *wire + reserve > tx_.room()) return false;
   return tx_.Push(std::span<const uint8_t>(wire_).first(*wire));
 }

@@ -72,11 +72,14 @@ class LinkServer {
   Stored& StoredFor(uint16_t seq) { return replies_[seq % kReplies]; }
   void SendReply(Stored& stored);
   template <typename Message>
-  bool Send(link::Channel channel, uint16_t seq, const Message& message, size_t reserve = 0);
+  bool Send(link::Channel channel, uint16_t seq, const Message& message);
+  // The first `size` bytes of payload_, in a frame; `reserve` bytes of the line's ring stay free.
+  bool SendPayload(link::Channel channel, uint16_t seq, size_t size, size_t reserve);
 
   const uint32_t session_;
   EventLog& events_;
   bool open_ = false;
+  bool compact_ = false;  // the term's host reads kCompactTelemetry
   uint32_t term_ = 0;
   uint32_t nonce_ = 0;
   uint16_t due_seq_ = 1;

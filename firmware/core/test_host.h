@@ -68,9 +68,12 @@ class TestHost {
   }
 
   // Opens a term; answers with the HelloReply, if one came.
-  std::optional<link::HelloReply> Hello(uint32_t nonce, const char* rack = "r01") {
+  std::optional<link::HelloReply> Hello(uint32_t nonce,
+                                        const char* rack = "r01",
+                                        uint32_t telemetry_form = link::kPlainTelemetry) {
     hello_reply.reset();
-    SendMessage({.channel = link::Channel::kHello}, link::Hello{.rack = rack, .host_version = "test", .nonce = nonce});
+    SendMessage({.channel = link::Channel::kHello},
+                link::Hello{.rack = rack, .host_version = "test", .nonce = nonce, .telemetry_form = telemetry_form});
     if (!hello_reply) return {};
     if (hello_reply->term != term) seq = 1;
     session = hello_reply->session;
@@ -165,6 +168,7 @@ class TestHost {
   std::vector<link::Event> events;  // each once
   link::Telemetry telemetry;
   int telemetry_count = 0;
+  size_t telemetry_bytes = 0;  // the last one's payload
   int event_frames = 0;
   std::function<void()> on_pass;
 
@@ -213,6 +217,7 @@ class TestHost {
       case link::Channel::kTelemetry:
         telemetry = *link::DecodeMessage<link::Telemetry>(frame.payload);
         ++telemetry_count;
+        telemetry_bytes = frame.payload.size();
         break;
       case link::Channel::kEvent:
         TakeEvent(*link::DecodeMessage<link::Event>(frame.payload));

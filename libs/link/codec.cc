@@ -26,6 +26,16 @@ constexpr uint32_t ZigZag(int32_t value) {
 }
 constexpr int32_t UnZigZag(uint32_t bits) { return static_cast<int32_t>((bits >> 1) ^ (0U - (bits & 1U))); }
 
+// One entry of a column as it differs from `before`, and back. Plain columns differ from 0.
+constexpr uint32_t Change(uint32_t before, uint32_t now) { return before ^ now; }
+constexpr uint32_t Change(int32_t before, int32_t now) {
+  return ZigZag(static_cast<int32_t>(static_cast<uint32_t>(now) - static_cast<uint32_t>(before)));
+}
+constexpr void Changed(uint32_t before, uint32_t bits, uint32_t& now) { now = before ^ bits; }
+constexpr void Changed(int32_t before, uint32_t bits, int32_t& now) {
+  now = static_cast<int32_t>(static_cast<uint32_t>(before) + static_cast<uint32_t>(UnZigZag(bits)));
+}
+
 // Printable ASCII only: racks and versions are named with it, and cutting it at a byte never breaks a character.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
@@ -82,16 +92,16 @@ Status WriteText(BackWriter& writer, const Field& field, std::string_view text) 
   return OkStatus();
 }
 
-uint32_t ToWire(uint32_t value) { return value; }
-uint32_t ToWire(int32_t value) { return ZigZag(value); }
-void FromWire(uint32_t bits, uint32_t& value) { value = bits; }
-void FromWire(uint32_t bits, int32_t& value) { value = UnZigZag(bits); }
+bool IsChanges(const Field& field) { return field.kind == Kind::kSlotChanges || field.kind == Kind::kSignedChanges; }
 
 template <typename Column>
 void WriteColumn(BackWriter& writer, const Field& field, const Column& column) {
   if (column.empty()) return;
+  using Value = std::remove_cvref_t<decltype(column[0])>;
+  const bool changes = IsChanges(field);
   const size_t end = writer.at();
-  for (size_t i = column.size(); i > 0; --i) writer.Varint(ToWire(column[i - 1]));
+  for (size_t i = column.size(); i > 0; --i)
+    writer.Varint(Change(changes && i > 1 ? column[i - 2] : Value{}, column[i - 1]));
   writer.Close(end, field.number);
 }
 
@@ -111,34 +121,48 @@ Status WriteField(BackWriter& writer, const Field& field, const void* message) {
     case Kind::kText23:
       return WriteText(writer, field, At<FixedString<23>>(message, field).view());
     case Kind::kSlotColumn:
+    case Kind::kSlotChanges:
       WriteColumn(writer, field, At<SlotColumn>(message, field));
       break;
     case Kind::kRailColumn:
       WriteColumn(writer, field, At<RailColumn>(message, field));
       break;
     case Kind::kSignedColumn:
+    case Kind::kSignedChanges:
       WriteColumn(writer, field, At<FixedVector<int32_t, kMaxSlots>>(message, field));
       break;
   }
   return OkStatus();
 }
 
-Status WriteFields(BackWriter& writer, const MessageTable& table, const void* message) {
-  for (size_t i = table.fields.size(); i > 0; --i) FARADAY_TRY(WriteField(writer, table.fields[i - 1], message));
+// Of two columns of one member only one is written.
+bool IsWritten(const MessageTable& table, const Field& field, Form form) {
+  if (form == Form::kPlain || IsChanges(field)) return (form == Form::kCompact) == IsChanges(field);
+  for (const Field& other : table.fields) {
+    if (IsChanges(other) && other.offset == field.offset) return false;
+  }
+  return true;
+}
+
+Status WriteFields(BackWriter& writer, const MessageTable& table, const void* message, Form form) {
+  for (size_t i = table.fields.size(); i > 0; --i) {
+    const Field& field = table.fields[i - 1];
+    if (IsWritten(table, field, form)) FARADAY_TRY(WriteField(writer, field, message));
+  }
   return OkStatus();
 }
 
 // An arm's message has no arms of its own (a test holds that), so nothing here calls itself and the stack that it
 // needs is known.
-Status WriteMessage(BackWriter& writer, const MessageTable& table, const void* message) {
+Status WriteMessage(BackWriter& writer, const MessageTable& table, const void* message, Form form) {
   for (const Arm& arm : table.arms) {
     const void* held = arm.held(message);
     if (held == nullptr) continue;
     const size_t end = writer.at();
-    FARADAY_TRY(WriteFields(writer, *arm.table, held));
+    FARADAY_TRY(WriteFields(writer, *arm.table, held, form));
     writer.Close(end, arm.number);
   }
-  return WriteFields(writer, table, message);
+  return WriteFields(writer, table, message, form);
 }
 
 // ---- decoding ----
@@ -245,22 +269,23 @@ Status ReadText(Reader& reader, FixedString<N>& text) {
 }
 
 template <typename Column>
-Status ReadEntry(Reader& reader, Column& column) {
+Status ReadEntry(Reader& reader, const Field& field, Column& column) {
+  using Value = std::remove_cvref_t<decltype(column[0])>;
   uint32_t bits = 0;
   FARADAY_TRY(reader.Number(bits));
-  typename std::remove_cvref_t<decltype(column[0])> value{};
-  FromWire(bits, value);
+  Value value{};
+  Changed(IsChanges(field) && !column.empty() ? column[column.size() - 1] : Value{}, bits, value);
   if (!column.push_back(value)) return {Code::kOutOfRange, "more entries than the board can have"};
   return OkStatus();
 }
 
 template <typename Column>
-Status ReadColumn(Reader& reader, uint8_t type, Column& column) {
-  if (type == static_cast<uint8_t>(WireType::kVarint)) return ReadEntry(reader, column);
+Status ReadColumn(Reader& reader, const Field& field, uint8_t type, Column& column) {
+  if (type == static_cast<uint8_t>(WireType::kVarint)) return ReadEntry(reader, field, column);
   std::span<const uint8_t> bytes;
   FARADAY_TRY(reader.Bytes(bytes));
   Reader packed(bytes);
-  while (!packed.done()) FARADAY_TRY(ReadEntry(packed, column));
+  while (!packed.done()) FARADAY_TRY(ReadEntry(packed, field, column));
   return OkStatus();
 }
 
@@ -294,11 +319,13 @@ Status ReadField(Reader& reader, const Field& field, uint8_t type, void* message
     case Kind::kText23:
       return ReadText(reader, At<FixedString<23>>(message, field));
     case Kind::kSlotColumn:
-      return ReadColumn(reader, type, At<SlotColumn>(message, field));
+    case Kind::kSlotChanges:
+      return ReadColumn(reader, field, type, At<SlotColumn>(message, field));
     case Kind::kRailColumn:
-      return ReadColumn(reader, type, At<RailColumn>(message, field));
+      return ReadColumn(reader, field, type, At<RailColumn>(message, field));
     case Kind::kSignedColumn:
-      return ReadColumn(reader, type, At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kSignedChanges:
+      return ReadColumn(reader, field, type, At<FixedVector<int32_t, kMaxSlots>>(message, field));
   }
   return WrongType();
 }
@@ -342,9 +369,9 @@ void ClearNumbers(const MessageTable& table, void* message) {
 
 }  // namespace
 
-Result<size_t> EncodeByTable(const MessageTable& table, const void* message, std::span<uint8_t> out) {
+Result<size_t> EncodeByTable(const MessageTable& table, const void* message, std::span<uint8_t> out, Form form) {
   BackWriter writer(out);
-  FARADAY_TRY(WriteMessage(writer, table, message));
+  FARADAY_TRY(WriteMessage(writer, table, message, form));
   if (writer.full()) return Status(Code::kResourceExhausted, "message does not fit the buffer");
   std::copy(out.begin() + static_cast<ptrdiff_t>(writer.at()), out.end(), out.begin());
   return out.size() - writer.at();
@@ -366,6 +393,10 @@ Status DecodeByTable(const MessageTable& table, std::span<const uint8_t> bytes, 
 template <typename Message>
 Result<size_t> EncodeMessage(const Message& message, std::span<uint8_t> out) {
   return EncodeByTable(TableOf<Message>(), &message, out);
+}
+
+Result<size_t> EncodeCompact(const Telemetry& telemetry, std::span<uint8_t> out) {
+  return EncodeByTable(TableOf<Telemetry>(), &telemetry, out, Form::kCompact);
 }
 
 template <typename Message>

@@ -11,8 +11,23 @@
 
 namespace faraday::link {
 
-// How a struct member travels. Columns are packed; the last is zigzag (sint32).
-enum class Kind : uint8_t { kUint32, kBool, kEnum, kText15, kText23, kSlotColumn, kRailColumn, kSignedColumn };
+// How a struct member travels. Columns are packed; signed ones are zigzag (sint32). A column of changes fills the
+// member of a plain column: each entry as it differs from the one before, bit by bit or by subtraction.
+enum class Kind : uint8_t {
+  kUint32,
+  kBool,
+  kEnum,
+  kText15,
+  kText23,
+  kSlotColumn,
+  kRailColumn,
+  kSignedColumn,
+  kSlotChanges,
+  kSignedChanges,
+};
+
+// Which of two columns of one member is written.
+enum class Form : uint8_t { kPlain, kCompact };
 
 // An enum's names in number order from 0, lower case, without the .proto's prefix.
 struct EnumTable {
@@ -52,7 +67,10 @@ template <typename Message>
 const MessageTable& TableOf();
 
 // The table of one message as bytes and back; `message` points at its struct. As EncodeMessage/DecodeMessage.
-Result<size_t> EncodeByTable(const MessageTable& table, const void* message, std::span<uint8_t> out);
+Result<size_t> EncodeByTable(const MessageTable& table,
+                             const void* message,
+                             std::span<uint8_t> out,
+                             Form form = Form::kPlain);
 // Adds to `message`; on an error what was read so far stays in it (a command's id, for its refusal).
 Status DecodeByTable(const MessageTable& table, std::span<const uint8_t> bytes, void* message);
 

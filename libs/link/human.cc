@@ -111,6 +111,9 @@ std::string ValueText(const Field& field, const void* message) {
       return ListText(At<RailColumn>(message, field));
     case Kind::kSignedColumn:
       return ListText(At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kSlotChanges:
+    case Kind::kSignedChanges:
+      return "";  // said by the member's plain column
   }
   return "";
 }
@@ -263,6 +266,9 @@ Status ReadValue(std::string_view word, std::string_view text, const Field& fiel
       return ReadList(word, text, At<RailColumn>(message, field));
     case Kind::kSignedColumn:
       return ReadList(word, text, At<FixedVector<int32_t, kMaxSlots>>(message, field));
+    case Kind::kSlotChanges:
+    case Kind::kSignedChanges:
+      return Bad(word, "a plain column in the human form: state, tray_deci_c");
   }
   return OkStatus();
 }

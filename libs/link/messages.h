@@ -61,6 +61,10 @@ inline constexpr uint32_t kVbus = 1, kDataEnable = 2, kDataSelect = 4, kChargeMo
                           kVolumeKey = 64, kLed = 128, kMonitor = 256, kTemperature = 512, kRelaySense = 1024;
 }  // namespace capability
 
+// Hello.telemetry_form.
+inline constexpr uint32_t kPlainTelemetry = 0;
+inline constexpr uint32_t kCompactTelemetry = 1;
+
 // ---- host to MCU ----
 struct Hello {
   uint32_t protocol = 1;
@@ -69,6 +73,7 @@ struct Hello {
   uint32_t nonce = 0;
   uint32_t last_session = 0;
   uint32_t last_term = 0;
+  uint32_t telemetry_form = 0;  // kPlainTelemetry or kCompactTelemetry
   bool operator==(const Hello&) const = default;
 };
 struct Configure {
@@ -248,6 +253,10 @@ struct Event {
 // Defined for every message above.
 template <typename Message>
 Result<size_t> EncodeMessage(const Message& message, std::span<uint8_t> out);
+
+// The shorter form of telemetry, for a host that said kCompactTelemetry: changes from slot to slot in place of states
+// and temperatures. DecodeMessage reads both forms. As EncodeMessage.
+Result<size_t> EncodeCompact(const Telemetry& telemetry, std::span<uint8_t> out);
 
 // Decodes; unknown fields are skipped, repeated scalars are taken packed or not, the last of a oneof wins.
 // Errors: kDataLoss malformed (truncated, overlong varint, wrong wire type for a known field);

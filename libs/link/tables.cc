@@ -83,12 +83,17 @@ constexpr const EnumTable* ValuesOf() {
         ValuesOf < decltype(Message::member)>()                                                                 \
   }
 
+// A second way for the member of a plain column.
+#define CHANGES(Message, member, name, number, kind) \
+  Field { #name, number, Kind::kind, static_cast < uint16_t>(offsetof(Message, member)), nullptr }
+
 constexpr Field kHello[] = {ROW(Hello, protocol, 1),
                             ROW(Hello, rack, 2),
                             ROW(Hello, host_version, 3),
                             ROW(Hello, nonce, 4),
                             ROW(Hello, last_session, 5),
-                            ROW(Hello, last_term, 6)};
+                            ROW(Hello, last_term, 6),
+                            ROW(Hello, telemetry_form, 7)};
 constexpr Field kConfigure[] = {ROW(Configure, current_limit_ma, 1),
                                 ROW(Configure, safe_state, 2),
                                 ROW(Configure, rail, 3),
@@ -163,7 +168,9 @@ constexpr Field kTelemetry[] = {ROW(Telemetry, number, 1),
                                 ROW(Telemetry, line_errors, 17),
                                 ROW(Telemetry, psu_lost, 18),
                                 ROW(Telemetry, input_edges, 19),
-                                ROW(Telemetry, alerts, 20)};
+                                ROW(Telemetry, alerts, 20),
+                                CHANGES(Telemetry, state, state_changes, 21, kSlotChanges),
+                                CHANGES(Telemetry, tray_deci_c, tray_changes, 22, kSignedChanges)};
 constexpr Field kCommandDone[] = {ROW(CommandDone, command_id, 1),
                                   ROW(CommandDone, code, 2),
                                   ROW(CommandDone, slot, 3),
@@ -177,6 +184,7 @@ constexpr Field kInputChanged[] = {ROW(InputChanged, input, 1), ROW(InputChanged
 constexpr Field kHostSilent[] = {ROW(HostSilent, silent_ms, 1)};
 constexpr Field kCommand[] = {ROW(Command, id, 1)};
 constexpr Field kEvent[] = {ROW(Event, id, 1), ROW(Event, uptime_ms, 2)};
+#undef CHANGES
 #undef ROW
 
 constexpr MessageTable kHelloTable{"Hello", kHello};
