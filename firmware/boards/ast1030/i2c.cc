@@ -103,14 +103,13 @@ bool I2cTransfer::Poll() {
   // The clock is read before the status: a finished step is never called late because the wait was long.
   const bool late = Timer::Micros() - started_us_ > kTransferLimitUs;
   const uint32_t status = ReadRegister(base_ + kStatus);
-  if ((status & kBusError) != 0)
+  const bool answered = (status & (kNotAcknowledged | kDone)) != 0;
+  if ((status & kBusError) != 0 || (late && !answered))
     GiveUp();
   else if ((status & kNotAcknowledged) != 0)
     End({Code::kUnavailable, "I2C address or byte not acknowledged"});
-  else if ((status & kDone) != 0)
+  else if (answered)
     Next();
-  else if (late)
-    GiveUp();
   return !under_way();
 }
 
