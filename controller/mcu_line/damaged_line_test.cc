@@ -443,7 +443,7 @@ TEST_P(DamagedLineTest, EachCommandActsOnceInOrderAndNothingElseMoves) {
              Describe(line.damager.counts(sim::Way::kToHost)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, DamagedLineTest, testing::Values(1, 2, 3, 4, 5));
+INSTANTIATE_TEST_SUITE_P(Seeds, DamagedLineTest, testing::Values(1, 2, 3));
 
 TEST(DamagedLine, FirmwareWithoutReplay_IsFoundOut) {
   FakeBadLine line(DamageRates::Mixed(kFivePercent), 1);
