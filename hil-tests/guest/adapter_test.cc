@@ -63,7 +63,8 @@ class Adapter : public testing::Test {
   void TearDown() override {
     if (guest_ == nullptr) return;
     if (HasFailure())
-      std::cerr << "the guest: " << Shell("cat /tmp/*.log; ls -l /dev/ttyUSB*; dmesg | tail -20") << "\n";
+      std::cerr << "the guest: " << Shell("cat /tmp/*.log; ls -l /tmp /dev/ttyUSB*; ps; free; dmesg | tail -20")
+                << "\n";
     EndControllers();
   }
 
@@ -75,9 +76,11 @@ class Adapter : public testing::Test {
   }
   // Starts a controller as `user` and returns its process id; `variables` are rack.yaml's.
   static std::string StartController(int port, const std::string& user = "faraday", const std::string& variables = "") {
-    return Shell("PORT=" + std::to_string(port) + " " + variables + " su " + user +
-                 " -c 'exec /faraday/faraday-controller --config /faraday/rack.yaml' >>/tmp/controller-" +
-                 std::to_string(port) + ".log 2>&1 & echo -n $!");
+    std::string pid = Shell("PORT=" + std::to_string(port) + " " + variables + " su " + user +
+                            " -c 'exec /faraday/faraday-controller --config /faraday/rack.yaml' >>/tmp/controller-" +
+                            std::to_string(port) + ".log 2>&1 & echo -n $!");
+    EXPECT_TRUE(!pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos) << pid;
+    return pid;
   }
   static void EndController(const std::string& pid) {
     Shell("kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do usleep 50000; done");
