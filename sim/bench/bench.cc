@@ -383,10 +383,21 @@ Result<std::string> Bench::DamageLine(const ControlCommand& command) {
   return fmt::format("line {} damage {} seed {}", command.board, percent, command.seed);
 }
 
+// One button, wired to every board.
+Result<std::string> Bench::PressStopButton(const ControlCommand& command) {
+  for (auto& board : boards_) {
+    Status status;
+    board->Call([&](Machine& machine) { status = machine.PressStopButton(command.on); });
+    FARADAY_TRY(status);
+  }
+  return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
+}
+
 Result<std::string> Bench::SetInput(const ControlCommand& command) {
   const auto input = std::find_if(rack_.inputs.begin(),
                                   rack_.inputs.end(),
                                   [&command](const rackconfig::InputConfig& it) { return it.name == command.what; });
+  if (input == rack_.inputs.end()) return PressStopButton(command);
   boards_[static_cast<size_t>(input->board)]->Call(
       [&](Machine& machine) { machine.plant().SetInput(input->pin, command.on == input->active_high); });
   return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");

@@ -69,6 +69,7 @@ class Bench {
   Result<std::string> ResetMcu(const ControlCommand& command);
   Result<std::string> SetLine(const ControlCommand& command);
   Result<std::string> DamageLine(const ControlCommand& command);
+  Result<std::string> PressStopButton(const ControlCommand& command);
   Result<std::string> SetInput(const ControlCommand& command);
   Result<std::string> ResetExpander(const ControlCommand& command);
   Result<std::string> HangMcu(const ControlCommand& command);

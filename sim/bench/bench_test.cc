@@ -162,6 +162,37 @@ TEST_F(BenchTest, Input_ReachesTelemetry) {
   EXPECT_TRUE(host_->RunUntil(1000, [this] { return (host_->telemetry->inputs & 1) == 0; }));
 }
 
+TEST_F(BenchTest, StopButton_StopsTheBoardUntilReleased) {
+  StartBench();
+  Connect(false);
+  EXPECT_EQ(bench_->Answer("input stop-button active"), "ok input stop-button active");
+  EXPECT_TRUE(StateBecomes("outputs=none"));
+  EXPECT_NE(bench_->Answer("state 0").find("stopped=yes"), std::string::npos);
+  EXPECT_EQ(bench_->Answer("input stop-button inactive"), "ok input stop-button inactive");
+}
+
+TEST_F(BenchTest, LineDamage_LetsNothingThroughWhenAllIsDamagedAndHealsAgain) {
+  StartBench();
+  EXPECT_EQ(bench_->Answer("line 0 damage 0"), "ok line 0 damage 0 seed 1");
+  EXPECT_EQ(bench_->Answer("line 0 damage 101 7").substr(0, 6), "error ");
+  EXPECT_EQ(bench_->Answer("line 0 damage 100 7"), "ok line 0 damage 100 seed 7");
+  EXPECT_EQ(bench_->Answer("line 0 damage 0"), "ok line 0 damage 0 seed 1");
+  Connect(false);
+  EXPECT_TRUE(StateHas("outputs=vbus"));
+}
+
+TEST_F(BenchTest, BoardFaults_HoldFromTheStart) {
+  scenario_.board_faults.push_back({0, {StartFault::Kind::kMonitorMissing, 6}});
+  scenario_.board_faults.push_back({0, {StartFault::Kind::kEepromReadOnly, 0}});
+  StartBench();
+  EXPECT_TRUE(StateHas("faults=monitor-missing"));
+  host_ = std::make_unique<LiveHost>(::open((folder_ + "/mcu0").c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(host_->Hello());
+  std::ifstream file(folder_ + "/run/board0.eeprom", std::ios::binary);
+  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  EXPECT_EQ(bytes, std::string(8192, '\xFF'));
+}
+
 TEST_F(BenchTest, EpochsOutliveTheSimulator) {
   StartBench();
   Connect(false);

@@ -153,7 +153,7 @@ Status ReadInput(std::string_view word, const RackConfig& rack, ControlCommand& 
   command.what = word;
   std::vector<std::string> names;
   for (const rackconfig::InputConfig& input : rack.inputs) names.push_back(input.name);
-  if (names.empty()) return Wrong("the rack's config has no inputs");
+  if (std::find(names.begin(), names.end(), kStopButton) == names.end()) names.emplace_back(kStopButton);
   return OneOf(word, names, "rack input");
 }
 
@@ -197,7 +197,7 @@ const std::vector<VerbRow>& Verbs() {
       {"input",
        Verb::kInput,
        {{"NAME", false, ReadInput}, {"active|inactive", false, ReadActive}},
-       "sets a rack input of the config: door, smoke ..."},
+       "sets a rack input of the config (door, smoke ...), or the boards' own stop-button"},
       {"expander-reset",
        Verb::kExpanderReset,
        {{"SLOT", false, ReadSlot}},

@@ -28,6 +28,9 @@ enum class Verb {
   kEeprom
 };
 
+// An input that every board has, without the rack's config.
+inline constexpr std::string_view kStopButton = "stop-button";
+
 struct ControlCommand {
   Verb verb = Verb::kHelp;
   int slot = 0;      // rack number, from 1; 0: the command names none

@@ -44,6 +44,32 @@ TEST(Scenario, Events_AreControlCommands) {
   EXPECT_EQ(loaded.scenario->events[0].command.slot, 7);
 }
 
+TEST(Scenario, BoardFaults_AreThereFromTheStart) {
+  const LoadedScenario loaded = ParseScenario(
+      "phones: []\nboard_faults:\n- {board: 0, missing: expander r01/05}\n- {board: 0, missing: sensor 6}\n"
+      "- {board: 0, missing: eeprom}\n- {board: 0, eeprom: read-only}\n",
+      "s.yaml",
+      Rack());
+  ASSERT_TRUE(loaded.scenario) << rackconfig::Describe(loaded.mistakes);
+  const auto& faults = loaded.scenario->board_faults;
+  ASSERT_EQ(faults.size(), 4U);
+  EXPECT_EQ(faults[0].fault.kind, StartFault::Kind::kExpanderMissing);
+  EXPECT_EQ(faults[0].fault.slot_index, 4U);
+  EXPECT_EQ(faults[1].fault.slot_index, 5U);
+  EXPECT_EQ(faults[2].fault.kind, StartFault::Kind::kEepromMissing);
+  EXPECT_EQ(faults[3].fault.kind, StartFault::Kind::kEepromReadOnly);
+}
+
+TEST(Scenario, BoardFaults_MistakesAreNamed) {
+  const std::string text = Mistakes(
+      "phones: []\nboard_faults:\n- {board: 1, missing: eeprom}\n- {board: 0, missing: fan r01/01}\n"
+      "- {board: 0, missing: expander r01/99}\n- {board: 0}\n- {board: 0, eeprom: worn}\n");
+  for (const char* expected :
+       {"s.yaml:3: ", "s.yaml:4: ", "expander SLOT", "s.yaml:5: ", "r01/08", "s.yaml:6: ", "read-only", "s.yaml:7: "}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << " in\n" << text;
+  }
+}
+
 TEST(Scenario, AllMistakesAtOnceWithTheirLines) {
   const std::string text = Mistakes(
       "phones:\n"

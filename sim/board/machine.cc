@@ -60,6 +60,14 @@ std::string DescribeSlot(const Plant& plant, size_t slot_index, const std::vecto
       Join(faults));
 }
 
+uint8_t PsuOk(const Plant& plant, const std::vector<int>& slot_rails) {
+  unsigned good = 0xFF;
+  for (size_t slot = 0; slot < slot_rails.size(); ++slot) {
+    if (plant.rail_mv(slot) < kPsuOkMv && slot_rails[slot] < 8) good &= ~(1U << slot_rails[slot]);
+  }
+  return static_cast<uint8_t>(good);
+}
+
 Status MakeBlankEeprom(const std::filesystem::path& path) {
   std::error_code error;
   if (std::filesystem::exists(path, error)) return OkStatus();

@@ -79,6 +79,8 @@ class Machine {
   virtual Status ResetExpander(size_t slot_index) = 0;
   // A fault of the slot by name, one of FaultNames().
   virtual Status SetFault(size_t slot_index, std::string_view name, bool on) = 0;
+  // The board's own stop button, which acts without the rack's config.
+  virtual Status PressStopButton(bool pressed) = 0;
   // A line of the bus is held low, or not.
   virtual Status SetBusStuck(int bus, bool stuck) = 0;
   // Each transfer on the bus takes `ms` longer; 0 is none.
@@ -92,6 +94,10 @@ using MachineFactory = std::function<Result<std::unique_ptr<Machine>>(MachineOrd
 
 // The names that SetFault() knows: those of SlotFault, and "expander-missing", "monitor-missing", "sensor-missing".
 std::vector<std::string> FaultNames();
+
+// Power good of the supplies, bit n is rail n (0 to 7): at least kPsuOkMv; a rail without slots is good.
+inline constexpr int kPsuOkMv = 4750;  // chosen: 5 % below 5 V
+uint8_t PsuOk(const Plant& plant, const std::vector<int>& slot_rails);
 
 // The words of Describe(); `parts_missing` are names of the last three.
 std::string DescribeSlot(const Plant& plant, size_t slot_index, const std::vector<std::string_view>& parts_missing);

@@ -23,6 +23,7 @@ NativeMachine::NativeMachine(MachineOrder order)
       start_faults_(std::move(order.faults)),
       line_(std::move(order.line)),
       clock_(FreeRunningMs()),
+      slot_rails_(order.slot_rails),
       board_(order.slot_rails, *line_, [this] { return clock_.now_ms(); }) {}
 
 Status NativeMachine::Start() {
@@ -74,8 +75,20 @@ Status NativeMachine::Apply(const StartFault& fault) {
   return OkStatus();
 }
 
+// ALERT# is the board's own affair.
+void NativeMachine::DriveSignals() {
+  board_.board().SetSignals({.stop_button = stop_pressed_, .psu_ok = PsuOk(board_.plant(), slot_rails_)});
+}
+
+Status NativeMachine::PressStopButton(bool pressed) {
+  stop_pressed_ = pressed;
+  DriveSignals();
+  return OkStatus();
+}
+
 void NativeMachine::Pass() {
   clock_.Follow(FreeRunningMs());
+  DriveSignals();
   board_.Pass();
 }
 

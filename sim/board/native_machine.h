@@ -26,6 +26,7 @@ class NativeMachine : public Machine {
   Status McuHang() override;
   Status ResetExpander(size_t slot_index) override;
   Status SetFault(size_t slot_index, std::string_view name, bool on) override;
+  Status PressStopButton(bool pressed) override;
   Status SetBusStuck(int bus, bool stuck) override;
   Status SetBusStretch(int bus, int ms) override;
   Status WearEepromPage(int page) override;
@@ -33,12 +34,15 @@ class NativeMachine : public Machine {
  private:
   Status KeepEeprom();
   Status Apply(const StartFault& fault);
+  void DriveSignals();
 
   std::filesystem::path eeprom_path_;
   std::vector<StartFault> start_faults_;
   std::unique_ptr<LinePort> line_;
   PacedClock clock_;
+  std::vector<int> slot_rails_;
   SimBoard board_;
+  bool stop_pressed_ = false;
 };
 
 }  // namespace faraday::sim

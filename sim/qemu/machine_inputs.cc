@@ -6,6 +6,8 @@
 #include <cstdlib>
 
 #include "firmware/boards/ast1030/wiring.h"
+#include "firmware/core/limits.h"
+#include "sim/board/machine.h"
 #include "sim/qemu/driven_pins.h"
 
 namespace faraday::sim::qemu {
@@ -13,6 +15,9 @@ namespace {
 
 namespace wiring = firmware::ast1030;
 
+// A monitor pulls its ALERT# low above this current: the limit that the firmware writes into it, which the model keeps
+// to itself.
+constexpr int kAlertMa = static_cast<int>(firmware::kCeilings.slot_ma);
 constexpr int kRestingRailMv = 5150;  // of a rail that no slot of the plant hangs on
 constexpr int kRestingDeciC = 240;
 constexpr int kUrgencies = 3;
@@ -75,15 +80,10 @@ void MachineInputs::AddSlot(size_t slot, const std::set<std::string>& missing) {
 
 // ---- what the plant wants -----------------------------------------------------------------------------------------
 
-int MachineInputs::RailMv(size_t rail) const {
-  const auto slot = std::find(slot_rails_.begin(), slot_rails_.end(), static_cast<int>(rail));
-  return slot == slot_rails_.end() ? kRestingRailMv : plant_.rail_mv(static_cast<size_t>(slot - slot_rails_.begin()));
-}
-
 bool MachineInputs::Alert(size_t index) const {
   for (size_t slot = 0; slot < plant_.slots(); ++slot) {
     if (wiring::kWiring[slot].monitor.bus != wiring::kAlertPins[index].bus) continue;
-    if (plant_.slot(slot).vbus_ma() >= kAlertMa) return true;
+    if (plant_.slot(slot).vbus_ma() > kAlertMa) return true;
   }
   return false;
 }
@@ -111,7 +111,7 @@ int MachineInputs::Wanted(const Row& row) const {
     case Quantity::kAlert:
       return Alert(row.index) ? 0 : 1;  // low is an alert
     case Quantity::kPsuOk:
-      return RailMv(row.index) >= kPsuOkMv ? 1 : 0;
+      return (PsuOk(plant_, slot_rails_) >> row.index) & 1;
     case Quantity::kStopButton:
       return stop_pressed_ ? 1 : 0;
     default:

@@ -26,11 +26,6 @@ inline constexpr int kVoltStepMv = 25;
 inline constexpr int kCurrentStepMa = 9;
 inline constexpr int kTrayStepDeciC = 2;
 inline constexpr int kSetsPerSecond = 300;
-// A monitor pulls its ALERT# low from this current on; chosen: above every limit a slot may have, below what the VBUS
-// switch gives into a short (3.5 A).
-inline constexpr int kAlertMa = 3000;
-// A supply is "good" from this voltage on; chosen: 5 % below 5 V.
-inline constexpr int kPsuOkMv = 4750;
 // How long after a change of its outputs a slot's measurements go before the others'; chosen: VBUS rises in 5 ms and
 // falls in 100 ms, the firmware judges it after that.
 inline constexpr uint32_t kFreshMs = 300;
@@ -89,7 +84,6 @@ class MachineInputs {
   int Wanted(const Row& row) const;
   int OfSlot(Quantity quantity, size_t slot) const;
   bool Alert(size_t index) const;
-  int RailMv(size_t rail) const;
   int Urgency(const Row& row, uint32_t now_ms) const;
   static bool Differs(const Row& row, int wanted);
   static InputSet Write(Row& row, int wanted);

@@ -130,6 +130,7 @@ Status QemuMachine::Launch() {
   FARADAY_TRY_ASSIGN(const int uart, ConnectUnix(files_.uart, BootClock::now() + kStartLimit));
   uart_ = std::make_unique<UartPump>(uart, *line_);
   pins_ = std::make_unique<QemuPlant>(plant_, slot_rails_, faults_.missing, std::move(qmp), std::move(trace));
+  pins_->PressStopButton(stop_pressed_);
   FARADAY_TRY(pins_->Prepare());
   started_ = BootClock::now();
   hung_ = false;
@@ -287,6 +288,12 @@ Status QemuMachine::SetFault(size_t slot_index, std::string_view name, bool on) 
     return NotHere("parts cannot come and go while it runs. Use board_faults in the scenario, or --board native");
   }
   return {Code::kInvalidArgument, fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(names, ", "))};
+}
+
+Status QemuMachine::PressStopButton(bool pressed) {
+  stop_pressed_ = pressed;
+  if (pins_ != nullptr) pins_->PressStopButton(pressed);
+  return OkStatus();
 }
 
 Status QemuMachine::SetBusStuck(int, bool) {

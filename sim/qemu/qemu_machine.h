@@ -37,6 +37,7 @@ class QemuMachine : public Machine {
   Status McuHang() override;
   Status ResetExpander(size_t slot_index) override;
   Status SetFault(size_t slot_index, std::string_view name, bool on) override;
+  Status PressStopButton(bool pressed) override;
   Status SetBusStuck(int bus, bool stuck) override;
   Status SetBusStretch(int bus, int ms) override;
   Status WearEepromPage(int page) override;
@@ -65,6 +66,7 @@ class QemuMachine : public Machine {
   std::unique_ptr<UartPump> uart_;
   std::string dead_;  // why, empty while it lives
   bool hung_ = false;
+  bool stop_pressed_ = false;
   int resets_seen_ = 0;
   int boots_before_ = 0;  // MCU starts of earlier processes
   int bites_before_ = 0;
