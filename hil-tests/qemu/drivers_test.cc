@@ -112,5 +112,31 @@ TEST_F(QemuDrivers, ExpanderResetBehindTheFirmwaresBackIsReportedAndStaysOff) {
   EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
 }
 
+class QemuWithProtectedEeprom : public QemuDrivers {
+  sim::qemu::MachineFaults Faults() const override { return {.missing = {}, .eeprom_read_only = true}; }
+};
+
+// The part acknowledges and keeps its old bytes: only reading back finds it.
+TEST_F(QemuWithProtectedEeprom, IsFoundByReadingBackAndTheRackWorksOn) {
+  ASSERT_NO_FATAL_FAILURE(SwitchOn());
+  EXPECT_TRUE(Told([](const link::Telemetry& telemetry) { return Has(telemetry, link::kFaultNvmReadOnly); }));
+}
+
+class QemuWithoutMonitor : public QemuDrivers {
+  sim::qemu::MachineFaults Faults() const override { return {.missing = {"mon7"}, .eeprom_read_only = false}; }
+};
+
+TEST_F(QemuWithoutMonitor, ItsSlotIsNotMeasuredAndTheScanGoesOn) {
+  ASSERT_NO_FATAL_FAILURE(BootAndGreet());
+  ConfigureAndLease();
+  EXPECT_TRUE(Told([](const link::Telemetry& telemetry) {
+    const link::SlotBits bits = link::Unpack(telemetry.state[kSlot - 1]);
+    return bits.part_missing && !bits.wrong_part && !bits.monitor_fresh;
+  }));
+  EXPECT_TRUE(Told([](const link::Telemetry& telemetry) {
+    return telemetry.current_scan_ms <= 10 && link::Unpack(telemetry.state[kSlot]).monitor_fresh;
+  }));
+}
+
 }  // namespace
 }  // namespace faraday::hil
