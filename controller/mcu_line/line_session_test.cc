@@ -267,6 +267,27 @@ TEST_F(LineSessionTest, LostLineThatNobodyTook_IsTakenUpAgain) {
   EXPECT_EQ(sink.ups, 4);
 }
 
+TEST_F(LineSessionTest, OwnHelloWhoseAnswerWasLost_IsNotSomebodyElses) {
+  Connect();
+  session->Stop("cut", now);
+  mcu.drop_frames = 1;
+  Connect();
+  session->Stop("cut again", now);
+  Connect();
+  EXPECT_FALSE(session->up()) << "refused: a later term is open than the one we know of";
+  Advance(seconds(1));
+  EXPECT_EQ(superseded, "");
+  EXPECT_TRUE(session->up());
+}
+
+TEST_F(LineSessionTest, RefusalOfSomebodyElsesHello_BreaksNoLineThatIsUp) {
+  Connect();
+  mcu.Refuse(link::RefusalReason::kWrongRack, board.term, &to_host);
+  mcu.Refuse(link::RefusalReason::kWrongProtocol, board.term, &to_host);
+  Exchange();
+  EXPECT_EQ(session->broken(), "");
+}
+
 TEST_F(LineSessionTest, LateCopyOfOurOwnHello_DoesNotEndUs) {
   Connect();
   const std::vector<uint8_t> copy = first_hello;

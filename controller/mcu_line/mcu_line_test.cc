@@ -51,7 +51,7 @@ class McuLineTest : public testing::Test {
       return AdoptFd(plugged.exchange(-1));
     };
     options.capture = std::move(capture);
-    options.superseded = [](const std::string&) {};
+    options.superseded = [this](const std::string& why) { superseded.push_back(why); };
     line = std::make_unique<McuLine>(loop, std::move(options), sink);
   }
   void Plug() {
@@ -87,6 +87,7 @@ class McuLineTest : public testing::Test {
   FakeBoard board{4};
   FakeMcu mcu{board};
   Sink sink;
+  std::vector<std::string> superseded;
   evloop::Loop loop;
   std::atomic<int> plugged{-1};
   int board_end = -1;
@@ -109,6 +110,28 @@ TEST_F(McuLineTest, AbsentThenThereThenLostThenBack) {
   Plug();
   ASSERT_TRUE(RunUntil([this] { return sink.up; }));
   EXPECT_EQ(mcu.hellos, 2);
+}
+
+TEST_F(McuLineTest, AnotherControllersBoard_IsLeftForGood) {
+  Plug();
+  Open();
+  ASSERT_TRUE(RunUntil([this] { return sink.up; }));
+  board.term += 1;
+  mcu.nonce = 4711;
+  ASSERT_TRUE(RunUntil([this] { return !superseded.empty(); }));
+  EXPECT_THAT(superseded.front(), HasSubstr("another controller has taken over this board"));
+  EXPECT_FALSE(sink.up);
+  uint8_t byte = 0;
+  EXPECT_TRUE(RunUntil([&] { return ::read(board_end, &byte, 1) == 0; })) << "the port is closed";
+  const int hellos = mcu.hellos;
+  loop.Remove(watch);
+  ::close(board_end);
+  Plug();
+  // Three times the longest pause before a port is opened again would have passed.
+  const BootTime end = BootClock::now() + 3 * kReopenMin;
+  RunUntil([&] { return BootClock::now() >= end; });
+  EXPECT_EQ(mcu.hellos, hellos);
+  EXPECT_EQ(superseded.size(), 1u);
 }
 
 TEST_F(McuLineTest, Capture_HoldsEveryFrameOfBothWays) {
