@@ -50,14 +50,16 @@ TEST_F(QemuDrivers, FlashSaysItsIdOverTheProductionLine) {
   EXPECT_TRUE(id == 0xBF254A || id == 0xEF4017) << std::hex << id << ": neither SST25VF032B nor W25Q64";
 }
 
-// By the MCU's clock, which a busy host lets run on while the machine stands still: the best of several counts.
+// By the MCU's clock, which a busy host lets run on while the machine stands still: one telemetry within the promise
+// counts, and the host gets three deadlines to give the machine a quiet tenth of a second.
 TEST_F(QemuDrivers, EveryCurrentIsSampledWithinTenMilliseconds) {
   ASSERT_NO_FATAL_FAILURE(SwitchOn());
   uint32_t best_ms = 1000;
-  EXPECT_TRUE(Told([&best_ms](const link::Telemetry& telemetry) {
+  const auto within_promise = [&best_ms](const link::Telemetry& telemetry) {
     if (telemetry.current_scan_ms != 0) best_ms = std::min(best_ms, telemetry.current_scan_ms);
     return best_ms <= 10;
-  })) << best_ms << " ms at best";
+  };
+  EXPECT_TRUE(Told(within_promise) || Told(within_promise) || Told(within_promise)) << best_ms << " ms at best";
   EXPECT_GE(best_ms, 6U) << "32 slots at 5 a millisecond take 6.4; a shorter time was not measured";
   RecordProperty("current_scan_ms", static_cast<int>(best_ms));
   std::cout << "current scan: " << best_ms << " ms at best\n";
