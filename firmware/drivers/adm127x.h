@@ -131,8 +131,8 @@ class Adm127x {
     return bus_.Write(address_, std::array<uint8_t, 2>{command, value});
   }
   Status WriteWord(uint8_t command, uint16_t value) {
-    return bus_.Write(
-        address_, std::array<uint8_t, 3>{command, static_cast<uint8_t>(value), static_cast<uint8_t>(value >> 8)});
+    return bus_.Write(address_,
+                      std::array<uint8_t, 3>{command, static_cast<uint8_t>(value), static_cast<uint8_t>(value >> 8)});
   }
   Status WriteRow(uint8_t command, uint16_t value) {
     return scale_.row().wide_registers ? WriteWord(command, value) : WriteByte(command, static_cast<uint8_t>(value));

@@ -82,9 +82,9 @@ struct MonitorScale {
 
 // What a board's own lines say, as far as they are there.
 struct Signals {
-  bool stop_button = false;    // pressed, or moved since the last look
-  uint8_t psu_ok = 0xFF;       // bit n: the supply of rail n says power good, and said so ever since the last look
-  uint16_t alert_buses = 0;    // bit n: ALERT# of the monitors on bus n is low, or was since the last look
+  bool stop_button = false;  // pressed, or moved since the last look
+  uint8_t psu_ok = 0xFF;     // bit n: the supply of rail n says power good, and said so ever since the last look
+  uint16_t alert_buses = 0;  // bit n: ALERT# of the monitors on bus n is low, or was since the last look
 };
 
 template <typename T>
@@ -118,7 +118,9 @@ concept Board =
 
 // A board that can have transfers of several buses under way at once.
 template <typename T>
-concept ReadsTogether = requires(T board, std::span<RegisterRead> reads) { board.ReadTogether(reads); };
+concept ReadsTogether = requires(T board, std::span<RegisterRead> reads) {
+  board.ReadTogether(reads);
+};
 // A board whose non-volatile memory takes milliseconds to write: it calls `idle` meanwhile.
 template <typename T>
 concept IdlesInNvmWrite = requires(T board, uint32_t at, std::span<const uint8_t> out, void (&idle)()) {

@@ -474,8 +474,7 @@ template <Board B>
 void RackApp<B>::SetUpMonitor(size_t slot) {
   const ChipAddress& chip = wiring(slot).monitor;
   SlotState& state = states_[slot];
-  const Status identity =
-      Try(chip.bus, [&](auto& bus) { return Adm127x(bus, chip.address, scale_).CheckIdentity(); });
+  const Status identity = Try(chip.bus, [&](auto& bus) { return Adm127x(bus, chip.address, scale_).CheckIdentity(); });
   state.wrong_part = identity.code() == Code::kFailedPrecondition;
   if (state.wrong_part) core_.OnWrongPart(slot);
   if (!identity.ok()) return;

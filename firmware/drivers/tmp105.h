@@ -1,5 +1,5 @@
-// TMP105: tray air temperature, 1/16 degC in the upper bits of a big-endian word (TI data sheet, 7.5.2). Its reset state
-// converts nine bits, 0.5 degC, continuously, which is what is read here.
+// TMP105: tray air temperature, 1/16 degC in the upper bits of a big-endian word (TI data sheet, 7.5.2). Its reset
+// state converts nine bits, 0.5 degC, continuously, which is what is read here.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The board's own lines and parts in the image: pins by interrupt, ALERT#, flash, the scan's pace. What the models cannot
-// do (a stuck bus, a worn page, another monitor) is tested against registers in memory, firmware/boards/ast1030.
+// The board's own lines and parts in the image: pins by interrupt, ALERT#, flash, the scan's pace. What the models
+// cannot do (a stuck bus, a worn page, another monitor) is tested against registers in memory, firmware/boards/ast1030.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -108,9 +108,8 @@ TEST_F(QemuDrivers, RackInputsInterruptAndAreToldEvenWhenShort) {
 TEST_F(QemuDrivers, ExpanderResetBehindTheFirmwaresBackIsReportedAndStaysOff) {
   ASSERT_NO_FATAL_FAILURE(SwitchOn());
   plant().ResetExpander(kSlot);
-  EXPECT_TRUE(Told([](const link::Telemetry& telemetry) {
-    return link::Unpack(telemetry.state[kSlot - 1]).read_back_mismatch;
-  }));
+  EXPECT_TRUE(Told(
+      [](const link::Telemetry& telemetry) { return link::Unpack(telemetry.state[kSlot - 1]).read_back_mismatch; }));
   EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
 }
 

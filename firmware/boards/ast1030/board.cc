@@ -7,8 +7,8 @@
 namespace faraday::firmware::ast1030 {
 namespace {
 
-// Long against the slowest pass (a scan, and an EEPROM that does not come back three times: below 50 ms), and against an emulator that its host
-// starves, whose watchdog keeps counting.
+// Long against the slowest pass (a scan, and an EEPROM that does not come back three times: below 50 ms), and against
+// an emulator that its host starves, whose watchdog keeps counting.
 constexpr uint32_t kWatchdogUs = 2'000'000;
 
 constexpr uint32_t kSettleUs = 100'000;  // relay travel and the monitors' first conversion, with room (chosen)

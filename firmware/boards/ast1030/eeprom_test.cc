@@ -21,7 +21,8 @@ struct EepromTest : testing::Test {
     if (chip.written.size() <= 2) return;
     const size_t at = static_cast<size_t>(chip.written[0] << 8 | chip.written[1]);
     was_protected = (registers.values[kGpio + 0x78] & kEepromWriteProtect.Mask()) != 0;
-    if (!keeps_old) std::copy(chip.written.begin() + 2, chip.written.end(), memory.begin() + static_cast<ptrdiff_t>(at));
+    if (!keeps_old)
+      std::copy(chip.written.begin() + 2, chip.written.end(), memory.begin() + static_cast<ptrdiff_t>(at));
     chip.answer.assign(memory.begin() + static_cast<ptrdiff_t>(at), memory.begin() + static_cast<ptrdiff_t>(at) + 32);
     chip.silent_for = busy_for;
   }

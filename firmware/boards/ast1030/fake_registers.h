@@ -41,8 +41,8 @@ class FakeI2cPort {
     int silent_for = 0;            // address bytes that it does not acknowledge
   };
   std::map<uint8_t, Chip> chips;
-  bool hangs = false;          // no step ever ends
-  bool sda_low = false;        // a part holds the line; ends with the recovery command if that works
+  bool hangs = false;    // no step ever ends
+  bool sda_low = false;  // a part holds the line; ends with the recovery command if that works
   bool recovery_works = true;
   std::function<void(Chip&)> on_stop;  // after a write transfer
 

@@ -35,8 +35,7 @@ constexpr uint32_t kPsuShift = (kPsuOkBank - 'A') % 4 * 8;
 constexpr uint32_t kPsuMask = 0xFFU << kPsuShift;
 static_assert(kPsuOkPins == 8 && kStopButton.bank >= 'I' && kStopButton.bank <= 'L' && kStopPin.bank == 'M');
 // The pins of each group that are wired: only they interrupt.
-constexpr std::array<uint32_t, 3> kWired = {
-    0xFFFFFFFF, 0xFFFFFFFF, AlertMask() | kPsuMask | kStopButton.Mask()};
+constexpr std::array<uint32_t, 3> kWired = {0xFFFFFFFF, 0xFFFFFFFF, AlertMask() | kPsuMask | kStopButton.Mask()};
 
 void SetPin(const GpioPin& pin, bool high) {
   const InterruptLock lock;  // the handler writes the same register

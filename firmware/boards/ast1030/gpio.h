@@ -1,8 +1,8 @@
 // The board's pins: inputs with interrupts on both edges, the stop output, the EEPROM's write protect.
 //
-// The interrupt handler latches every edge, so that a pulse shorter than a pass of the main loop is seen, and drives the
-// stop pin itself when the stop button moves. Pulses below 100 us are glitches: the hardware debouncer drops them (not
-// modelled in QEMU). Pins: wiring.h.
+// The interrupt handler latches every edge, so that a pulse shorter than a pass of the main loop is seen, and drives
+// the stop pin itself when the stop button moves. Pulses below 100 us are glitches: the hardware debouncer drops them
+// (not modelled in QEMU). Pins: wiring.h.
 #pragma once
 
 #include <array>

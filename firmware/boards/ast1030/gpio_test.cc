@@ -40,8 +40,8 @@ TEST_F(GpioTest, Start_AssertsStopAndProtectsTheEeprom) {
   EXPECT_FALSE(StopPinHigh());
   EXPECT_NE(registers.values[kOutputs] & kEepromWriteProtect.Mask(), 0U);
   EXPECT_EQ(registers.values[kGpio + 0x7C], kStopPin.Mask() | kEepromWriteProtect.Mask()) << "the only outputs";
-  EXPECT_EQ(registers.values[kGpio + 0x98], kAlertPins[0].pin.Mask() | kAlertPins[1].pin.Mask() | 0xFFU << 16 |
-                                                kStopButton.Mask())
+  EXPECT_EQ(registers.values[kGpio + 0x98],
+            kAlertPins[0].pin.Mask() | kAlertPins[1].pin.Mask() | 0xFFU << 16 | kStopButton.Mask())
       << "only wired pins interrupt";
   const Signals signals = gpio.TakeSignals();
   EXPECT_FALSE(signals.stop_button);

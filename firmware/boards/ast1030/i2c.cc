@@ -47,8 +47,8 @@ constexpr uint32_t kTransferLimitUs = 3000;
 // Nine clocks and STOP take 26 us; a part may stretch them (chosen).
 constexpr uint32_t kRecoveryLimitUs = 1000;
 
-// Base clock 50 MHz / 2^3 = 160 ns. SCL low 9 of them = 1.44 us (fast mode asks 1.3), high 7 = 1.12 us (0.6): 390.6 kHz.
-// tBUF 9 = 1.44 us (1.3), tHDSTA 8 = 1.28 us (0.6). The base clock is an assumption, see the wiring page.
+// Base clock 50 MHz / 2^3 = 160 ns. SCL low 9 of them = 1.44 us (fast mode asks 1.3), high 7 = 1.12 us (0.6): 390.6
+// kHz. tBUF 9 = 1.44 us (1.3), tHDSTA 8 = 1.28 us (0.6). The base clock is an assumption, see the wiring page.
 constexpr uint32_t kTiming400kHz = 8U << 28 | 7U << 24 | 7U << 20 | 6U << 16 | 8U << 12 | 3U;
 
 constexpr uintptr_t BaseOf(size_t bus) { return kI2c + 0x80 + 0x80 * bus; }

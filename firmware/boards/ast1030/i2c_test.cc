@@ -1,4 +1,5 @@
-// The I2C driver's register sequences against a controller in memory: what QEMU cannot do to it (a stuck bus, slow steps).
+// The I2C driver's register sequences against a controller in memory: what QEMU cannot do to it (a stuck bus, slow
+// steps).
 #include "firmware/boards/ast1030/i2c.h"
 
 #include <gtest/gtest.h>
@@ -103,8 +104,24 @@ TEST_F(I2cTest, ReadTogether_BusesShareTheTimeOneBusKeepsItsOrder) {
   EXPECT_EQ(reads[1].in[0], 2);
   EXPECT_EQ(reads[2].in[0], 3);
   EXPECT_EQ(log,
-            (Wire{"2:S20", "2:8c", "3:S20", "3:8b", "2:S21", "3:S21", "2:r", "3:r", "2:n", "3:n", "2:P", "3:P",
-                  "2:S22", "2:8c", "2:S23", "2:r", "2:n", "2:P"}))
+            (Wire{"2:S20",
+                  "2:8c",
+                  "3:S20",
+                  "3:8b",
+                  "2:S21",
+                  "3:S21",
+                  "2:r",
+                  "3:r",
+                  "2:n",
+                  "3:n",
+                  "2:P",
+                  "3:P",
+                  "2:S22",
+                  "2:8c",
+                  "2:S23",
+                  "2:r",
+                  "2:n",
+                  "2:P"}))
       << "bus 3 is done while bus 2 is at its first read";
 }
 

@@ -68,11 +68,10 @@ Result<uint32_t> SpiFlash::ReadId() const {
 Status SpiFlash::Read(uint32_t at, std::span<uint8_t> in) const {
   if (at > kEnd || in.size() > kEnd - at) return {Code::kOutOfRange, "beyond 16 MiB of SPI flash"};
   FARADAY_TRY(WaitWhileBusy());
-  Exchange(std::array<uint8_t, 4>{kReadData,
-                                  static_cast<uint8_t>(at >> 16),
-                                  static_cast<uint8_t>(at >> 8),
-                                  static_cast<uint8_t>(at)},
-           in);
+  Exchange(
+      std::array<uint8_t, 4>{
+          kReadData, static_cast<uint8_t>(at >> 16), static_cast<uint8_t>(at >> 8), static_cast<uint8_t>(at)},
+      in);
   return OkStatus();
 }
 

@@ -29,8 +29,8 @@ class Uart {
   void Receive();
   void Transmit();
 
-  ByteRing<4096> received_;  // three of the longest frames
-  ByteRing<512> to_send_;    // the core keeps whole frames, this only covers the time between two passes
+  ByteRing<4096> received_;               // three of the longest frames
+  ByteRing<512> to_send_;                 // the core keeps whole frames, this only covers the time between two passes
   std::atomic<uint32_t> line_errors_{0};  // written by the interrupt handler
 };
 

@@ -26,9 +26,7 @@ struct UartTest : testing::Test {
       fifo.pop_front();
       return byte;
     };
-    registers.on_read[kUart5 + 0x14] = [this] {
-      return std::exchange(errors, 0U) | (fifo.empty() ? 0U : 1U) | 0x60U;
-    };
+    registers.on_read[kUart5 + 0x14] = [this] { return std::exchange(errors, 0U) | (fifo.empty() ? 0U : 1U) | 0x60U; };
     registers.on_write[kUart5 + 0x08] = [this](uint32_t value) { fifo_control = value; };
     registers.on_read[kUart5 + 0x08] = [this]() -> uint32_t {  // which interrupt is due
       if (errors != 0) return 0x06;
