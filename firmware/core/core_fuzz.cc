@@ -184,7 +184,8 @@ void OddHeader(FuzzInput& in, FuzzRack& rack) {
   if ((odd & 1) != 0) header.session ^= in.Byte();
   if ((odd & 2) != 0) header.term += in.Below(5) - 2U;
   if ((odd & 4) != 0) header.protocol = in.Byte();
-  header.seq = static_cast<uint16_t>(in.Word(1) + (odd & 8));
+  const uint8_t seq = in.Byte();
+  header.seq = seq < 192 ? rack.due_seq() : seq;
   header.flags = odd / 16;
   std::array<uint8_t, link::kMaxPayload> payload{};
   const uint32_t slot = SlotNumber(in, rack);

@@ -73,6 +73,7 @@ class FuzzRack {
 
   size_t slots() const { return parts_.size(); }
   uint32_t epoch(size_t slot) const { return witness_.epoch(slot); }
+  uint16_t due_seq() const { return witness_.due_seq(); }
   FuzzPart& part(size_t slot) { return parts_[slot]; }
   // Everything that is owed arrives: replies, and the end of every accepted command.
   void Finish();
