@@ -111,6 +111,15 @@ int List(const std::vector<Script>& scripts) {
 
 // ---- playing ----
 
+// No slot has VBUS left from before.
+bool Still(SimRig& rig) {
+  for (size_t slot = 1; slot <= link::kMaxSlots; ++slot) {
+    const auto state = rig.Ctl(fmt::format("state r01/{:02}", slot));
+    if (!state.ok() || !Unmet({"vbus_mv=0..50"}, SplitWords(*state)).empty()) return false;
+  }
+  return true;
+}
+
 // Back to a fresh start that both boards know alike: a reset, and the memory as the last script left it.
 Status Freshen(SimRig& rig) {
   const auto boots = [&rig]() -> std::optional<int64_t> {
@@ -121,7 +130,9 @@ Status Freshen(SimRig& rig) {
   const auto reset = rig.Ctl("mcu-reset 0");
   if (!reset.ok()) return reset.status();
   const bool again = WaitFor([&] { return boots() > before; }, std::chrono::milliseconds(kPatience));
-  return again ? OkStatus() : Status{Code::kDeadlineExceeded, "the MCU does not start again after mcu-reset"};
+  if (!again) return {Code::kDeadlineExceeded, "the MCU does not start again after mcu-reset"};
+  const bool still = WaitFor([&rig] { return Still(rig); }, std::chrono::milliseconds(kPatience));
+  return still ? OkStatus() : Status{Code::kDeadlineExceeded, "a slot's VBUS does not go away after mcu-reset"};
 }
 
 class Session {
