@@ -9,6 +9,14 @@
 namespace faraday::firmware::budget {
 namespace {
 
+// "Write<Nvm::Run(int)::{lambda()#1}>" -> "Write<>": such names fill lines and say nothing more.
+std::string WithoutLambdaArguments(std::string name) {
+  const size_t lambda = name.find("{lambda");
+  const size_t open = name.find('<');
+  if (lambda == std::string::npos || open > lambda) return name;
+  return name.substr(0, open) + "<>";
+}
+
 // "void faraday::link::Codec<int>::Run(int) const [clone .isra.0]" -> "link::Codec<int>::Run"
 std::string Short(std::string name) {
   // Templates bring their result type along: what stands before the last space outside of brackets.
@@ -28,6 +36,7 @@ std::string Short(std::string name) {
     if (name[i] == ' ' && depth == 0) begin = i + 1;
   }
   name = name.substr(begin, end - begin);
+  name = WithoutLambdaArguments(std::move(name));
   for (const std::string_view prefix : {"faraday::", "firmware::", "(anonymous namespace)::"}) {
     for (size_t at = name.find(prefix); at != std::string::npos; at = name.find(prefix)) name.erase(at, prefix.size());
   }
