@@ -63,8 +63,8 @@ class Adapter : public testing::Test {
   void TearDown() override {
     if (guest_ == nullptr) return;
     if (HasFailure())
-      std::cerr << "the guest: " << Shell("cat /tmp/*.log; ls -l /tmp /dev/ttyUSB*; ps; free; dmesg | tail -20")
-                << "\n";
+      std::cerr << "the guest: "
+                << Shell("tail -n 30 /tmp/run-*/log; ls -l /tmp /dev/ttyUSB*; ps; free; dmesg | tail -20") << "\n";
     EndControllers();
   }
 
@@ -74,11 +74,13 @@ class Adapter : public testing::Test {
     EXPECT_TRUE(answer.ok()) << line << ": " << ToString(answer.status());
     return answer.ok() ? answer->text : "";
   }
-  // Starts a controller as `user` and returns its process id; `variables` are rack.yaml's.
+  // Starts a controller as `user`, in a folder of its own, and returns its process id; `variables` are rack.yaml's.
   static std::string StartController(int port, const std::string& user = "faraday", const std::string& variables = "") {
-    std::string pid = Shell("PORT=" + std::to_string(port) + " " + variables + " su " + user +
-                            " -c 'exec /faraday/faraday-controller --config /faraday/rack.yaml' >>/tmp/controller-" +
-                            std::to_string(port) + ".log 2>&1 & echo -n $!");
+    const std::string folder = "/tmp/run-" + std::to_string(++runs_);
+    Shell("mkdir -m 777 " + folder);
+    std::string pid = Shell("PORT=" + std::to_string(port) + " RUN=" + folder + " " + variables + " su " + user +
+                            " -c 'exec /faraday/faraday-controller --config /faraday/rack.yaml' >" + folder +
+                            "/log 2>&1 & echo -n $!");
     EXPECT_TRUE(!pid.empty() && pid.find_first_not_of("0123456789") == std::string::npos) << pid;
     return pid;
   }
@@ -86,9 +88,7 @@ class Adapter : public testing::Test {
     Shell("kill " + pid + "; while kill -0 " + pid + " 2>/dev/null; do usleep 50000; done");
   }
   static void EndControllers() {
-    Shell(
-        "killall faraday-controller; while pidof faraday-controller; do usleep 50000; done; "
-        "rm -rf /tmp/state-* /tmp/*.log");
+    Shell("killall faraday-controller; while pidof faraday-controller; do usleep 50000; done");
   }
 
   // ---- calls ----
@@ -151,6 +151,7 @@ class Adapter : public testing::Test {
   static inline std::unique_ptr<Board> board_;
   static inline std::unique_ptr<Guest> guest_;
   static inline zmq::context_t context_;
+  static inline int runs_ = 0;  // controllers started
 };
 
 TEST_F(Adapter, WithTheConfigsSerialNumberIsOpened_AndTheImageSwitchesASlot) {
@@ -229,7 +230,6 @@ TEST_F(Adapter, InUseRefusesASecondController_AndTheFirstNoticesNothing) {
     EXPECT_TRUE(WaitFor([] { return DownFor("is in use by another program", kSecond); }, kGenerous))
         << user << ": " << Line(kSecond).ShortDebugString();
     EndController(second);
-    Shell("rm -rf /tmp/state-" + std::to_string(kSecond));
   }
   EXPECT_TRUE(Online());
   EXPECT_EQ(Line().session(), before.session());

@@ -5,7 +5,7 @@
 
 namespace faraday::hil {
 
-inline constexpr Milliseconds kGenerous{20'000};
+inline constexpr Milliseconds kGenerous{30'000};
 inline constexpr Milliseconds kBoot{90'000};  // 5 s on an idle machine
 
 }  // namespace faraday::hil
