@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "hil-tests/bench/board_bench.h"
 #include "hil-tests/bench/floors.h"
 #include "hil-tests/bench/samples.h"
 #include "hil-tests/process/rack_under_test.h"
@@ -161,20 +162,18 @@ void BenchCli(const RackUnderTest& rack) {
   PrintRatio("faraday status / true", spreads[1].median / spreads[0].median, "5");
 }
 
-int Main() {
-  const int cpu = PinToOneCpu();
+// Programs and their calls over the native board, all on one CPU.
+bool BenchPrograms() {
   fmt::print(
-      "faraday bench: everything on CPU {}, {} slices of {} calls, medians [10th .. 90th percentile of slices]\n",
-      cpu,
-      kSlices,
-      kCalls);
+      "\nEverything on one CPU, {} slices of {} calls, medians [10th .. 90th percentile of slices]\n", kSlices, kCalls);
   zmq::context_t context;
   RackUnderTest rack;
+  rack.AddSimArguments({"--board", "native"});
   for (const auto part : {Part::kSim, Part::kController}) {
     if (const auto status = rack.Start(part); !status.ok()) {
       fmt::print(stderr, "bench: {}\n", status.message());
       rack.KeepFolder();
-      return 1;
+      return false;
     }
   }
   const bool online = rack.WaitForSlot(kSlot, [](const v1::SlotState& slot) {
@@ -187,10 +186,35 @@ int Main() {
   BenchCalls(rack, context);
   BenchPower(rack, context);
   if (rack.Start(Part::kLab).ok()) BenchCli(rack);
-  return online ? 0 : 1;
+  return online;
+}
+
+// The native board on one CPU like the programs; the emulated MCU needs one for itself and gets all of them.
+bool BenchBoards(const cpu_set_t& all_cpus) {
+  const auto native = MeasureBoard("native");
+  sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+  const auto emulated = MeasureBoard("ast1030");
+  PrintBoards({"native, one CPU", "ast1030 (QEMU), all CPUs"}, {native, emulated});
+  PrintFirmwareCost();
+  return !native.empty() && !emulated.empty();
+}
+
+int Main(const std::string& what) {
+  if (what != "all" && what != "programs" && what != "boards") {
+    fmt::print(stderr, "bench: \"{}\" is none of: all (default), programs, boards\n", what);
+    return 2;
+  }
+  cpu_set_t all_cpus;
+  sched_getaffinity(0, sizeof(all_cpus), &all_cpus);
+  fmt::print("faraday bench: each figure beside its floor of the same run; pinned to CPU {} unless said\n",
+             PinToOneCpu());
+  bool good = true;
+  if (what != "boards") good = BenchPrograms();
+  if (what != "programs") good = BenchBoards(all_cpus) && good;
+  return good ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace faraday::hil
 
-int main() { return faraday::hil::Main(); }
+int main(int argc, char** argv) { return faraday::hil::Main(argc > 1 ? argv[1] : "all"); }

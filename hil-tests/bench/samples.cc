@@ -45,4 +45,22 @@ std::vector<Spread> Alternate(const std::vector<std::function<void()>>& actions,
   return spreads;
 }
 
+std::vector<std::vector<double>> AlternateAll(const std::vector<std::function<void()>>& actions,
+                                              int slices,
+                                              int calls) {
+  std::vector<std::vector<double>> all(actions.size());
+  for (const auto& action : actions) SliceMedian(action, calls);
+  for (int slice = 0; slice < slices; ++slice) {
+    for (size_t i = 0; i < actions.size(); ++i) {
+      for (int n = 0; n < calls; ++n) all[i].push_back(MicrosecondsOf(actions[i]));
+    }
+  }
+  return all;
+}
+
+double QuantileOf(std::vector<double> values, double quantile) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<size_t>(quantile * static_cast<double>(values.size() - 1))];
+}
+
 }  // namespace faraday::hil

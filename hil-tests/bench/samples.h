@@ -23,4 +23,9 @@ double MicrosecondsOf(const std::function<void()>& action);
 // of its slice medians. One untimed slice first.
 std::vector<Spread> Alternate(const std::vector<std::function<void()>>& actions, int slices, int calls);
 
+// The same, and every call's time kept: for quantiles of single calls.
+std::vector<std::vector<double>> AlternateAll(const std::vector<std::function<void()>>& actions, int slices, int calls);
+// 0.5: the median. REQUIRES: not empty.
+double QuantileOf(std::vector<double> values, double quantile);
+
 }  // namespace faraday::hil
