@@ -226,7 +226,9 @@ void Slot::OnReadBack(uint8_t bits) {
   expander_missing_ = false;
   read_back_ = bits;
   read_back_age_.Restart();
-  mismatch_ = bits != outputs() && outputs_age_.ms() >= kReadBackSettleMs;
+  // Outputs that this pass has just changed are not yet written, and their age is still that of the ones before.
+  const bool settled = outputs() == last_outputs_ && outputs_age_.ms() >= kReadBackSettleMs;
+  mismatch_ = settled && bits != outputs();
 }
 
 void Slot::OnRelaySense(bool isolated) {
