@@ -220,7 +220,8 @@ TEST_F(LineTest, TelemetryIsCompactForTheHostThatAskedInThisTerm) {
   const size_t compact = host.telemetry_bytes;
   EXPECT_LT(compact + 50, plain);
   EXPECT_EQ(host.telemetry.state.size(), 32U) << "the same columns for who reads it";
-  host.SendMessage({.channel = link::Channel::kHello}, link::Hello{.protocol = 9, .rack = "r01", .nonce = 3});
+  host.SendMessage({.channel = link::Channel::kHello},
+                   link::Hello{.protocol = 9, .rack = "r01", .host_version = "test", .nonce = 3});
   host.Run(300);
   EXPECT_LT(host.telemetry_bytes, compact + 20) << "a Hello that is refused changes nothing";
   host.Hello(4);
