@@ -14,6 +14,7 @@
 namespace faraday::hil {
 
 using sim::qemu::GdbStub;
+using sim::qemu::PlantThread;
 using sim::qemu::QemuProcess;
 using sim::qemu::QmpClient;
 using sim::qemu::TraceFeed;

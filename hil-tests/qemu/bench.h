@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "hil-tests/qemu/plant_thread.h"
+#include "sim/qemu/plant_thread.h"
 #include "sim/qemu/qemu_process.h"
 #include "sim/qemu/qmp_client.h"
 
@@ -48,7 +48,7 @@ class QemuBench : public testing::Test {
 
   const std::string& dir() const { return dir_; }
   const sim::qemu::MachineFiles& files() const { return *files_; }
-  PlantThread& plant() { return *plant_; }
+  sim::qemu::PlantThread& plant() { return *plant_; }
   // Ends the plant while the machine runs on, and attaches another one.
   void ReplacePlant();
 
@@ -66,7 +66,7 @@ class QemuBench : public testing::Test {
   std::optional<sim::qemu::MachineFiles> files_;
   std::optional<sim::qemu::QemuProcess> process_;
   std::optional<sim::qemu::QmpClient> control_;
-  std::unique_ptr<PlantThread> plant_;
+  std::unique_ptr<sim::qemu::PlantThread> plant_;
 };
 
 }  // namespace faraday::hil

@@ -170,11 +170,12 @@ void QemuMachine::OnTrouble(const Status& trouble) {
   }
 }
 
+// Its last line of its own; registers may follow it.
 std::string QemuMachine::LastWords() const {
   std::ifstream log(files_.log);
   std::string last = "nothing";
   for (std::string line; std::getline(log, line);) {
-    if (!line.empty()) last = line;
+    if (line.find("qemu") != std::string::npos) last = line;
   }
   return last.substr(0, 300);
 }

@@ -1,22 +1,15 @@
-#include "hil-tests/qemu/plant_thread.h"
+#include "sim/qemu/plant_thread.h"
 
 #include <poll.h>
 
 #include <vector>
 
-#include "hil-tests/qemu/bench.h"
 #include "sim/board/machine.h"
 
-namespace faraday::hil {
+namespace faraday::sim::qemu {
 namespace {
 
-using sim::qemu::DrivenPins;
-using sim::qemu::MachineFaults;
-using sim::qemu::MachineFiles;
-using sim::qemu::QemuPlant;
-using sim::qemu::QmpClient;
-using sim::qemu::TraceFeed;
-
+constexpr Milliseconds kConnectLimit{20'000};  // chosen: tests run beside builds
 const std::vector<int> kOneRail(32, 0);
 
 }  // namespace
@@ -25,7 +18,7 @@ Result<std::unique_ptr<PlantThread>> PlantThread::Make(const MachineFiles& files
                                                        Result<TraceFeed> trace,
                                                        const MachineFaults& faults) {
   FARADAY_TRY(trace.status());
-  FARADAY_TRY_ASSIGN(QmpClient qmp, QmpClient::Connect(files.plant_qmp, kGenerous));
+  FARADAY_TRY_ASSIGN(QmpClient qmp, QmpClient::Connect(files.plant_qmp, kConnectLimit));
   std::unique_ptr<PlantThread> made(new PlantThread(kOneRail));
   for (size_t slot = 0; slot < made->plant_.slots(); ++slot) made->plant_.slot(slot).SetPhonePresent(false);
   made->pins_ = std::make_unique<QemuPlant>(made->plant_, kOneRail, faults.missing, std::move(qmp), std::move(*trace));
@@ -63,7 +56,7 @@ void PlantThread::Run() {
     int longest_ms = 0;
     {
       const std::lock_guard lock(mutex_);
-      const Status step = pins_->Step(sim::FreeRunningMs());
+      const Status step = pins_->Step(FreeRunningMs());
       if (!step.ok()) {
         if (step.code() != Code::kUnavailable) status_ = step;
         return;
@@ -80,9 +73,9 @@ void PlantThread::SetLoad(int slot, int milliamps) {
   Slot(slot).SetTestLoad(milliamps);
 }
 
-void PlantThread::SetRelayStuck(int slot, bool stuck) { SetFault(slot, sim::SlotFault::kRelayStuck, stuck); }
+void PlantThread::SetRelayStuck(int slot, bool stuck) { SetFault(slot, SlotFault::kRelayStuck, stuck); }
 
-void PlantThread::SetFault(int slot, sim::SlotFault fault, bool on) {
+void PlantThread::SetFault(int slot, SlotFault fault, bool on) {
   const std::lock_guard lock(mutex_);
   Slot(slot).SetFault(fault, on);
 }
@@ -137,4 +130,4 @@ Status PlantThread::status() const {
   return status_;
 }
 
-}  // namespace faraday::hil
+}  // namespace faraday::sim::qemu

@@ -1,5 +1,5 @@
-// The plant of a QEMU test: sim/plant's physics for 32 empty slots at the machine's pins, in a thread of its own. The
-// public calls are for any thread.
+// The plant of a test that talks to the image itself: sim/plant's physics for 32 empty slots at the machine's pins, in
+// a thread of its own. The public calls are for any thread.
 #pragma once
 
 #include <atomic>
@@ -13,23 +13,22 @@
 #include "sim/qemu/qemu_plant.h"
 #include "sim/qemu/qemu_process.h"
 
-namespace faraday::hil {
+namespace faraday::sim::qemu {
 
 class PlantThread {
  public:
   // At a machine that has not run: writes every input. The machine stays halted.
-  static Result<std::unique_ptr<PlantThread>> Prepare(const sim::qemu::MachineFiles& files,
-                                                      sim::qemu::TraceFeed trace,
-                                                      const sim::qemu::MachineFaults& faults);
+  static Result<std::unique_ptr<PlantThread>> Prepare(const MachineFiles& files,
+                                                      TraceFeed trace,
+                                                      const MachineFaults& faults);
   // At a machine that runs, after another plant ended: the new one's rack is at rest but for what the pins say.
-  static Result<std::unique_ptr<PlantThread>> Attach(const sim::qemu::MachineFiles& files,
-                                                     const sim::qemu::MachineFaults& faults);
+  static Result<std::unique_ptr<PlantThread>> Attach(const MachineFiles& files, const MachineFaults& faults);
   ~PlantThread();
 
   // An electronic load on the slot's VBUS. REQUIRES (all calls): slot is 1 to 32.
   void SetLoad(int slot, int milliamps);
   void SetRelayStuck(int slot, bool stuck);
-  void SetFault(int slot, sim::SlotFault fault, bool on);
+  void SetFault(int slot, SlotFault fault, bool on);
   void SetInput(int pin, bool level);
   void PressStopButton(bool pressed);
   // The registers of the slot's expander are lost.
@@ -47,20 +46,20 @@ class PlantThread {
 
  private:
   explicit PlantThread(const std::vector<int>& slot_rails) : plant_(slot_rails) {}
-  static Result<std::unique_ptr<PlantThread>> Make(const sim::qemu::MachineFiles& files,
-                                                   Result<sim::qemu::TraceFeed> trace,
-                                                   const sim::qemu::MachineFaults& faults);
+  static Result<std::unique_ptr<PlantThread>> Make(const MachineFiles& files,
+                                                   Result<TraceFeed> trace,
+                                                   const MachineFaults& faults);
   void Follow();
   void Run();
-  sim::SlotPhysics& Slot(int slot) { return plant_.slot(static_cast<size_t>(slot - 1)); }
-  const sim::SlotPhysics& Slot(int slot) const { return plant_.slot(static_cast<size_t>(slot - 1)); }
+  SlotPhysics& Slot(int slot) { return plant_.slot(static_cast<size_t>(slot - 1)); }
+  const SlotPhysics& Slot(int slot) const { return plant_.slot(static_cast<size_t>(slot - 1)); }
 
   mutable std::mutex mutex_;
-  sim::Plant plant_;                            // guarded by mutex_
-  std::unique_ptr<sim::qemu::QemuPlant> pins_;  // guarded by mutex_
-  Status status_;                               // guarded by mutex_
+  Plant plant_;                      // guarded by mutex_
+  std::unique_ptr<QemuPlant> pins_;  // guarded by mutex_
+  Status status_;                    // guarded by mutex_
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 
-}  // namespace faraday::hil
+}  // namespace faraday::sim::qemu
