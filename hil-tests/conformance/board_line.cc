@@ -195,11 +195,10 @@ void BoardLine::OnTelemetry(link::Telemetry telemetry) {
   telemetry_ = telemetry;
 }
 
-// Latched events come again until acknowledged; each counts once.
+// Latched events come again until acknowledged; each counts once, in order.
 void BoardLine::OnEvent(const link::Event& event) {
   const auto id = static_cast<uint16_t>(event.id);
-  if (static_cast<int16_t>(id - last_event_) <= 0) return;
-  event_gap_ = event_gap_ || id != static_cast<uint16_t>(last_event_ + 1);
+  if (id != static_cast<uint16_t>(last_event_ + 1)) return;  // known, or before its turn: the board repeats it
   last_event_ = id;
   events_.push_back(event);
 }

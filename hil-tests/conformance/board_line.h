@@ -75,8 +75,6 @@ class BoardLine {
   void ForgetTelemetry() { telemetry_.reset(); }
   // Telemetry was dropped since the last Open or Hello.
   bool telemetry_gap() const { return telemetry_gap_; }
-  // An event came that is not the successor of the one before.
-  bool event_gap() const { return event_gap_; }
   // When the last command was first sent.
   BootTime sent_at() const { return sent_at_; }
   // The last frames in human form, telemetry left out; for reports.
@@ -119,7 +117,6 @@ class BoardLine {
   std::optional<link::Telemetry> telemetry_;
   std::optional<uint32_t> telemetry_number_;
   bool telemetry_gap_ = false;
-  bool event_gap_ = false;
   std::deque<link::Refusal> refusals_;
   std::deque<link::Event> events_;
   std::deque<std::string> trace_;

@@ -181,13 +181,17 @@ class Session {
 
   Verdict PlayOne(const Script& script, Record& record) {
     const auto broken = [](const Status& status) { return Verdict{Verdict::Kind::kFailed, status.message()}; };
-    if (!options_.line.empty() && script.alone()) return {Verdict::Kind::kSkipped, "needs a bench: skipped"};
+    if (!options_.line.empty() && (script.alone() || script.fresh))
+      return {Verdict::Kind::kSkipped, "needs a bench: skipped"};
     if (const Status status = StandUp(script); !status.ok()) return broken(status);
     if (rig_ && !script.alone()) {
       if (const Status status = Freshen(*rig_); !status.ok()) return broken(status);
     }
     BoardLine line(rig_ ? rig_->line() : options_.line, options_.baud);
     if (const Status status = line.Open(); !status.ok()) return broken(status);
+    if (!rig_) {
+      if (const Status status = SeedMemory(line); !status.ok()) return broken(status);
+    }
     Verdict verdict = Player(script, line, rig_.get(), record).Play();
     if (verdict.kind == Verdict::Kind::kFailed && rig_) verdict.message += "\n  faraday-sim said:\n" + rig_->Said();
     return verdict;

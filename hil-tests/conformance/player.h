@@ -19,7 +19,7 @@ struct Verdict {
   std::string message;  // why it failed or what was skipped, with file:line
 };
 
-// Makes a blank board's memory like a used one's: bound to the scripts' rack, every slot with an epoch, in care.
+// Where scripts begin: the board bound to their rack, trips cleared, every slot with an epoch, in care and off.
 Status SeedMemory(BoardLine& line);
 
 class Player {

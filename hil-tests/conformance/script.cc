@@ -222,6 +222,7 @@ Table RootTable(Script& script) {
            rackconfig::TextList(&script.start_faults),
            "what is wrong before the MCU's first instruction"},
           {"blank", Need::kOptional, rackconfig::Boolean(&script.blank), "needs a board with a blank memory"},
+          {"fresh", Need::kOptional, rackconfig::Boolean(&script.fresh), "needs an MCU that has just started"},
           {"steps", Need::kRequired, Steps(&script.steps), "what happens"}};
 }
 

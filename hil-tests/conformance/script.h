@@ -59,6 +59,7 @@ struct Script {
   std::map<std::string, int> tolerance;        // measured value -> how far two boards may differ
   std::vector<std::string> start_faults;       // "missing expander r01/07", "eeprom read-only"; own simulator
   bool blank = false;                          // needs a board whose memory is blank; own simulator
+  bool fresh = false;                          // needs an MCU that has just started: without a bench it is skipped
   std::vector<Step> steps;
 
   bool For(const std::string& board) const;
