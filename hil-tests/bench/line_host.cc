@@ -36,7 +36,11 @@ int OpenRaw(const std::string& path) {
 }  // namespace
 
 LineHost::LineHost(const std::string& path, const std::string& rack) : fd_(OpenRaw(path)) {
-  const link::Hello hello{.protocol = 1, .rack = std::string_view(rack), .host_version = "bench", .nonce = 0xBE7C4};
+  const link::Hello hello{.protocol = 1,
+                          .rack = std::string_view(rack),
+                          .host_version = "bench",
+                          .nonce = 0xBE7C4,
+                          .telemetry_form = link::kCompactTelemetry};  // as the controller asks
   auto again = steady_clock::now();
   Await([&] {
     if (hello_) return true;
