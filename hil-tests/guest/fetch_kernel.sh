@@ -19,7 +19,7 @@ mkdir -p "$out"
 work=$(mktemp -d "$out/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 # apt's own download user cannot write to our folder; said at once, it does not warn.
-apt=(apt-get -qq)
+apt=(apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15)
 root=()
 if [ "$(id -u)" = 0 ]; then apt+=(-o APT::Sandbox::User=root); else root=(sudo -n); fi
 
@@ -33,13 +33,14 @@ download() {
 
 # The lists may be missing, or older than the mirror's last security update.
 if ! download 2>"$work/log"; then
-  "${root[@]}" apt-get -qq update || true
+  "${root[@]}" "${apt[@]}" update || true
   download || { echo "fetch_kernel.sh: no kernel package for linux-image-amd64; run apt-get update as root" >&2; exit 1; }
 fi
 
 members=(--wildcards './boot/vmlinuz-*')
 while read -r module; do members+=("./lib/modules/*/$module"); done < <(modules)
 dpkg-deb --fsys-tarfile "$work"/linux-image-*.deb | tar -x -C "$work" "${members[@]}"
+rm -f "$out"/vmlinuz* # an interrupted run's
 find "$work" \( -name '*.ko' -o -name 'vmlinuz-*' \) -exec cp -t "$out" {} +
 mv "$out"/vmlinuz-* "$out/vmlinuz"
 echo "$image" >"$out/package"

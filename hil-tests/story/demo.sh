@@ -3,14 +3,16 @@
 # output. Usage: demo.sh --bin DIR [--board ast1030|native] [--once]
 #   --board       ast1030 (default): the firmware image that a board would run, in QEMU; native: the firmware's core as
 #                 a part of the simulator, which needs no QEMU
+#   FARADAY_DEMO_LIMIT  seconds that a program may take to start, default 30 (tests on busy machines give more)
 #   FARADAY_ADDR  loopback address of all sockets, default 127.0.0.1 (tests use one of their own)
 set -uo pipefail
 
 bin= once=0 board=ast1030
+limit=${FARADAY_DEMO_LIMIT:-30}
 while [ $# -gt 0 ]; do
   case $1 in
     --bin) bin=$(readlink -f "$2"); shift 2 ;;
-    --board) board=${2:-}; shift 2 ;;
+    --board) board=${2:?say which: ast1030 or native}; shift 2 ;;
     --once) once=1; shift ;;
     *) echo "demo: unknown option '$1'; options: --board ast1030|native, --once" >&2; exit 2 ;;
   esac
@@ -96,7 +98,7 @@ start() {  # NAME READY_FILE PROGRAM ARGUMENTS...
   # A session of its own: Ctrl-C reaches this script alone, which then ends everybody in order.
   setsid "$@" >"$run/$name.log" 2>&1 </dev/null &
   pids+=($!)
-  for _ in $(seq 300); do
+  for _ in $(seq $((limit * 10))); do
     [ -e "$ready" ] && return
     kill -0 "${pids[-1]}" 2>/dev/null || break
     sleep 0.1
@@ -106,10 +108,8 @@ start() {  # NAME READY_FILE PROGRAM ARGUMENTS...
   failed=1
   exit 1
 }
-# Polls until the command succeeds; at most SECONDS.
+# Polls until the command succeeds or the limit is over.
 until_true() {
-  local limit=$1
-  shift
   for _ in $(seq $((limit * 5))); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done
   return 1
 }
@@ -121,7 +121,7 @@ start controller "$run/controller/endpoints" faraday-controller --config "$root/
 start agent "$run/agent-h01/ready" faraday-agent --config "$root/rack-configs/agent-h01.yaml"
 start lab "$run/lab/endpoints" faraday-lab --config "$root/rack-configs/lab.yaml"
 echo "all running; the controller connects each slot for a moment so that the agent can read its phone ..."
-until_true 30 phones_known || { echo "demo: the agent did not find 12 phones within 30 s"; failed=1; }
+until_true phones_known || { echo "demo: the agent did not find 12 phones within $limit s"; failed=1; }
 
 title "The rack as everyone sees it: what was commanded, and what is measured"
 show faraday status r01
