@@ -37,15 +37,17 @@ static_assert(kPsuOkPins == 8 && kStopButton.bank >= 'I' && kStopButton.bank <= 
 // The pins of each group that are wired: only they interrupt.
 constexpr std::array<uint32_t, 3> kWired = {0xFFFFFFFF, 0xFFFFFFFF, AlertMask() | kPsuMask | kStopButton.Mask()};
 
-void SetPin(const GpioPin& pin, bool high) {
-  const InterruptLock lock;  // the handler writes the same register
-  if (high)
-    SetBits(kDataMnop, pin.Mask());
-  else
-    ClearBits(kDataMnop, pin.Mask());
+}  // namespace
+
+void Gpio::Drive(uint32_t mask, bool high) {
+  outputs_ = high ? outputs_ | mask : outputs_ & ~mask;
+  WriteRegister(kDataMnop, outputs_);
 }
 
-}  // namespace
+void Gpio::SetPin(const GpioPin& pin, bool high) {
+  const InterruptLock lock;  // the handler drives a pin of the same register
+  Drive(pin.Mask(), high);
+}
 
 void Gpio::Start() {
   SetPin(kStopPin, false);
@@ -59,7 +61,8 @@ void Gpio::Start() {
     SetBits(registers.debounce_2, kWired[group]);
     SetBits(registers.sensitivity_2, kWired[group]);
     WriteRegister(registers.interrupt_status, 0xFFFFFFFF);
-    levels_[group] = ReadRegister(registers.data);
+    if (group == kRackInputs) levels_ = ReadRegister(registers.data);
+    if (group == kLines) alerts_ = ReadRegister(registers.data);
     WriteRegister(registers.interrupt_enable, kWired[group]);
   }
   WriteRegister(kNvicEnable, 1U << kGpioIrq);
@@ -71,33 +74,36 @@ void Gpio::OnInterrupt() {
     if (moved == 0) continue;
     WriteRegister(kInputs[group].interrupt_status, moved);
     edges_[group].fetch_or(moved, std::memory_order_relaxed);
-    if (group == kLines && (moved & kStopButton.Mask()) != 0) ClearBits(kDataMnop, kStopPin.Mask());
+    if (group == kLines && (moved & kStopButton.Mask()) != 0) Drive(kStopPin.Mask(), false);
   }
 }
 
 // The level is read before the edges are taken: one that moves in between shows its new level now, as a pulse, and
 // again next time.
-uint32_t Gpio::TakeLevels(size_t group) {
-  const uint32_t level = ReadRegister(kInputs[group].data);
-  const uint32_t moved = edges_[group].exchange(0, std::memory_order_relaxed);
-  const uint32_t pulses = moved & ~(level ^ levels_[group]);
-  levels_[group] = level;
+uint32_t Gpio::TakeRackInputs() {
+  const uint32_t level = ReadRegister(kInputs[kRackInputs].data);
+  const uint32_t moved = edges_[kRackInputs].exchange(0, std::memory_order_relaxed);
+  const uint32_t pulses = moved & ~(level ^ levels_);
+  levels_ = level;
   return level ^ pulses;
 }
 
+// A relay's contact proves where it rests: what it did in between is bounce or noise.
 uint64_t Gpio::TakeInputs() {
-  const uint64_t inputs = TakeLevels(kRackInputs);
-  return inputs << kFirstRackInput | TakeLevels(kRelays);
+  const uint64_t inputs = TakeRackInputs();
+  return inputs << kFirstRackInput | ReadRegister(kInputs[kRelays].data);
 }
 
 Signals Gpio::TakeSignals() {
   const uint32_t level = ReadRegister(kInputs[kLines].data);
   const uint32_t moved = edges_[kLines].exchange(0, std::memory_order_relaxed);
+  const uint32_t pulses = moved & alerts_;  // let go of is no alert
+  alerts_ = level;
   Signals signals;
   signals.stop_button = ((level | moved) & kStopButton.Mask()) != 0;
   signals.psu_ok = static_cast<uint8_t>((level & ~moved & kPsuMask) >> kPsuShift);
   for (const AlertPin& alert : kAlertPins) {
-    if (((~level | moved) & alert.pin.Mask()) != 0) signals.alert_buses |= static_cast<uint16_t>(1U << alert.bus);
+    if (((~level | pulses) & alert.pin.Mask()) != 0) signals.alert_buses |= static_cast<uint16_t>(1U << alert.bus);
   }
   return signals;
 }
@@ -107,7 +113,7 @@ void Gpio::SetStop(bool stop) {
   const InterruptLock lock;
   const uint32_t level = ReadRegister(kInputs[kLines].data);
   const uint32_t moved = edges_[kLines].load(std::memory_order_relaxed);
-  if (((level | moved) & kStopButton.Mask()) == 0) SetBits(kDataMnop, kStopPin.Mask());
+  if (((level | moved) & kStopButton.Mask()) == 0) Drive(kStopPin.Mask(), true);
 }
 
 void Gpio::SetWriteProtect(bool on) { SetPin(kEepromWriteProtect, on); }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "firmware/boards/ast1030/wiring.h"
 #include "firmware/drivers/board.h"
 
 namespace faraday::firmware::ast1030 {
@@ -21,7 +22,8 @@ class Gpio {
   void OnInterrupt();
 
   // ---- main loop ----
-  // Bits 0-31 relay senses, 32-63 rack inputs. An input that moved and came back since the last call shows moved once.
+  // Bits 0-31 relay senses, as they are now; 32-63 rack inputs: one that moved and came back since the last call shows
+  // moved once.
   uint64_t TakeInputs();
   Signals TakeSignals();
   // True: low at the pin, every expander in reset, coils without supply. False takes effect only while the stop button
@@ -33,10 +35,15 @@ class Gpio {
   static constexpr size_t kGroups = 3;  // A to D, E to H, I to L
   static constexpr size_t kRelays = 0, kRackInputs = 1, kLines = 2;
 
-  uint32_t TakeLevels(size_t group);
+  // REQUIRES: the handler does not run meanwhile.
+  void Drive(uint32_t mask, bool high);
+  void SetPin(const GpioPin& pin, bool high);
+  uint32_t TakeRackInputs();
 
   std::array<std::atomic<uint32_t>, kGroups> edges_{};  // set by the handler, taken by the main loop
-  std::array<uint32_t, kGroups> levels_{};              // as last taken
+  uint32_t levels_ = 0;                                 // of the rack inputs, as last taken
+  uint32_t alerts_ = 0;                                 // levels of the lines, as last taken
+  uint32_t outputs_ = 0;                                // as driven; the register reads the line, not what was written
 };
 
 }  // namespace faraday::firmware::ast1030

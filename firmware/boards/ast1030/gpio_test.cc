@@ -63,6 +63,31 @@ TEST_F(GpioTest, PulseShorterThanAPass_ShowsOnce) {
   EXPECT_EQ(gpio.TakeInputs(), 0U);
 }
 
+TEST_F(GpioTest, RelayContactThatBounces_ShowsItsLevelOnly) {
+  Move(0, 1U << 3, true);
+  Move(0, 1U << 3, false);
+  EXPECT_EQ(gpio.TakeInputs(), 0U);
+}
+
+// Linux gpio-aspeed.c: the value register reads the line, not what was written.
+TEST_F(GpioTest, StopPin_DoesNotComeBackByReadingTheLine) {
+  gpio.SetStop(false);
+  Move(2, kStopButton.Mask(), true);
+  ASSERT_FALSE(StopPinHigh());
+  registers.on_read[kOutputs] = [] { return kStopPin.Mask(); };  // it falls slowly
+  gpio.SetWriteProtect(false);
+  EXPECT_FALSE(StopPinHigh());
+  EXPECT_EQ(registers.values[kOutputs] & kEepromWriteProtect.Mask(), 0U);
+  registers.on_read[kOutputs] = [] { return 0U; };
+  gpio.SetWriteProtect(true);
+  gpio.TakeSignals();
+  Move(2, kStopButton.Mask(), false);
+  gpio.TakeSignals();
+  gpio.SetStop(false);
+  EXPECT_TRUE(StopPinHigh());
+  EXPECT_NE(registers.values[kOutputs] & kEepromWriteProtect.Mask(), 0U) << "not as the line reads it";
+}
+
 TEST_F(GpioTest, EdgeBetweenLevelAndLatch_IsNotShownBackAndForth) {
   registers.on_read[kData[1]] = [this] {  // the level is read, then the pin moves
     registers.on_read.erase(kData[1]);
@@ -114,6 +139,8 @@ TEST_F(GpioTest, PsuDipAndAlertPulse_ShowOnce) {
   Move(2, kAlertPins[0].pin.Mask(), false);
   EXPECT_EQ(gpio.TakeSignals().alert_buses, 1U << 2);
   EXPECT_EQ(gpio.TakeSignals().alert_buses, 1U << 2) << "while it is low";
+  Move(2, kAlertPins[0].pin.Mask(), true);
+  EXPECT_EQ(gpio.TakeSignals().alert_buses, 0) << "let go of";
 }
 
 }  // namespace
