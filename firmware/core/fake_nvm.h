@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "firmware/core/nvm.h"
 
@@ -20,6 +21,7 @@ class FakeNvm final : public Nvm {
   Status Write(uint32_t at, std::span<const uint8_t> out) override {
     if (missing || read_only) return {Code::kUnavailable, "memory takes no writes"};
     ++writes;
+    if (on_write) on_write();
     if (Fails()) {
       std::copy_n(out.begin(), out.size() / 2, bytes.begin() + at);
       return {Code::kUnavailable, "memory stopped in the middle"};
@@ -34,6 +36,7 @@ class FakeNvm final : public Nvm {
   bool missing = false;
   bool read_only = false;
   int writes = 0;
+  std::function<void()> on_write;  // meanwhile, as in a part that takes its time
   int failures = 0;                   // so many transfers fail next; a write leaves its first half
   size_t bytes_until_cut = SIZE_MAX;  // then the power is gone: nothing more is stored
 

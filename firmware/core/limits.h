@@ -35,6 +35,7 @@ inline constexpr uint32_t kVerifyMs = 1200;     // chosen: the answer is due 150
 inline constexpr uint32_t kAnswerMs = 1500;     // the promise of a CommandDone after acting
 inline constexpr uint32_t kOffSettleMs = 1000;  // off means below 0.8 V within 1 s
 inline constexpr uint32_t kDataOpenMs = 500;    // data lines open between two paths, so that a host sees the unplug
+inline constexpr uint32_t kGrantFreshMs = 10;   // chosen: a turn-on that reaches its part later has lost its turn
 inline constexpr uint32_t kInrushMs = 20;       // chosen: the slot's own limit is judged from here on
 inline constexpr uint32_t kLoadSettleMs = 500;  // chosen: until here a switched-on slot counts with its whole limit
 inline constexpr uint32_t kShortedMa = 50;      // current while off that is no measuring error (3 mA a step)
@@ -50,6 +51,7 @@ inline constexpr uint32_t kFreshMs = 300;       // three full scans of voltages
 inline constexpr uint32_t kTemperatureFreshMs = 3000;
 inline constexpr uint32_t kLongestPassMs = 50;      // chosen: a pass takes a few ms; longer ones saw no sensor, no byte
 inline constexpr uint32_t kReadBackSettleMs = 100;  // chosen: a write reaches the part within one pass
+inline constexpr uint8_t kLostReadBacks = 2;        // chosen: one odd read-back does not turn VBUS off
 inline constexpr uint32_t kReadBackFreshMs =
     1000;  // chosen: all parts are read in 64 ms, unless the stop pin holds them
 inline constexpr uint32_t kCycleOffMaxMs = 600'000;

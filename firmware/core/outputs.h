@@ -1,6 +1,7 @@
 // The three switches of a slot: what is wanted, what the outputs say, since when. Header-only value types.
 //
-// VBUS off acts at once; on waits (minimum off time, stagger, budget) until the board grants it. The data path passes
+// VBUS off acts at once; on waits (minimum off time, stagger, budget) until the board grants it. VBUS that its part lost
+// stays wanted but off, and waits for nothing, until it is wanted off or asked for anew. The data path passes
 // through open, at least kDataOpenMs, on every change. The relay moves at once.
 #pragma once
 
@@ -18,16 +19,23 @@ class VbusSwitch {
   void Want(bool on, uint32_t ticket) {
     if (on == wanted_) return;
     wanted_ = on;
+    lost_ = false;
     ticket_ = ticket;
     if (!on && out_) Switch(false);
   }
   // REQUIRES: waiting()
   void Grant() { Switch(true); }
+  // REQUIRES: out()
+  void Lose() {
+    lost_ = true;
+    Switch(false);
+  }
   void Advance(uint32_t dt) { since_.Advance(dt); }
 
   bool wanted() const { return wanted_; }
   bool out() const { return out_; }
-  bool waiting() const { return wanted_ && !out_; }
+  bool waiting() const { return wanted_ && !out_ && !lost_; }
+  bool lost() const { return lost_; }
   uint32_t ticket() const { return ticket_; }
   // ms since the output changed.
   uint32_t since_ms() const { return since_.ms(); }
@@ -39,6 +47,7 @@ class VbusSwitch {
   }
   bool wanted_ = false;
   bool out_ = false;
+  bool lost_ = false;
   uint32_t ticket_ = 0;
   Age since_{0};  // the board was in the reset state before, but nobody knows for how long
 };

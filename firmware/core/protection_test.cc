@@ -44,6 +44,44 @@ TEST_F(ProtectionTest, OverCurrent_TurnsOffAtOnceAndKeepsTheReason) {
   TurnOn(1);
 }
 
+// The expander is told in the next pass: until then it shows what was.
+TEST_F(ProtectionTest, ReadBackBeforeTheOutputsWereWritten_IsNoMismatch) {
+  TurnOn(1);
+  host.Run(1000);
+  host.core->OnCurrent(0, 2500);
+  ASSERT_FALSE(host.VbusOn(1));
+  host.core->OnReadBack(0, 1);
+  EXPECT_FALSE(host.core->slot(0).Bits().read_back_mismatch);
+  host.parts[0].stuck_outputs = 1;
+  host.Run(200);
+  EXPECT_TRUE(host.core->slot(0).Bits().read_back_mismatch) << "written, and still on";
+}
+
+// A configuration that takes a slot out while the rack's name is being stored: the samples in between find it off.
+TEST_F(ProtectionTest, ConfigureThatTakesASlotOut_IsNoOverCurrent) {
+  FakeNvm blank;
+  TestHost fresh(blank);
+  fresh.Hello(1, "");
+  fresh.Do(TestHost::Config());
+  fresh.Do(link::SetLease{.slot = 1, .epoch = 1, .duration_ms = 60'000});
+  fresh.Run(600);
+  fresh.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  ASSERT_EQ(fresh.Await()->code, DoneCode::kOk);
+  fresh.Run(100);
+  fresh.Hello(2, "r01");
+  int writes = 0;
+  blank.on_write = [&] {
+    ++writes;
+    fresh.core->OnCurrent(0, 500);
+  };
+  auto config = TestHost::Config();
+  config.current_limit_ma[0] = 0;
+  fresh.Do(config);
+  EXPECT_GT(writes, 0);
+  EXPECT_FALSE(fresh.VbusOn(1));
+  EXPECT_FALSE(fresh.core->slot(0).tripped());
+}
+
 TEST_F(ProtectionTest, AtTheLimit_IsNoTrip) {
   TurnOn(1);
   host.core->OnCurrent(0, 2000);

@@ -19,7 +19,7 @@ RackCore::RackCore(const BoardFacts& facts, Nvm& nvm)
       server_(facts.session, events_),
       store_(nvm),
       leases_(store_),
-      shared_{config_, events_, next_ticket_} {}
+      shared_{config_, events_, next_ticket_, leases_, store_} {}
 
 void RackCore::Boot(std::span<const uint32_t> capabilities, uint32_t now_ms) {
   now_ms_ = now_ms;
@@ -84,6 +84,7 @@ void RackCore::GrantOn(size_t rail) {
   for (size_t i = 0; i < facts_.slots; ++i) {
     const VbusSwitch& vbus = slots_[i].vbus();
     if (!vbus.waiting() || config_.slots[i].rail != rail || vbus.since_ms() < config_.min_off_ms) continue;
+    if (slots_[i].blind()) continue;
     if (chosen < facts_.slots && slots_[chosen].vbus().ticket() < vbus.ticket()) continue;
     if (WithinBudget(i, Count::kCautious)) chosen = i;
   }
@@ -352,10 +353,10 @@ Verdict RackCore::On(const link::Configure& configure, Reply& reply) {
   const auto length = link::EncodeMessage(configure, config_bytes_);
   if (!length.ok()) return Verdict::kInvalid;
   config_ = ApplyConfigure(configure, link::Crc32(std::span<const uint8_t>(config_bytes_).first(*length)));
-  if (store_.rack().empty() && !hello_rack_.empty()) store_.SaveRack(hello_rack_.view());
   for (size_t i = 0; i < facts_.slots; ++i) {
     if (config_.slots[i].limit_ma == 0) slots_[i].Stop(shared_);
   }
+  if (store_.rack().empty() && !hello_rack_.empty()) store_.SaveRack(hello_rack_.view());
   reply.value = config_.crc;
   return Verdict::kOk;
 }
@@ -437,10 +438,7 @@ void RackCore::OnCurrent(size_t slot, uint32_t ma) { slots_[slot].OnCurrent(ma, 
 void RackCore::OnTemperature(size_t slot, int32_t deci_c) { slots_[slot].OnTemperature(deci_c, shared_); }
 
 uint32_t RackCore::SlotState(size_t slot) const {
-  link::SlotBits bits = slots_[slot].Bits();
-  bits.leased = leases_.leased(slot);
-  bits.nvm_lost = !store_.known(slot);
-  return link::Pack(bits);
+  return slots_[slot].State(shared_);
 }
 
 uint32_t RackCore::Faults() const {

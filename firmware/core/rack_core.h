@@ -51,6 +51,10 @@ class RackCore {
   // The expander did not answer. Not while StopAsserted(): it is in reset then.
   void OnExpanderMissing(size_t slot) { slots_[slot].OnExpanderMissing(); }
   void OnRelaySense(size_t slot, bool isolated) { slots_[slot].OnRelaySense(isolated); }
+  // The turn-on could not be written in time, or what was on is found off: that VBUS is off when this returns.
+  void OnTurnOnLate(size_t slot) { slots_[slot].OnTurnOnLate(shared_); }
+  // REQUIRES: DesiredOutputs says VBUS on
+  void OnVbusLost(size_t slot) { slots_[slot].OnVbusLost(shared_); }
   // Rack inputs, bit n is input n; undebounced.
   void OnRackInputs(uint32_t inputs);
   // The stop button's level. Pressed acts before this returns, like the stop frame, and blocks the clearing of a stop.

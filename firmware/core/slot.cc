@@ -42,10 +42,8 @@ Verdict Slot::SetVbus(uint32_t id, bool on, Shared& shared) {
   if (on && barred()) return Verdict::kTripped;
   if (on && busy() && task_ > Task::kCycleOn) return Verdict::kBusy;
   Begin(Task::kVbus, id, shared);
-  if (on)
-    WantVbus(true, shared);
-  else
-    VbusOff(shared);
+  if (!on || vbus_.lost()) VbusOff(shared);
+  if (on) WantVbus(true, shared);
   return Verdict::kAccepted;
 }
 
@@ -123,7 +121,7 @@ void Slot::EnterSafeState(Shared& shared) {
   const bool resting = rest_ == Rest::kCharge;
   Rest rest = Rest::kOff;
   if (config(shared).safe_state == link::SafeState::kCharge) rest = Rest::kCharge;
-  if (rest == Rest::kOff) VbusOff(shared);
+  if (rest == Rest::kOff || vbus_.lost()) VbusOff(shared);
   if (!resting) charge_phase_ms_ = 0;
   data_.Open();
   relay_.Want(false);
@@ -152,7 +150,11 @@ void Slot::Finish(DoneCode code, Shared& shared) {
                                         .slot = static_cast<uint32_t>(index_ + 1),
                                         .vbus_mv = mv_,
                                         .vbus_ma = ma_,
-                                        .state = link::Pack(Bits())});
+                                        .state = State(shared)});
+}
+
+void Slot::Fail(DoneCode code, Shared& shared) {
+  if (task_ != Task::kShield) Finish(code, shared);
 }
 
 // Ends an unfinished command; what it had not switched yet, it does not switch any more.
@@ -229,6 +231,25 @@ void Slot::OnReadBack(uint8_t bits) {
   // Outputs that this pass has just changed are not yet written, and their age is still that of the ones before.
   const bool settled = outputs() == last_outputs_ && outputs_age_.ms() >= kReadBackSettleMs;
   mismatch_ = settled && bits != outputs();
+  const bool lost = mismatch_ && vbus_.out() && (bits >> kVbusBit & 1) == 0;
+  lost_read_backs_ = lost ? static_cast<uint8_t>(std::min(lost_read_backs_ + 1, int{kLostReadBacks})) : uint8_t{0};
+}
+
+void Slot::OnTurnOnLate(Shared& shared) {
+  VbusOff(shared);
+  Fail(DoneCode::kPartMissing, shared);
+}
+
+// A turn-on that was not proven yet has failed; one that was goes on being wanted.
+void Slot::OnVbusLost(Shared& shared) {
+  lost_read_backs_ = 0;
+  if (task_ == Task::kVbus || task_ == Task::kCycleOn) {
+    VbusOff(shared);
+  } else {
+    vbus_.Lose();
+    if (data_.wanted().path == DataPath::kHost || data_.now().path == DataPath::kHost) data_.Open();
+  }
+  Fail(DoneCode::kReadBackMismatch, shared);
 }
 
 void Slot::OnRelaySense(bool isolated) {
@@ -243,6 +264,7 @@ void Slot::Advance(uint32_t dt, Shared& shared) {
   if (!shared.config.accepted) return;
   AdvanceCharge(dt, shared);
   patience_ms_ = Sink(patience_ms_, std::min(dt, kLongestPassMs));
+  if (lost_read_backs_ >= kLostReadBacks && vbus_.out()) OnVbusLost(shared);
   AdvanceTask(shared);
   JudgeFreshness(shared);
   const bool disagrees = sense_isolated_ == relay_.coupled();
@@ -275,7 +297,7 @@ void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
 void Slot::AdvanceTask(Shared& shared) {
   if (!busy()) return;
   if (!Acted()) {
-    if (patience_ms_ == 0) Cancel(shared);
+    if (patience_ms_ == 0) GiveUpWaiting(shared);
     return;
   }
   if (!task_acted_) {
@@ -287,7 +309,14 @@ void Slot::AdvanceTask(Shared& shared) {
   const Proof proof = Prove();
   if (proof == Proof::kProven) return Finish(DoneCode::kOk, shared);
   if (task_age_.ms() < kVerifyMs) return;
+  if (task_ == Task::kVbus || task_ == Task::kCycleOn) VbusOff(shared);  // what is not seen to be on is off
   Finish(proof == Proof::kMissing ? DoneCode::kPartMissing : DoneCode::kReadBackMismatch, shared);
+}
+
+void Slot::GiveUpWaiting(Shared& shared) {
+  if (!vbus_.waiting() || !blind()) return Cancel(shared);
+  VbusOff(shared);
+  Finish(DoneCode::kPartMissing, shared);
 }
 
 // Off must be proven before on counts as a cycle; the data path comes back with VBUS.
@@ -376,7 +405,8 @@ uint8_t Slot::outputs() const {
 
 link::RelaySense Slot::Sense() const {
   if (!has(capability::kRelaySense)) return link::RelaySense::kUnknown;
-  if (sense_isolated_ == relay_.coupled() && relay_.since_ms() < kRelayMoveMs) return link::RelaySense::kMoving;
+  const bool travels = sense_isolated_ == relay_.coupled() && relay_.since_ms() < kRelayMoveMs;
+  if (travels || sense_age_.ms() < kInputDebounceMs) return link::RelaySense::kMoving;
   return sense_isolated_ ? link::RelaySense::kIsolated : link::RelaySense::kCoupled;
 }
 
@@ -398,7 +428,7 @@ link::SlotBits Slot::Bits() const {
   bits.pending = vbus_.waiting();
   bits.monitor_fresh = monitor_fresh();
   bits.temperature_fresh = temperature_age_.ms() <= kTemperatureFreshMs;
-  bits.read_back_mismatch = mismatch_;
+  bits.read_back_mismatch = mismatch_ || vbus_.lost();
   bits.part_missing = monitor_missing_ || expander_missing_;
   bits.wrong_part = wrong_part_;
   bits.relay_stuck = relay_stuck_;
@@ -406,6 +436,13 @@ link::SlotBits Slot::Bits() const {
   bits.switch_shorted = shorted_;
   bits.no_discharge = no_discharge_;
   return bits;
+}
+
+uint32_t Slot::State(const Shared& shared) const {
+  link::SlotBits bits = Bits();
+  bits.leased = shared.leases.leased(index_);
+  bits.nvm_lost = !shared.store.known(index_);
+  return link::Pack(bits);
 }
 
 uint32_t Slot::LoadMa(const BoardConfig& config) const {

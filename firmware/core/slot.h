@@ -8,7 +8,9 @@
 #include <cstdint>
 
 #include "firmware/core/board_config.h"
+#include "firmware/core/epoch_store.h"
 #include "firmware/core/event_log.h"
+#include "firmware/core/lease_table.h"
 #include "firmware/core/outputs.h"
 #include "link/slot_bits.h"
 
@@ -21,6 +23,8 @@ class Slot {
     const BoardConfig& config;
     EventLog& events;
     uint32_t& next_ticket;
+    const LeaseTable& leases;
+    const EpochStore& store;
   };
 
   // `index` from 0; `capabilities` of the wiring.
@@ -55,6 +59,12 @@ class Slot {
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
   void OnRelaySense(bool isolated);
+  // The turn-on did not reach the expander within kGrantFreshMs: VBUS stays off. A command ends PART_MISSING, the charge
+  // duty waits for its turn again.
+  void OnTurnOnLate(Shared& shared);
+  // The expander shows VBUS off against the core's will: it stays off, reported, until somebody asks anew.
+  // REQUIRES: vbus().out()
+  void OnVbusLost(Shared& shared);
 
   void Advance(uint32_t dt, Shared& shared);
   // The unfinished command must act within `ms`, else it is cancelled.
@@ -65,6 +75,8 @@ class Slot {
   // ---- what it says ----
   uint8_t outputs() const;
   link::SlotBits Bits() const;
+  // Bits() and what the board knows of the slot's lease, as on the line.
+  uint32_t State(const Shared& shared) const;
   const VbusSwitch& vbus() const { return vbus_; }
   bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
   bool tripped() const { return trip_ != link::TripReason::kNone; }
@@ -72,6 +84,8 @@ class Slot {
   bool barred() const { return kept_off_ || tripped(); }
   bool busy() const { return task_ != Task::kNone; }
   bool cycling() const { return task_ == Task::kCycleOff || task_ == Task::kCycleOn; }
+  // Nobody would see its current: it is not turned on.
+  bool blind() const { return has(link::capability::kMonitor) && (monitor_missing_ || current_age_.ms() > kFreshMs); }
   // The waiting turn-on belongs to a command (not to the charge duty).
   bool waits_for_command() const { return vbus_.waiting() && busy(); }
   uint32_t mv() const { return mv_; }
@@ -91,6 +105,8 @@ class Slot {
   void Begin(Task task, uint32_t id, Shared& shared);
   void Finish(link::DoneCode code, Shared& shared);
   void Cancel(Shared& shared);
+  // Ends a command for VBUS or data that VBUS failed.
+  void Fail(link::DoneCode code, Shared& shared);
   void WantVbus(bool on, Shared& shared);
   void VbusOff(Shared& shared);
   void Trip(link::TripReason reason, uint32_t value, uint32_t limit, Shared& shared);
@@ -99,6 +115,7 @@ class Slot {
 
   void AdvanceAges(uint32_t dt);
   void AdvanceTask(Shared& shared);
+  void GiveUpWaiting(Shared& shared);
   void AdvanceCycle(Shared& shared);
   void AdvanceCharge(uint32_t dt, Shared& shared);
   void JudgeFreshness(Shared& shared);
@@ -135,6 +152,7 @@ class Slot {
   Age voltage_age_, current_age_, temperature_age_;
   uint8_t read_back_ = 0;
   Age read_back_age_;
+  uint8_t lost_read_backs_ = 0;  // in a row, VBUS off in them against our will
   uint8_t last_outputs_ = 0;
   Age outputs_age_{0};  // since outputs() changed
   bool sense_isolated_ = true;

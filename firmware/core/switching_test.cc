@@ -51,6 +51,115 @@ TEST_F(SwitchingTest, VbusOutsideItsWindow_IsAMismatchWithin1500Ms) {
   }
 }
 
+TEST_F(SwitchingTest, VbusOnThatIsNotProven_GoesOffAgain) {
+  host.parts[0].mv_on = 3000;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  EXPECT_EQ(LastCode(), DoneCode::kReadBackMismatch);
+  host.parts[0].mv_on = 5000;
+  host.Run(2000);
+  EXPECT_FALSE(host.VbusOn(1));
+  EXPECT_FALSE(host.Bits(1).vbus_commanded);
+  TurnOn(1);
+}
+
+TEST_F(SwitchingTest, CycleThatDoesNotComeBack_GoesOffAgain) {
+  TurnOn(1);
+  Connect(1, 0);
+  host.parts[0].mv_on = 0;
+  host.Do(link::CycleVbus{.slot = 1, .epoch = 1, .off_ms = 600});
+  EXPECT_EQ(LastCode(), DoneCode::kReadBackMismatch);
+  host.Run(2000);
+  EXPECT_EQ(host.Outputs(1), 0) << "the data path too";
+}
+
+TEST_F(SwitchingTest, VbusThatThePartLost_StaysOffAndIsReportedUntilAskedAnew) {
+  TurnOn(1);
+  Connect(1, 0);
+  host.Run(500);
+  host.core->OnReadBack(0, 0);
+  host.Run(200);
+  EXPECT_TRUE(host.VbusOn(1)) << "one odd read-back is none";
+  host.parts[0].lost_outputs = 0xFF;
+  host.Run(200);
+  EXPECT_EQ(host.Outputs(1), 0);
+  host.parts[0].lost_outputs = 0;
+  host.Run(2000);
+  EXPECT_EQ(host.Outputs(1), 0);
+  EXPECT_TRUE(host.Bits(1).read_back_mismatch && host.Bits(1).vbus_commanded && !host.Bits(1).pending);
+  TurnOn(1);
+  host.Run(200);
+  EXPECT_FALSE(host.Bits(1).read_back_mismatch);
+}
+
+TEST_F(SwitchingTest, VbusLostBeforeItsProof_IsNoSuccess) {
+  host.parts[0].mv_on = 0;
+  host.parts[0].lost_outputs = 1;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  EXPECT_EQ(LastCode(), DoneCode::kReadBackMismatch);
+  EXPECT_FALSE(host.VbusOn(1));
+}
+
+TEST_F(SwitchingTest, ChargeDuty_DoesNotBringBackWhatThePartLost) {
+  host.Do(link::SetLease{.slot = 3, .epoch = 2, .to_safe_state = true});
+  host.Run(1000);
+  ASSERT_TRUE(host.VbusOn(3));
+  host.parts[2].lost_outputs = 0xFF;
+  host.Run(200);
+  host.parts[2].lost_outputs = 0;
+  host.Run(3000);
+  EXPECT_FALSE(host.VbusOn(3));
+  host.Do(link::SetLease{.slot = 3, .epoch = 3, .to_safe_state = true});
+  host.Run(1000);
+  EXPECT_TRUE(host.VbusOn(3)) << "asked anew";
+}
+
+TEST_F(SwitchingTest, BlindSlot_IsNotTurnedOn) {
+  host.parts[0].dead_monitor = true;
+  host.Run(400);
+  bool was_on = false;
+  host.on_pass = [&] { was_on = was_on || host.VbusOn(1); };
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  EXPECT_EQ(LastCode(), DoneCode::kPartMissing);
+  host.Run(2000);
+  EXPECT_FALSE(was_on);
+  host.parts[0].dead_monitor = false;
+  host.Run(2);
+  TurnOn(1);
+}
+
+TEST_F(SwitchingTest, BlindSlot_ChargesWhenItsMonitorIsBack) {
+  host.parts[2].dead_monitor = true;
+  host.Run(400);
+  host.Do(link::SetLease{.slot = 3, .epoch = 2, .to_safe_state = true});
+  host.Run(3000);
+  EXPECT_FALSE(host.VbusOn(3));
+  EXPECT_TRUE(host.Events<link::Tripped>().empty());
+  host.parts[2].dead_monitor = false;
+  host.Run(200);
+  EXPECT_TRUE(host.VbusOn(3));
+}
+
+TEST_F(SwitchingTest, SlotWithoutAMonitor_TurnsOn) {
+  FakeNvm blank;
+  TestHost plain(blank);
+  const auto cause = link::BootReason::kPowerOn;
+  plain.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, blank);
+  plain.core->Boot(std::vector<uint32_t>(32, TestHost::kAll & ~link::capability::kMonitor), plain.now_ms);
+  for (FakeSlot& part : plain.parts) part.dead_monitor = true;
+  plain.Ready();
+  plain.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  ASSERT_TRUE(plain.Await());
+  EXPECT_EQ(plain.Done(plain.id)->code, DoneCode::kOk);
+  EXPECT_TRUE(plain.VbusOn(1));
+}
+
+TEST_F(SwitchingTest, CommandDone_SaysStateAsTelemetryDoes) {
+  TurnOn(1);
+  EXPECT_TRUE(link::Unpack(host.Done(host.id)->state).leased);
+  host.Do(link::SetVbus{.slot = 2, .epoch = 1, .on = true});
+  EXPECT_FALSE(link::Unpack(host.Await()->state).leased);
+}
+
 TEST_F(SwitchingTest, VbusThatStays_IsAMismatchOfOff) {
   TurnOn(1);
   host.parts[0].feeds_back = true;
@@ -256,6 +365,24 @@ TEST_F(SwitchingTest, DataOfUnknownHosts_IsInvalid) {
   EXPECT_EQ(Path(1, DataPath::kHost, 2), Verdict::kInvalid);
   EXPECT_EQ(Path(1, DataPath::kHost, 256), Verdict::kInvalid);
   EXPECT_EQ(Path(1, DataPath::kOpen, 1), Verdict::kInvalid);
+}
+
+TEST_F(SwitchingTest, BouncingContact_ProvesNothing) {
+  host.parts[0].stuck_relay = true;
+  host.Do(link::SetShield{.slot = 1, .epoch = 1, .couple = true});
+  for (int i = 0; i < 20; ++i) {
+    host.Run(4);
+    host.parts[0].isolated = !host.parts[0].isolated;
+    host.Run(1);
+    host.parts[0].isolated = !host.parts[0].isolated;
+  }
+  EXPECT_FALSE(host.Done(host.id)) << "a pulse";
+  host.parts[0].isolated = false;
+  host.Run(20);
+  EXPECT_EQ(host.core->slot(0).Bits().relay_sense, link::RelaySense::kMoving);
+  host.Run(20);
+  EXPECT_EQ(host.core->slot(0).Bits().relay_sense, link::RelaySense::kCoupled);
+  EXPECT_EQ(LastCode(), DoneCode::kOk);
 }
 
 TEST_F(SwitchingTest, RelayIsProvenByItsContact) {

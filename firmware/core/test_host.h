@@ -23,6 +23,7 @@ struct FakeSlot {
   std::optional<uint32_t> ma;     // current while on; else 500
   std::optional<uint32_t> mv_on;  // voltage while on; else 5000
   uint8_t stuck_outputs = 0;      // bits that read as on for ever
+  uint8_t lost_outputs = 0;       // bits that read as off for ever
   int32_t deci_c = 250;
   bool isolated = true;
 };
@@ -189,7 +190,7 @@ class TestHost {
       if (part.dead_expander)
         core->OnExpanderMissing(i);
       else
-        core->OnReadBack(i, outputs | part.stuck_outputs);
+        core->OnReadBack(i, static_cast<uint8_t>((outputs | part.stuck_outputs) & ~part.lost_outputs));
     }
     if (!part.stuck_relay) part.isolated = (outputs & 16) == 0;
     core->OnRelaySense(i, part.isolated);

@@ -30,16 +30,16 @@ struct Adm127xRow {
 
 // In the order of MonitorRange.
 inline constexpr std::array<Adm127xRow, 8> kAdm127xRows = {{
-    // 0x1800 averages of 8, 0x20 100 V range, 0x10 continuous, 0x04 VIN, 0x02 VOUT, 0x01 30 mV range
-    {"ADM1272", 0x1837, true, 4062, 2, 663, 20480},
-    {"ADM1272", 0x1817, true, 6770, 2, 663, 20480},
-    {"ADM1272", 0x1816, true, 6770, 2, 1326, 20480},
+    // 0x1800 power and 0x0300 voltage and current averages of 8, 0x20 100 V range, 0x10 continuous, 0x04 VIN, 0x02 VOUT, 0x01 30 mV range
+    {"ADM1272", 0x1B37, true, 4062, 2, 663, 20480},
+    {"ADM1272", 0x1B17, true, 6770, 2, 663, 20480},
+    {"ADM1272", 0x1B16, true, 6770, 2, 1326, 20480},
     // 0x80 continuous, 0x40 VOUT, 0x20 20 V range, 0x08 must be set, 0x03 averages of 8
     {"ADM1275", 0xCB, false, 6720, 1, 807, 20475},
     {"ADM1275", 0xEB, false, 19199, 2, 807, 20475},
     {"ADM1276", 0xCB, false, 6720, 1, 807, 20475},
     {"ADM1276", 0xEB, false, 19199, 2, 807, 20475},
-    {"ADM1278", 0x1816, true, 19599, 2, 800, 20475},
+    {"ADM1278", 0x1B16, true, 19599, 2, 800, 20475},
 }};
 
 class Adm127xScale {

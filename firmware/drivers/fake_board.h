@@ -17,6 +17,7 @@ struct FakeChip {
   std::map<uint8_t, std::array<uint8_t, 2>> words;  // PMBus and TMP105: two bytes a register
   std::map<uint8_t, std::string> blocks;            // PMBus: read with their length first
   std::vector<std::vector<uint8_t>> log;            // writes to registers that are neither, as they came
+  std::array<uint8_t, 2> unset{};  // while PMON_CONFIG holds this, currents read as the highest code
 };
 
 class FakeBus {
@@ -40,6 +41,10 @@ class FakeBus {
       if (block != chip->blocks.end()) {
         const std::string bytes = static_cast<char>(block->second.size()) + block->second;
         in[i] = i < bytes.size() ? static_cast<uint8_t>(bytes[i]) : uint8_t{0xFF};
+        continue;
+      }
+      if (out[0] == 0x8C && chip->words[0xD4] == chip->unset) {
+        in[i] = i == 0 ? 0xFF : 0x0F;
         continue;
       }
       in[i] = chip->words.contains(out[0]) ? chip->words[out[0]][i] : chip->bytes[(out[0] & 0x0FU) + i];

@@ -2,7 +2,7 @@
 //
 // A pass is bounded: what a sensor scan may read is counted by elapsed milliseconds, so all currents are seen every
 // 7 ms whether a pass takes 100 us or 5 ms. Reads of different buses go on at the same time where the board can. A bus
-// that hangs is left alone for a second. ALERT# of the monitors and the stop button come before the scan. Main loop
+// that hangs is left alone for 200 ms. ALERT# of the monitors and the stop button come before the scan. Main loop
 // only.
 #pragma once
 
@@ -38,11 +38,13 @@ class RackApp {
   static constexpr uint32_t kTemperatureEveryMs = 16;  // all trays in half a second: air is slow
   static constexpr uint32_t kMostMs = 8;               // after a long pass, read each sensor once, not the arrears
   static constexpr uint8_t kMissingAfter = 3;          // failed transfers in a row, chosen
-  static constexpr uint32_t kBusRestMs = 1000;         // chosen
+  static constexpr uint32_t kBusRestMs = 200;          // chosen: a hang costs 4 ms, so 2 % of the time
+  static_assert(4 * kBusRestMs <= kStaleMs, "one hang of a monitor bus must trip nobody");
   static constexpr uint32_t kAlertEveryMs = 5;         // chosen: a look takes 2 ms
   static constexpr uint32_t kAlertStaysEveryMs = 100;  // chosen: a line that nobody lets go must not cost the scan
   static constexpr uint8_t kAlertStaysAfter = 3;       // looks, chosen
   static constexpr size_t kMostBuses = 16;
+  static constexpr uint8_t kVbusOn = 1U << static_cast<unsigned>(Output::kVbus);
   static constexpr size_t kChunk = 128;
 
   // The board's memory for the core. While the part writes, the currents go on being watched.
@@ -99,6 +101,10 @@ class RackApp {
   void ApplyStop();
   void WriteOutputs();
   void WriteOutput(size_t slot);
+  // What may be written now; a VBUS that is not to be turned on by this write is taken from the core first.
+  uint8_t OutputsToWrite(size_t slot);
+  // False also when it cannot be read.
+  bool StillOn(size_t slot);
   void LookAtSignals();
   void LookAtAlerts(uint32_t dt);
   void Scan(uint32_t dt);
@@ -120,7 +126,8 @@ class RackApp {
   Status Try(uint8_t bus, Transfer transfer, bool urgent = false);
   void NoteBus(uint8_t bus, const Status& status);
   void SetUpMonitor(size_t slot);
-  void CountMonitor(size_t slot, bool ok);
+  // True: what was read is a measurement of the right part, set up before it.
+  bool CountMonitor(size_t slot, bool ok);
   void CountExpander(size_t slot, bool ok);
   void RestBuses(uint32_t dt);
 
@@ -134,6 +141,7 @@ class RackApp {
   std::array<SlotState, link::kMaxSlots> states_{};
   std::array<uint8_t, link::kMaxSlots> order_{};  // slots, the monitors' buses taking turns
   std::array<uint32_t, kMostBuses> bus_rest_ms_{};
+  uint16_t stuck_buses_ = 0;             // by their last transfer
   std::array<bool, kMostBuses> hung_{};  // while outputs are written in this pass
   std::array<RegisterRead, kMostReads> reads_{};
   std::array<Job, kMostReads> jobs_{};
@@ -248,10 +256,33 @@ void RackApp<B>::WriteOutputs() {
   }
 }
 
+// A write sends all eight outputs, so that one for another of them could turn VBUS on: long after its turn, or again
+// although the part lost it.
+template <Board B>
+uint8_t RackApp<B>::OutputsToWrite(size_t slot) {
+  const bool on = (core_.DesiredOutputs(slot) & kVbusOn) != 0;
+  if (on && core_.slot(slot).vbus().since_ms() > kGrantFreshMs) {
+    if ((states_[slot].written & kVbusOn) == 0)
+      core_.OnTurnOnLate(slot);
+    else if (!StillOn(slot))
+      core_.OnVbusLost(slot);
+  }
+  return core_.DesiredOutputs(slot);
+}
+
+template <Board B>
+bool RackApp<B>::StillOn(size_t slot) {
+  RegisterRead read = ReadOf(What::kOutputs, slot);
+  read.status = Try(
+      read.bus,
+      [&](auto& bus) { return bus.WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in); }, true);
+  return read.status.ok() && (Expander::Outputs(read) & kVbusOn) != 0;
+}
+
 // Off does not wait for a bus to rest.
 template <Board B>
 void RackApp<B>::WriteOutput(size_t slot) {
-  const uint8_t outputs = core_.DesiredOutputs(slot);
+  const uint8_t outputs = OutputsToWrite(slot);
   const ExpanderPin& pin = wiring(slot).outputs;
   const bool off = (states_[slot].written & ~outputs) != 0;
   const Status status = Try(
@@ -408,9 +439,8 @@ void RackApp<B>::RunReads() {
 
 template <Board B>
 void RackApp<B>::TakeCurrent(size_t slot, const RegisterRead& read) {
-  CountMonitor(slot, read.status.ok());
   SlotState& state = states_[slot];
-  if (!read.status.ok() || !state.monitor_ok) return;
+  if (!CountMonitor(slot, read.status.ok())) return;
   const uint32_t now_ms = board_.NowMs();
   if (state.sampled) core_.OnCurrentGap(now_ms - state.sampled_ms);
   state.sampled_ms = now_ms;
@@ -420,8 +450,7 @@ void RackApp<B>::TakeCurrent(size_t slot, const RegisterRead& read) {
 
 template <Board B>
 void RackApp<B>::TakeVoltage(size_t slot, const RegisterRead& read) {
-  CountMonitor(slot, read.status.ok());
-  if (!read.status.ok() || !states_[slot].monitor_ok) return;
+  if (!CountMonitor(slot, read.status.ok())) return;
   core_.OnVoltage(slot, scale_.Millivolts(Adm127xReads::Code(read)));
 }
 
@@ -459,14 +488,16 @@ Status RackApp<B>::Try(uint8_t bus, Transfer transfer, bool urgent) {
   return status;
 }
 
+// Any other answer than "stuck" ends the bus's rest.
 template <Board B>
 void RackApp<B>::NoteBus(uint8_t bus, const Status& status) {
   const bool stuck = status.code() == Code::kDeadlineExceeded;
-  if (!stuck && status.code() != Code::kAborted) return;
-  if (bus_rest_ms_[bus] < kBusRestMs) core_.OnBusRecovery();
-  if (!stuck) return;
-  bus_rest_ms_[bus] = kBusRestMs;
-  hung_[bus] = true;
+  if ((stuck || status.code() == Code::kAborted) && bus_rest_ms_[bus] < kBusRestMs) core_.OnBusRecovery();
+  bus_rest_ms_[bus] = stuck ? kBusRestMs : 0;
+  const auto bit = static_cast<uint16_t>(1U << bus);
+  stuck_buses_ = static_cast<uint16_t>(stuck ? stuck_buses_ | bit : stuck_buses_ & ~bit);
+  core_.OnBusFault(stuck_buses_ != 0);
+  hung_[bus] = hung_[bus] || stuck;
 }
 
 // Numbers of a part that is not the one of the board table would be wrong numbers: none are taken from it.
@@ -481,19 +512,22 @@ void RackApp<B>::SetUpMonitor(size_t slot) {
   state.monitor_ok = Try(chip.bus, [&](auto& bus) { return Adm127x(bus, chip.address, scale_).Configure(); }).ok();
 }
 
-// A part that comes back may have lost its set-up, or be another one.
+// A part that comes back, if only from a moment's silence, may have lost its set-up, or be another one.
 template <Board B>
-void RackApp<B>::CountMonitor(size_t slot, bool ok) {
+bool RackApp<B>::CountMonitor(size_t slot, bool ok) {
   SlotState& state = states_[slot];
-  if (!ok) {
-    if (state.monitor_failures < kMissingAfter) ++state.monitor_failures;
-    if (state.monitor_failures < kMissingAfter) return;
-    state.monitor_ok = false;
-    state.wrong_part = false;
-    return core_.OnMonitorMissing(slot);
+  const bool was_ok = state.monitor_ok;
+  if (ok) {
+    state.monitor_failures = 0;
+    if (!was_ok && !state.wrong_part) SetUpMonitor(slot);
+    return was_ok;
   }
-  state.monitor_failures = 0;
-  if (!state.monitor_ok && !state.wrong_part) SetUpMonitor(slot);
+  state.monitor_ok = false;
+  if (state.monitor_failures < kMissingAfter) ++state.monitor_failures;
+  if (state.monitor_failures < kMissingAfter) return false;
+  state.wrong_part = false;
+  core_.OnMonitorMissing(slot);
+  return false;
 }
 
 template <Board B>
@@ -508,12 +542,7 @@ void RackApp<B>::CountExpander(size_t slot, bool ok) {
 
 template <Board B>
 void RackApp<B>::RestBuses(uint32_t dt) {
-  bool resting = false;
-  for (uint32_t& rest_ms : bus_rest_ms_) {
-    rest_ms = Sink(rest_ms, dt);
-    resting = resting || rest_ms > 0;
-  }
-  core_.OnBusFault(resting);
+  for (uint32_t& rest_ms : bus_rest_ms_) rest_ms = Sink(rest_ms, dt);
 }
 
 }  // namespace faraday::firmware
