@@ -14,11 +14,6 @@ uint16_t After(uint16_t seq) { return seq == 0xFFFF ? 1 : static_cast<uint16_t>(
 // How many commands before `due` the number `seq` was.
 uint32_t Behind(uint16_t due, uint16_t seq) { return (due + 0xFFFFU - seq) % 0xFFFFU; }
 
-bool IsStop(const FrameView& frame) {
-  return frame.header.channel == Channel::kStop &&
-         std::equal(frame.payload.begin(), frame.payload.end(), link::kStopMagic.begin(), link::kStopMagic.end());
-}
-
 }  // namespace
 
 LinkServer::Incoming LinkServer::Feed(uint8_t byte) {
@@ -27,7 +22,7 @@ LinkServer::Incoming LinkServer::Feed(uint8_t byte) {
 }
 
 LinkServer::Incoming LinkServer::OnFrame(const FrameView& frame) {
-  if (IsStop(frame)) return Incoming::kStop;
+  if (link::IsStopFrame(frame)) return Incoming::kStop;
   if (frame.header.channel == Channel::kHello) return OnHello(frame);
   if (!Admit(frame.header)) return Incoming::kNothing;
   events_.Acknowledge(frame.header.ack);

@@ -39,6 +39,8 @@ class RackCore {
   void Tick(uint32_t now_ms);
   // Bytes from the line, in any pieces. A stop frame acts before this returns.
   void OnBytes(std::span<const uint8_t> bytes);
+  // A stop frame was seen on the line; it may come in OnBytes too. Any time, also while a command is executed.
+  void OnStopFrame() { StopAll(); }
   void OnVoltage(size_t slot, uint32_t mv) { slots_[slot].OnVoltage(mv); }
   // An over-current acts before this returns.
   void OnCurrent(size_t slot, uint32_t ma);

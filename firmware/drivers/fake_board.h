@@ -1,7 +1,9 @@
 // A board in memory for driver tests: just enough of each chip's registers, and buses that can be told to fail.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -164,6 +166,40 @@ class FakeBoard {
   }
 };
 
+// The same with what a real board has beside it: reads of several buses at once, and a memory that takes 5 ms a write.
+class SlowBoard : public FakeBoard {
+ public:
+  using FakeBoard::NvmWrite;
+  template <typename Idle>
+  Status NvmWrite(uint32_t at, std::span<const uint8_t> out, Idle idle) {
+    for (int ms = 0; ms < 5; ++ms) {
+      ++now_ms;
+      if (while_writing) while_writing(written_ms++);
+      idle();
+    }
+    return FakeBoard::NvmWrite(at, out);
+  }
+  void ReadTogether(std::span<RegisterRead> reads) {
+    ++batches;
+    std::array<Status, 3> stuck;
+    for (RegisterRead& read : reads) {
+      Status& bus = stuck[read.bus];
+      read.status = bus.ok() ? Bus(read.bus).WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in) : bus;
+      if (read.status.code() == Code::kAborted || read.status.code() == Code::kDeadlineExceeded) bus = read.status;
+    }
+  }
+  void SetStopPin(bool level) {
+    if (level && !stop) stopped_ms = now_ms;
+    FakeBoard::SetStopPin(level);
+  }
+
+  std::function<void(int ms)> while_writing;  // each millisecond of it, counted over all writes
+  int written_ms = 0;
+  int batches = 0;
+  uint32_t stopped_ms = 0;
+};
+
 static_assert(Board<FakeBoard>);
+static_assert(Board<SlowBoard> && ReadsTogether<SlowBoard> && IdlesInNvmWrite<SlowBoard>);
 
 }  // namespace faraday::firmware

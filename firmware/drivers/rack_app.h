@@ -6,6 +6,7 @@
 // only.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "firmware/core/rack_core.h"
+#include "firmware/core/stop_watch.h"
 #include "firmware/drivers/adm127x.h"
 #include "firmware/drivers/board.h"
 #include "firmware/drivers/pca9552.h"
@@ -45,7 +47,7 @@ class RackApp {
   static constexpr uint8_t kAlertStaysAfter = 3;       // looks, chosen
   static constexpr size_t kMostBuses = 16;
   static constexpr uint8_t kVbusOn = 1U << static_cast<unsigned>(Output::kVbus);
-  static constexpr size_t kChunk = 128;
+  static constexpr size_t kLineBytes = 512;  // chosen: a window of commands is 300
 
   // The board's memory for the core. While the part writes, the currents go on being watched.
   class BoardNvm final : public Nvm {
@@ -96,6 +98,7 @@ class RackApp {
   size_t slots() const { return core_.slots(); }
 
   void OrderSlots();
+  void ReadLine();
   void PumpIn();
   void PumpOut();
   void ApplyStop();
@@ -146,6 +149,9 @@ class RackApp {
   std::array<RegisterRead, kMostReads> reads_{};
   std::array<Job, kMostReads> jobs_{};
   size_t queued_ = 0;
+  StopWatch stop_watch_;
+  std::array<uint8_t, kLineBytes> line_{};  // read and not yet taken by the core
+  size_t line_bytes_ = 0;
   uint32_t now_ms_ = 0;
   uint32_t odd_ms_ = 0;
   uint32_t watched_ms_ = 0;
@@ -212,17 +218,29 @@ void RackApp<B>::Pass() {
   board_.FeedWatchdog();
 }
 
-// The stop pin moves between two chunks of bytes, not after all work is done.
+// Takes what has come. A stop frame moves the stop pin now, whatever stands before it.
+template <Board B>
+void RackApp<B>::ReadLine() {
+  const std::span<uint8_t> room = std::span(line_).subspan(line_bytes_);
+  const size_t n = room.empty() ? 0 : board_.UartRead(room);
+  for (const uint8_t byte : room.first(n)) {
+    if (stop_watch_.Feed(byte)) core_.OnStopFrame();
+  }
+  line_bytes_ += n;
+  ApplyStop();
+}
+
+// More may be read behind the bytes that the core is taking, while it writes the memory.
 template <Board B>
 void RackApp<B>::PumpIn() {
-  std::array<uint8_t, kChunk> bytes;
-  for (int chunks = 0; chunks < 8; ++chunks) {
-    const size_t n = board_.UartRead(bytes);
-    if (n == 0) break;
-    core_.OnBytes(std::span<const uint8_t>(bytes).first(n));
+  for (int rounds = 0; rounds < 2; ++rounds) {
+    ReadLine();
+    const size_t n = line_bytes_;
+    core_.OnBytes(std::span<const uint8_t>(line_).first(n));
+    std::copy(line_.begin() + n, line_.begin() + line_bytes_, line_.begin());
+    line_bytes_ -= n;
     ApplyStop();
   }
-  ApplyStop();
 }
 
 template <Board B>
@@ -358,6 +376,7 @@ void RackApp<B>::WatchCurrents() {
   const uint32_t now_ms = board_.NowMs();
   const uint32_t dt = now_ms - watched_ms_;
   watched_ms_ = now_ms;
+  ReadLine();
   for (uint32_t n = 0; n < (dt < kMostMs ? dt : kMostMs) * kCurrentsPerMs; ++n) {
     ReadNext(What::kCurrent, current_at_);
   }

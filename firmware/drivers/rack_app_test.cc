@@ -115,8 +115,9 @@ TEST(Pca9552, WritesAndReadsItsHalfOnly) {
   EXPECT_EQ(Pca9552<FakeBus>::Outputs(read), 0b1010'0001);
 }
 
-struct RackAppTest : testing::Test {
-  RackAppTest() : app(board) { app.Boot(); }
+template <typename B>
+struct AppOn : testing::Test {
+  AppOn() : app(board) { app.Boot(); }
 
   void Run(uint32_t ms) {
     for (uint32_t i = 0; i < ms; ++i) {
@@ -141,12 +142,17 @@ struct RackAppTest : testing::Test {
     Feed(header, std::span<const uint8_t>(payload).first(*length));
   }
   template <typename Call>
-  void Command(const Call& call) {
+  void FeedCommand(const Call& call) {
     ++seq;
     const link::FrameHeader header{.channel = link::Channel::kCommand, .session = 77, .term = 1, .seq = seq};
     FeedMessage(header, link::Command{.id = seq, .call = call});
+  }
+  template <typename Call>
+  void Command(const Call& call) {
+    FeedCommand(call);
     Run(1);
   }
+  void FeedStop() { Feed({.channel = link::Channel::kStop}, link::kStopMagic); }
   // Slot 1 leased and on.
   void TurnOn() {
     Ready();
@@ -189,11 +195,13 @@ struct RackAppTest : testing::Test {
   }
   link::SlotBits Bits(size_t slot) const { return app.core().slot(slot).Bits(); }
 
-  FakeBoard board;
-  RackApp<FakeBoard> app;
+  B board;
+  RackApp<B> app;
   bool follow_vbus = true;
   uint16_t seq = 0;
 };
+using RackAppTest = AppOn<FakeBoard>;
+using SlowBoardTest = AppOn<SlowBoard>;
 
 TEST_F(RackAppTest, Boot_ReleasesTheStopPinWithEverythingOff) {
   EXPECT_FALSE(board.stop);
@@ -218,7 +226,7 @@ TEST_F(RackAppTest, OverCurrent_IsOffWithin10Ms) {
 
 TEST_F(RackAppTest, StopFrame_MovesThePinInTheSamePass) {
   TurnOn();
-  Feed({.channel = link::Channel::kStop}, link::kStopMagic);
+  FeedStop();
   Run(1);
   EXPECT_TRUE(board.stop);
   EXPECT_EQ(board.Selectors(0), 0x5555);
@@ -342,7 +350,7 @@ TEST_F(RackAppTest, ExpanderThatLostItsOutputs_IsNotTurnedOnByAnotherOutputsWrit
 TEST_F(RackAppTest, Stopped_AnExpanderThatStillDrivesIsToldOffByTheBus) {
   TurnOn();
   board.reset_line_broken = true;
-  Feed({.channel = link::Channel::kStop}, link::kStopMagic);
+  FeedStop();
   Run(1);
   ASSERT_TRUE(board.stop);
   Run(20);
@@ -351,7 +359,7 @@ TEST_F(RackAppTest, Stopped_AnExpanderThatStillDrivesIsToldOffByTheBus) {
 
 TEST_F(RackAppTest, Stopped_SilentExpandersAreNotMissing) {
   TurnOn();
-  Feed({.channel = link::Channel::kStop}, link::kStopMagic);
+  FeedStop();
   Run(1);
   board.buses[FakeBoard::kExpanders].silent = {0x60, 0x61};
   Run(200);
@@ -545,6 +553,100 @@ TEST_F(RackAppTest, UartThatTakesLittle_LosesNothing) {
   for (uint8_t byte : board.to_host) frames += decoder.Feed(byte) == link::FrameDecoder::Outcome::kFrame;
   EXPECT_GE(frames, 1);
   EXPECT_EQ(decoder.dropped(), 0U);
+}
+
+TEST_F(SlowBoardTest, ReadsTogether_AndMeasures) {
+  TurnOn();
+  EXPECT_GT(board.batches, 0);
+  EXPECT_TRUE(Bits(0).vbus_measured_on && Bits(0).temperature_fresh);
+}
+
+TEST_F(SlowBoardTest, BusThatAbortsInABatch_IsCountedOnceAndWatchedOn) {
+  TurnOn();
+  board.buses[FakeBoard::kMonitors].recovers = 1;
+  EXPECT_EQ(NextTelemetry().bus_recoveries, 1U);
+  EXPECT_FALSE(Bits(0).part_missing);
+  board.SetMilliamps(0, 2500);
+  Run(10);
+  EXPECT_FALSE(board.PinOn(0, 0));
+}
+
+TEST_F(SlowBoardTest, OverCurrentWhileTheMemoryWrites_IsOffBeforeItEnds) {
+  TurnOn();
+  int off_at_ms = -1;
+  board.written_ms = 0;
+  board.while_writing = [&](int ms) {
+    if (ms == 0) board.SetMilliamps(0, 2500);
+    if (off_at_ms < 0 && !board.PinOn(0, 0)) off_at_ms = ms;
+  };
+  Command(link::SetLease{.slot = 2, .epoch = 1, .duration_ms = 60'000});
+  EXPECT_GT(board.written_ms, 2);
+  EXPECT_GE(off_at_ms, 0);
+  EXPECT_LE(off_at_ms, 2);
+  EXPECT_TRUE(app.core().slot(0).tripped());
+}
+
+TEST_F(SlowBoardTest, MonitorThatComesBackWhileTheMemoryWrites_IsSetUpAndWatched) {
+  TurnOn();
+  FakeBus& bus = board.buses[FakeBoard::kMonitors];
+  bus.silent.insert(0x10);
+  Run(10);
+  ASSERT_TRUE(Bits(0).part_missing);
+  const auto set_up = board.Monitor(0).words[0xD4];
+  board.Monitor(0).words[0xD4] = board.Monitor(0).unset = {0x35, 0x3F};
+  board.written_ms = 0;
+  board.while_writing = [&](int ms) {
+    if (ms == 1) bus.silent.clear();
+  };
+  Command(link::SetLease{.slot = 2, .epoch = 1, .duration_ms = 60'000});
+  EXPECT_EQ(board.Monitor(0).words[0xD4], set_up);
+  Run(20);
+  EXPECT_FALSE(Bits(0).part_missing);
+  EXPECT_FALSE(app.core().slot(0).tripped());
+}
+
+TEST_F(SlowBoardTest, StopFrameBehindHandOvers_DoesNotWaitForTheMemory) {
+  TurnOn();
+  for (uint32_t slot = 2; slot <= 4; ++slot) {
+    FeedCommand(link::SetLease{.slot = slot, .epoch = 1, .duration_ms = 60'000});
+  }
+  FeedStop();
+  const uint32_t came_ms = board.now_ms;
+  Run(1);
+  EXPECT_TRUE(board.stop);
+  EXPECT_LE(board.stopped_ms - came_ms, 2U);
+}
+
+TEST_F(SlowBoardTest, StopFrameWhileTheMemoryWrites_ActsMeanwhile) {
+  TurnOn();
+  uint32_t came_ms = 0;
+  board.written_ms = 0;
+  board.while_writing = [&](int ms) {
+    if (ms != 1) return;
+    came_ms = board.now_ms;
+    FeedStop();
+  };
+  for (uint32_t slot = 2; slot <= 4; ++slot) {
+    FeedCommand(link::SetLease{.slot = slot, .epoch = 1, .duration_ms = 60'000});
+  }
+  Run(1);
+  ASSERT_GT(came_ms, 0U);
+  EXPECT_TRUE(board.stop);
+  EXPECT_LE(board.stopped_ms - came_ms, 2U);
+  EXPECT_FALSE(board.PinOn(0, 0));
+}
+
+TEST_F(SlowBoardTest, StopFrameBetweenClearings_IsNotLost) {
+  TurnOn();
+  FeedCommand(link::ClearTrip{.slot = 0});
+  FeedStop();
+  Run(1);
+  EXPECT_TRUE(board.stop) << "cleared before it";
+  FeedStop();
+  FeedCommand(link::ClearTrip{.slot = 0});
+  Run(1);
+  EXPECT_FALSE(board.stop) << "cleared after it";
+  EXPECT_FALSE(board.PinOn(0, 0));
 }
 
 TEST_F(RackAppTest, WatchdogIsFedEachPass) {

@@ -1,6 +1,8 @@
 // Frames as bytes: CRC-32, COBS, header. See frame.h for the drawing.
 #include "link/frame.h"
 
+#include <algorithm>
+
 namespace faraday::link {
 namespace {
 
@@ -104,6 +106,11 @@ Result<size_t> EncodeFrame(const FrameHeader& header, std::span<const uint8_t> p
   return length;
 }
 
+bool IsStopFrame(const FrameView& frame) {
+  return frame.header.channel == Channel::kStop &&
+         std::equal(frame.payload.begin(), frame.payload.end(), kStopMagic.begin(), kStopMagic.end());
+}
+
 FrameDecoder::Outcome FrameDecoder::Feed(uint8_t byte) {
   if (byte != 0) {
     if (length_ < buffer_.size())
@@ -113,7 +120,7 @@ FrameDecoder::Outcome FrameDecoder::Feed(uint8_t byte) {
     return Outcome::kNeedMore;
   }
   if (length_ == 0) return Outcome::kNeedMore;
-  const Outcome outcome = overflow_ ? Outcome::kTooLong : Finish();
+  const Outcome outcome = overflow_ ? Outcome::kTooLong : Decode(std::span(buffer_).first(length_), view_);
   if (outcome != Outcome::kFrame) ++dropped_;
   length_ = 0;
   overflow_ = false;
@@ -121,20 +128,20 @@ FrameDecoder::Outcome FrameDecoder::Feed(uint8_t byte) {
 }
 
 // COBS in place (the decoded body is never longer than what was read), then header and CRC.
-FrameDecoder::Outcome FrameDecoder::Finish() {
+FrameDecoder::Outcome FrameDecoder::Decode(std::span<uint8_t> stuffed, FrameView& view) {
   size_t from = 0;
   size_t to = 0;
-  while (from < length_) {
-    const size_t code = buffer_[from++];
-    if (code - 1 > length_ - from) return Outcome::kBadCobs;
-    for (size_t i = 1; i < code; ++i) buffer_[to++] = buffer_[from++];
-    if (code != 0xFF && from < length_) buffer_[to++] = 0;
+  while (from < stuffed.size()) {
+    const size_t code = stuffed[from++];
+    if (code - 1 > stuffed.size() - from) return Outcome::kBadCobs;
+    for (size_t i = 1; i < code; ++i) stuffed[to++] = stuffed[from++];
+    if (code != 0xFF && from < stuffed.size()) stuffed[to++] = 0;
   }
   if (to > kMaxBody) return Outcome::kTooLong;
   if (to < kHeaderSize + 4) return Outcome::kTooShort;
-  const std::span<const uint8_t> body(buffer_.data(), to - 4);
-  if (Crc32(body) != Read32(buffer_.data() + body.size())) return Outcome::kBadCrc;
-  view_ = {ParseHeader(buffer_.data()), body.subspan(kHeaderSize)};
+  const std::span<const uint8_t> body(stuffed.data(), to - 4);
+  if (Crc32(body) != Read32(stuffed.data() + body.size())) return Outcome::kBadCrc;
+  view = {ParseHeader(stuffed.data()), body.subspan(kHeaderSize)};
   return Outcome::kFrame;
 }
 

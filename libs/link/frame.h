@@ -66,6 +66,9 @@ using faraday::Crc32;
 // is longer than kMaxPayload.
 Result<size_t> EncodeFrame(const FrameHeader& header, std::span<const uint8_t> payload, std::span<uint8_t> out);
 
+// True for the stop frame, whatever its session, term and numbers.
+bool IsStopFrame(const FrameView& frame);
+
 // Takes the line's bytes one at a time, gives whole frames. One decoder a direction; no allocation.
 class FrameDecoder {
  public:
@@ -84,8 +87,11 @@ class FrameDecoder {
   // Frames dropped since construction.
   uint32_t dropped() const { return dropped_; }
 
+  // The decoder's last step alone: `stuffed` is what stood between two zeros, and is overwritten with the frame's body.
+  // kNeedMore never comes; with kFrame `view` points into `stuffed`.
+  static Outcome Decode(std::span<uint8_t> stuffed, FrameView& view);
+
  private:
-  Outcome Finish();
 
   std::array<uint8_t, kMaxBody + kMaxBody / 254 + 2> buffer_{};
   size_t length_ = 0;
