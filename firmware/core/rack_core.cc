@@ -1,6 +1,7 @@
 #include "firmware/core/rack_core.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "firmware/core/version.h"
 
@@ -139,7 +140,7 @@ uint32_t RackCore::WaitingBefore(size_t slot) const {
 
 void RackCore::OnRackInputs(uint32_t inputs) {
   if (inputs_known_)
-    input_edges_ |= inputs ^ raw_inputs_;
+    brief_.input_edges |= inputs ^ raw_inputs_;
   else
     inputs_ = inputs;
   inputs_known_ = true;
@@ -153,7 +154,7 @@ void RackCore::OnStopButton(bool pressed) {
 
 void RackCore::OnPsuOk(uint32_t ok) {
   psu_ok_ = ok;
-  psu_lost_ |= ~ok & RailsInUse();
+  brief_.psu_lost |= ~ok & RailsInUse();
 }
 
 void RackCore::OnAlert(bool stays) {
@@ -472,19 +473,19 @@ void RackCore::AdvanceTelemetry(uint32_t dt) {
   t.frames_bad = server_.frames_bad();
   t.event_backlog = static_cast<uint32_t>(events_.size());
   t.config_crc = config_.crc;
-  t.current_scan_ms = current_scan_ms_;
+  t.current_scan_ms = std::max(brief_.current_scan_ms, brief_before_.current_scan_ms);
   t.bus_recoveries = bus_recoveries_;
   t.line_errors = line_errors_;
-  t.psu_lost = psu_lost_;
-  t.input_edges = input_edges_;
+  t.psu_lost = brief_.psu_lost | brief_before_.psu_lost;
+  t.input_edges = brief_.input_edges | brief_before_.input_edges;
   t.alerts = alerts_;
   if (server_.SendTelemetry(t)) ForgetWhatWasTold();
 }
 
 void RackCore::ForgetWhatWasTold() {
-  current_scan_ms_ = 0;
-  psu_lost_ = 0;
-  input_edges_ = 0;
+  if (++brief_told_ < kBriefTelemetries) return;
+  brief_told_ = 0;
+  brief_before_ = std::exchange(brief_, {});
 }
 
 }  // namespace faraday::firmware

@@ -70,7 +70,9 @@ class RackCore {
   // A bus was found stuck.
   void OnBusRecovery() { ++bus_recoveries_; }
   // A slot's current was sampled `ms` after the sample before.
-  void OnCurrentGap(uint32_t ms) { current_scan_ms_ = ms > current_scan_ms_ ? ms : current_scan_ms_; }
+  void OnCurrentGap(uint32_t ms) {
+    brief_.current_scan_ms = ms > brief_.current_scan_ms ? ms : brief_.current_scan_ms;
+  }
   // Bytes lost or damaged at the UART since boot.
   void OnLineErrors(uint32_t total) { line_errors_ = total; }
   // An ALERT# was looked after; `stays`: it is still low.
@@ -138,6 +140,12 @@ class RackCore {
   uint32_t Faults() const;
   uint32_t RailsInUse() const;
   void ForgetWhatWasTold();
+  // What passes too quickly for a telemetry to meet it.
+  struct Brief {
+    uint32_t current_scan_ms = 0;
+    uint32_t psu_lost = 0;
+    uint32_t input_edges = 0;
+  };
 
   BoardFacts facts_;
   BoardConfig config_;
@@ -168,10 +176,9 @@ class RackCore {
   uint32_t alerts_ = 0;
   uint32_t bus_recoveries_ = 0;
   uint32_t line_errors_ = 0;
-  // Since the last telemetry that the line took.
-  uint32_t current_scan_ms_ = 0;
-  uint32_t psu_lost_ = 0;
-  uint32_t input_edges_ = 0;
+  Brief brief_;         // since the last round of kBriefTelemetries
+  Brief brief_before_;  // of the round before
+  uint8_t brief_told_ = 0;
   uint32_t stack_high_water_ = 0;
   Age telemetry_age_;
   link::FixedString<15> hello_rack_;

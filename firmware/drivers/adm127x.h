@@ -75,11 +75,13 @@ class Adm127xScale {
 struct Adm127xReads {
   static RegisterRead Voltage(const ChipAddress& chip) { return Word(chip, 0x8B); }  // READ_VOUT
   static RegisterRead Current(const ChipAddress& chip) { return Word(chip, 0x8C); }  // READ_IOUT
-  static RegisterRead Status(const ChipAddress& chip) { return Word(chip, 0x79); }   // STATUS_WORD, 0: nothing to say
+  static RegisterRead Status(const ChipAddress& chip) { return Word(chip, 0x79); }   // STATUS_WORD
+  // VOUT, IOUT/POUT, INPUT, MFR and CML of a STATUS_WORD. An off part says OFF and no POWER_GOOD: that is no trouble.
+  static bool InTrouble(const RegisterRead& read) { return (Bits(read) & 0xF002U) != 0; }
   static uint32_t Code(const RegisterRead& read) { return Bits(read) & 0xFFFU; }
-  static uint32_t Bits(const RegisterRead& read) { return uint32_t{read.in[0]} | uint32_t{read.in[1]} << 8; }
 
  private:
+  static uint32_t Bits(const RegisterRead& read) { return uint32_t{read.in[0]} | uint32_t{read.in[1]} << 8; }
   static RegisterRead Word(const ChipAddress& chip, uint8_t command) {
     return {.bus = chip.bus, .address = chip.address, .reg = command, .in = {}, .status = {}};
   }

@@ -93,7 +93,7 @@ class FakeBoard {
       SetMilliamps(i, 0);
       FakeChip& monitor = Monitor(i);
       monitor.words[0xD4] = {0x35, 0x3F};
-      monitor.words[0x79] = {0, 0};
+      monitor.words[0x79] = {0x40, 0x08};  // off, no power good
       monitor.blocks = {{0x99, "ADI"}, {0x9A, "ADM1272-A1"}};
     }
     nvm.fill(0xFF);

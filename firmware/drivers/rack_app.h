@@ -39,6 +39,8 @@ class RackApp {
   static constexpr uint32_t kReadBackEveryMs = 2;      // all expanders in 64 ms
   static constexpr uint32_t kTemperatureEveryMs = 16;  // all trays in half a second: air is slow
   static constexpr uint32_t kMostMs = 8;               // after a long pass, read each sensor once, not the arrears
+  static constexpr uint32_t kAbortMemoryMs = 100;      // chosen: another hang within it is no accident
+  static constexpr uint32_t kShortRestMs = 50;         // chosen: 8 % of the time for a bus that hangs and is freed
   static constexpr uint8_t kMissingAfter = 3;          // failed transfers in a row, chosen
   static constexpr uint32_t kBusRestMs = 200;          // chosen: a hang costs 4 ms, so 2 % of the time
   static_assert(4 * kBusRestMs <= kStaleMs, "one hang of a monitor bus must trip nobody");
@@ -123,11 +125,12 @@ class RackApp {
   void TakeTemperature(size_t slot, const RegisterRead& read);
   void TakeOutputs(size_t slot, const RegisterRead& read);
   void ReadInputs();
-  // Runs `transfer` on a bus that works; kUnavailable when it rests. An urgent one tries a resting bus too, but once it
-  // hung no more in this pass.
+  // Runs `transfer` on a bus that works; kUnavailable when it rests. An urgent one tries a resting bus too. Once it hung
+  // there is no more of it in this pass.
   template <typename Transfer>
   Status Try(uint8_t bus, Transfer transfer, bool urgent = false);
   void NoteBus(uint8_t bus, const Status& status);
+  bool Hung(uint8_t bus) const { return (hung_ >> bus & 1U) != 0; }
   void SetUpMonitor(size_t slot);
   // True: what was read is a measurement of the right part, set up before it.
   bool CountMonitor(size_t slot, bool ok);
@@ -145,7 +148,8 @@ class RackApp {
   std::array<uint8_t, link::kMaxSlots> order_{};  // slots, the monitors' buses taking turns
   std::array<uint32_t, kMostBuses> bus_rest_ms_{};
   uint16_t stuck_buses_ = 0;             // by their last transfer
-  std::array<bool, kMostBuses> hung_{};  // while outputs are written in this pass
+  std::array<uint8_t, kMostBuses> abort_ms_{};  // left of kAbortMemoryMs
+  uint16_t hung_ = 0;                           // buses that hung in this pass, freed or not
   std::array<RegisterRead, kMostReads> reads_{};
   std::array<Job, kMostReads> jobs_{};
   size_t queued_ = 0;
@@ -174,6 +178,7 @@ void RackApp<B>::Boot() {
   stop_applied_ = core_.StopAsserted();
   board_.SetStopPin(stop_applied_);
   for (size_t i = 0; i < slots(); ++i) {
+    hung_ = 0;
     SetUpMonitor(i);
     states_[i].synced = false;
     if (!stop_applied_) WriteOutput(i);
@@ -203,6 +208,7 @@ void RackApp<B>::Pass() {
   const uint32_t dt = now_ms - now_ms_;
   now_ms_ = now_ms;
   watched_ms_ = now_ms;
+  hung_ = 0;
   core_.Tick(now_ms);
   RestBuses(dt);
   LookAtSignals();
@@ -268,7 +274,6 @@ void RackApp<B>::ApplyStop() {
 template <Board B>
 void RackApp<B>::WriteOutputs() {
   if (stop_applied_) return;
-  hung_ = {};
   for (size_t i = 0; i < slots(); ++i) {
     if (!states_[i].synced || states_[i].written != core_.DesiredOutputs(i)) WriteOutput(i);
   }
@@ -344,7 +349,7 @@ void RackApp<B>::LookAtAlerts(uint32_t dt) {
 
 template <Board B>
 void RackApp<B>::TakeStatus(size_t slot, const RegisterRead& read) {
-  if (!read.status.ok() || Adm127xReads::Bits(read) == 0) return;
+  if (!read.status.ok() || !Adm127xReads::InTrouble(read)) return;
   RegisterRead current = ReadOf(What::kCurrent, slot);
   current.status = Try(current.bus, [&](auto& bus) {
     return bus.WriteRead(current.address, std::span<const uint8_t>(&current.reg, 1), current.in);
@@ -376,6 +381,7 @@ void RackApp<B>::WatchCurrents() {
   const uint32_t now_ms = board_.NowMs();
   const uint32_t dt = now_ms - watched_ms_;
   watched_ms_ = now_ms;
+  if (dt > 0) hung_ = 0;
   ReadLine();
   for (uint32_t n = 0; n < (dt < kMostMs ? dt : kMostMs) * kCurrentsPerMs; ++n) {
     ReadNext(What::kCurrent, current_at_);
@@ -424,11 +430,12 @@ void RackApp<B>::Take(What what, size_t slot, const RegisterRead& read) {
   }
 }
 
-// A read on a resting bus fails without the wire.
+// A read on a resting bus fails without the wire; on one that hung in this pass it is left for the next.
 template <Board B>
 void RackApp<B>::Add(What what, size_t slot) {
   if (queued_ == kMostReads) RunReads();
   RegisterRead read = ReadOf(what, slot);
+  if (Hung(read.bus)) return;
   if (bus_rest_ms_[read.bus] > 0) {
     read.status = Status(Code::kUnavailable, "the bus rests");
     return Take(what, slot, read);
@@ -500,7 +507,7 @@ void RackApp<B>::ReadInputs() {
 template <Board B>
 template <typename Transfer>
 Status RackApp<B>::Try(uint8_t bus, Transfer transfer, bool urgent) {
-  if (bus_rest_ms_[bus] > 0 && (!urgent || hung_[bus])) return {Code::kUnavailable, "the bus rests"};
+  if (Hung(bus) || (bus_rest_ms_[bus] > 0 && !urgent)) return {Code::kUnavailable, "the bus rests"};
   auto&& wire = board_.Bus(bus);
   const Status status = transfer(wire);
   NoteBus(bus, status);
@@ -511,12 +518,18 @@ Status RackApp<B>::Try(uint8_t bus, Transfer transfer, bool urgent) {
 template <Board B>
 void RackApp<B>::NoteBus(uint8_t bus, const Status& status) {
   const bool stuck = status.code() == Code::kDeadlineExceeded;
-  if ((stuck || status.code() == Code::kAborted) && bus_rest_ms_[bus] < kBusRestMs) core_.OnBusRecovery();
-  bus_rest_ms_[bus] = stuck ? kBusRestMs : 0;
   const auto bit = static_cast<uint16_t>(1U << bus);
+  if (stuck || status.code() == Code::kAborted) {
+    if (Hung(bus)) return;  // the same hang ended the batch's other reads
+    core_.OnBusRecovery();
+    hung_ = static_cast<uint16_t>(hung_ | bit);
+    bus_rest_ms_[bus] = stuck ? kBusRestMs : abort_ms_[bus] > 0 ? kShortRestMs : 0;
+    abort_ms_[bus] = kAbortMemoryMs;
+  } else {
+    bus_rest_ms_[bus] = 0;
+  }
   stuck_buses_ = static_cast<uint16_t>(stuck ? stuck_buses_ | bit : stuck_buses_ & ~bit);
   core_.OnBusFault(stuck_buses_ != 0);
-  hung_[bus] = hung_[bus] || stuck;
 }
 
 // Numbers of a part that is not the one of the board table would be wrong numbers: none are taken from it.
@@ -562,6 +575,7 @@ void RackApp<B>::CountExpander(size_t slot, bool ok) {
 template <Board B>
 void RackApp<B>::RestBuses(uint32_t dt) {
   for (uint32_t& rest_ms : bus_rest_ms_) rest_ms = Sink(rest_ms, dt);
+  for (uint8_t& abort_ms : abort_ms_) abort_ms = static_cast<uint8_t>(Sink(abort_ms, dt));
 }
 
 }  // namespace faraday::firmware

@@ -454,6 +454,13 @@ TEST_F(RackAppTest, TelemetryTellsScanTimeRecoveriesPsuAndEdges) {
   EXPECT_EQ(told.inputs, 0U) << "debounced";
   EXPECT_EQ(told.bus_recoveries, 1U);
   EXPECT_GE(told.current_scan_ms, 1U);
+  for (int lost = 0; lost < 9; ++lost) {
+    const link::Telemetry again = NextTelemetry();
+    EXPECT_EQ(again.psu_lost, 1U) << "one telemetry may get lost, ten do not";
+    EXPECT_EQ(again.input_edges, 8U);
+    EXPECT_EQ(again.current_scan_ms, told.current_scan_ms);
+  }
+  for (int i = 0; i < 20; ++i) (void)NextTelemetry();
   const link::Telemetry next = NextTelemetry();
   EXPECT_EQ(next.psu_lost, 0U);
   EXPECT_EQ(next.input_edges, 0U);
@@ -569,6 +576,26 @@ TEST_F(SlowBoardTest, BusThatAbortsInABatch_IsCountedOnceAndWatchedOn) {
   board.SetMilliamps(0, 2500);
   Run(10);
   EXPECT_FALSE(board.PinOn(0, 0));
+}
+
+TEST_F(SlowBoardTest, AbortedBatch_IsOneRecovery) {
+  TurnOn();
+  board.now_ms += 7;  // arrears: ten reads in a batch
+  board.buses[FakeBoard::kMonitors].recovers = 1;
+  EXPECT_EQ(NextTelemetry().bus_recoveries, 1U);
+}
+
+TEST_F(RackAppTest, BusThatHangsAndIsFreedEachTime_RestsInBetween) {
+  TurnOn();
+  FakeBus& sensors = board.buses[FakeBoard::kMonitors];
+  sensors.recovers = 1'000'000;
+  const int before = sensors.transfers;
+  Run(1000);
+  EXPECT_LE(sensors.transfers - before, 25) << "4 ms each";
+  EXPECT_FALSE(board.PinOn(0, 0)) << "nobody sees its current";
+  sensors.recovers = 0;
+  Run(100);
+  EXPECT_TRUE(Bits(0).monitor_fresh);
 }
 
 TEST_F(SlowBoardTest, OverCurrentWhileTheMemoryWrites_IsOffBeforeItEnds) {
