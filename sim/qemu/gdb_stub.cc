@@ -49,10 +49,13 @@ Result<GdbStub> GdbStub::Connect(const std::string& path, Milliseconds timeout) 
   return GdbStub(fd, timeout);
 }
 
-GdbStub::GdbStub(GdbStub&& other) noexcept : fd_(std::exchange(other.fd_, -1)), timeout_(other.timeout_) {}
+GdbStub::GdbStub(GdbStub&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), timeout_(other.timeout_), stopped_(other.stopped_) {}
 
 GdbStub::~GdbStub() {
-  if (fd_ >= 0) close(fd_);
+  if (fd_ < 0) return;
+  if (stopped_) (void)SendAll(fd_, GdbPacket("D"));
+  close(fd_);
 }
 
 Result<std::string> GdbStub::Exchange(std::string_view packet) {
@@ -103,6 +106,10 @@ Status GdbStub::WriteMemory(uint32_t address, std::span<const uint8_t> bytes) {
   return OkStatus();
 }
 
-Status GdbStub::Detach() { return Exchange("D").status(); }
+Status GdbStub::Detach() {
+  FARADAY_TRY_ASSIGN(const std::string answer, Exchange("D"));
+  stopped_ = answer != "OK";
+  return stopped_ ? Status(Code::kFailedPrecondition, "the GDB stub does not let go: " + answer) : OkStatus();
+}
 
 }  // namespace faraday::sim::qemu

@@ -18,6 +18,7 @@ class GdbStub {
   static Result<GdbStub> Connect(const std::string& path, Milliseconds timeout);
   GdbStub(GdbStub&& other) noexcept;
   GdbStub& operator=(GdbStub&&) = delete;
+  // Lets the processor run on unless Detach() did, as far as the stub still listens.
   ~GdbStub();
 
   Result<uint32_t> ProgramCounter();
@@ -33,6 +34,7 @@ class GdbStub {
 
   int fd_;
   Milliseconds timeout_;
+  bool stopped_ = true;  // by our coming
   std::string received_;
 };
 

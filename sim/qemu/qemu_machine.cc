@@ -103,8 +103,15 @@ Status QemuMachine::Start() {
   return PowerUp();
 }
 
-// A QEMU that was killed a moment ago may hold the EEPROM's lock still.
+// Without a running emulator the board is dead, whoever wanted it to start.
 Status QemuMachine::PowerUp() {
+  const Status started = LaunchPatiently();
+  dead_ = started.ok() ? "" : started.message();
+  return started;
+}
+
+// A QEMU that was killed a moment ago may hold the EEPROM's lock still.
+Status QemuMachine::LaunchPatiently() {
   const BootTime deadline = BootClock::now() + kLockLimit;
   while (true) {
     const Status launched = Launch();
@@ -125,9 +132,9 @@ Status QemuMachine::Launch() {
   FARADAY_TRY_ASSIGN(TraceFeed trace, TraceFeed::Create(files_.trace));
   FARADAY_TRY_ASSIGN(QemuProcess process, QemuProcess::Start(files_, elf_, faults_));
   process_ = std::make_unique<QemuProcess>(std::move(process));
-  FARADAY_TRY_ASSIGN(QmpClient qmp,
-                     QmpClient::Connect(files_.plant_qmp, kStartLimit, [this] { return process_->running(); }));
-  FARADAY_TRY_ASSIGN(const int uart, ConnectUnix(files_.uart, BootClock::now() + kStartLimit));
+  const auto alive = [this] { return process_->running(); };
+  FARADAY_TRY_ASSIGN(QmpClient qmp, QmpClient::Connect(files_.plant_qmp, kStartLimit, alive));
+  FARADAY_TRY_ASSIGN(const int uart, ConnectUnix(files_.uart, BootClock::now() + kStartLimit, alive));
   uart_ = std::make_unique<UartPump>(uart, *line_);
   pins_ = std::make_unique<QemuPlant>(plant_, slot_rails_, faults_.missing, std::move(qmp), std::move(trace));
   pins_->PressStopButton(stop_pressed_);
@@ -135,9 +142,8 @@ Status QemuMachine::Launch() {
   started_ = BootClock::now();
   hung_ = false;
   resets_seen_ = 0;
-  ++boots_before_;
-  dead_.clear();
   FARADAY_TRY(pins_->Continue());
+  ++boots_before_;
   passed_ms_ = FreeRunningMs();
   return OkStatus();
 }
@@ -164,10 +170,7 @@ void QemuMachine::OnTrouble(const Status& trouble) {
     dead_ = fmt::format("qemu-system-arm ended {} times soon after its start", short_lives_);
     return log::Error("{} is dead: {}; see {}", name_, dead_, files_.log);
   }
-  if (const Status again = PowerUp(); !again.ok()) {
-    dead_ = again.message();
-    log::Error("{} is dead: {}", name_, dead_);
-  }
+  if (!PowerUp().ok()) log::Error("{} is dead: {}", name_, dead_);
 }
 
 // Its last line of its own; registers may follow it.
@@ -256,6 +259,15 @@ Status QemuMachine::McuReset(link::BootReason cause) {
 
 Status QemuMachine::BreakFirmware(uint16_t halfword) {
   FARADAY_TRY(Running());
+  const Status broken = OverwriteInstruction(halfword);
+  if (broken.ok()) return broken;
+  // A debugger that came has stopped the machine, and its leaving alone does not start it.
+  const Status runs_on = pins_->Execute("cont");
+  if (runs_on.ok()) return broken;
+  return {broken.code(), fmt::format("{}; and it does not run on: {}", broken.message(), runs_on.message())};
+}
+
+Status QemuMachine::OverwriteInstruction(uint16_t halfword) {
   FARADAY_TRY_ASSIGN(GdbStub gdb, GdbStub::Connect(files_.gdb, kGdbLimit));
   FARADAY_TRY_ASSIGN(const uint32_t counter, gdb.ProgramCounter());
   const std::array<uint8_t, 2> bytes = {static_cast<uint8_t>(halfword), static_cast<uint8_t>(halfword >> 8)};

@@ -44,10 +44,12 @@ class QemuMachine : public Machine {
 
  private:
   Status PowerUp();
+  Status LaunchPatiently();
   Status Launch();
   void PowerDown();
   void OnTrouble(const Status& trouble);
   Status BreakFirmware(uint16_t halfword);
+  Status OverwriteInstruction(uint16_t halfword);
   Status Running() const;
   void CountSlip(uint32_t now_ms);
   std::string LastWords() const;
@@ -64,7 +66,7 @@ class QemuMachine : public Machine {
   std::unique_ptr<QemuProcess> process_;
   std::unique_ptr<QemuPlant> pins_;
   std::unique_ptr<UartPump> uart_;
-  std::string dead_;  // why, empty while it lives
+  std::string dead_;  // why; empty while pins_ and uart_ stand
   bool hung_ = false;
   bool stop_pressed_ = false;
   int resets_seen_ = 0;
