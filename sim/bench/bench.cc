@@ -105,7 +105,7 @@ Bench::Bench(evloop::Loop& loop,
       scenario_(scenario),
       run_dir_(std::move(run_dir)),
       make_machine_(std::move(make_machine)),
-      control_(loop, [this](const std::string& line) { return Answer(line); }) {}
+      control_(loop, [this](const std::string& line, ControlServer::Reply reply) { Answer(line, std::move(reply)); }) {}
 
 Bench::~Bench() {
   loop_.Remove(draw_timer_);
@@ -129,7 +129,8 @@ Status Bench::Start() {
   for (const ScenarioEvent& event : scenario_.events) {
     event_timers_.push_back(
         loop_.AddTimer("scenario event", BootClock::now() + Milliseconds(event.after_ms), [this, &event] {
-          log::Info("scenario: {}: {}", event.text, Answer(event.text));
+          Answer(event.text,
+                 [&event](const std::string& answer) { log::Info("scenario: {}: {}", event.text, answer); });
         }));
   }
   FARADAY_TRY(WriteEndpoints());
@@ -177,7 +178,7 @@ Status Bench::StartBoard(int board) {
   FillPlant(machine->plant(), board);
   boards_.push_back(std::make_unique<BoardThread>(
       std::move(machine), [this, numbers = NumbersOf(rack_, board)](size_t index, const SlotSide& side) {
-        loop_.Post([this, slot = numbers[index], side] { OnSlotChange(slot, side); });
+        PostToLoop([this, slot = numbers[index], side] { OnSlotChange(slot, side); });
       }));
   return boards_.back()->Start();
 }
@@ -232,14 +233,15 @@ void Bench::CarryDraws() {
 
 // ---- control ------------------------------------------------------------------------------------------------------
 
-std::string Bench::Answer(const std::string& line) {
+void Bench::Answer(const std::string& line, ControlServer::Reply reply) {
   const auto command = ParseControlCommand(line, rack_);
-  if (!command.ok()) return "error " + command.status().message();
-  const auto answer = Execute(*command);
-  return answer.ok() ? "ok " + *answer : "error " + answer.status().message();
+  if (!command.ok()) return reply("error " + command.status().message());
+  Execute(*command, [reply = std::move(reply)](const Result<std::string>& answer) {
+    reply(answer.ok() ? "ok " + *answer : "error " + answer.status().message());
+  });
 }
 
-Result<std::string> Bench::Execute(const ControlCommand& command) {
+void Bench::Execute(const ControlCommand& command, Told told) {
   constexpr std::array<CommandHandler, 13> kHandlers = {&Bench::Help,
                                                         &Bench::List,
                                                         &Bench::State,
@@ -253,73 +255,100 @@ Result<std::string> Bench::Execute(const ControlCommand& command) {
                                                         &Bench::HangMcu,
                                                         &Bench::SetBus,
                                                         &Bench::WearEeprom};  // in Verb's order
-  return (this->*kHandlers[static_cast<size_t>(command.verb)])(command);
+  (this->*kHandlers[static_cast<size_t>(command.verb)])(command, std::move(told));
 }
 
-Result<std::string> Bench::Help(const ControlCommand&) {
+void Bench::PostToLoop(std::function<void()> call) {
+  loop_.Post([bench = std::weak_ptr(here_), call = std::move(call)] {
+    if (!bench.expired()) call();
+  });
+}
+
+void Bench::OnMachine(int board, Work work, Told told) {
+  boards_[static_cast<size_t>(board)]->Post([this, work = std::move(work), told = std::move(told)](Machine& machine) {
+    PostToLoop([answer = work(machine), told] { told(answer); });
+  });
+}
+
+void Bench::OnMachine(int board, std::function<Status(Machine&)> call, std::string done, Told told) {
+  OnMachine(
+      board,
+      [call = std::move(call), done = std::move(done)](Machine& machine) -> Result<std::string> {
+        FARADAY_TRY(call(machine));
+        return done;
+      },
+      std::move(told));
+}
+
+void Bench::Help(const ControlCommand&, Told told) {
   std::vector<std::string> usages;
   for (const CommandHelp& help : ControlHelp()) usages.push_back(help.usage);
-  return fmt::format("{}", fmt::join(usages, " | "));
+  told(fmt::format("{}", fmt::join(usages, " | ")));
 }
 
-Result<std::string> Bench::List(const ControlCommand&) {
+void Bench::List(const ControlCommand&, Told told) {
   std::vector<std::string> names;
   for (const auto& [slot, row] : phones_) names.push_back(Name(slot));
-  return fmt::format("{}", fmt::join(names, " "));
+  told(fmt::format("{}", fmt::join(names, " ")));
 }
 
-BoardThread& Bench::BoardOf(const ControlCommand& command) {
-  const int board = command.slot == 0 ? command.board : PlaceOf(command.slot).board;
-  return *boards_[static_cast<size_t>(board)];
+int Bench::BoardOf(const ControlCommand& command) const {
+  return command.slot == 0 ? command.board : PlaceOf(command.slot).board;
 }
 
-Status Bench::OnMachine(const ControlCommand& command, const std::function<Status(Machine&)>& call) {
-  Status status;
-  BoardOf(command).Call([&](Machine& machine) { status = call(machine); });
-  return status;
+void Bench::State(const ControlCommand& command, Told told) {
+  if (command.slot == 0) {
+    return OnMachine(
+        command.board, [this, board = command.board](Machine& machine) { return BoardState(machine, board); }, told);
+  }
+  OnMachine(
+      BoardOf(command),
+      [index = PlaceOf(command.slot).index](Machine& machine) { return machine.Describe(index); },
+      [this, slot = command.slot, told = std::move(told)](const Result<std::string>& board) {
+        told(fmt::format("{} {} {}", Name(slot), *board, PhoneState(slot)));
+      });
 }
 
-Result<std::string> Bench::State(const ControlCommand& command) {
-  if (command.slot == 0) return BoardState(command);
-  std::string text = Name(command.slot) + " ";
-  BoardOf(command).Call([&](Machine& machine) { text += machine.Describe(PlaceOf(command.slot).index); });
-  const auto phone = phones_.find(command.slot);
-  if (phone == phones_.end()) return text + " phone=none";
-  const Phone& it = *phone->second.phone;
-  return text + fmt::format(" phone={} serial={} phone_fault={} adb={}",
-                            PhonePowerName(it.power()),
-                            it.options().identity.serial,
-                            PhoneFaultName(it.fault()),
-                            it.listening().empty() ? "none" : it.listening());
+std::string Bench::PhoneState(int slot) const {
+  const auto found = phones_.find(slot);
+  if (found == phones_.end()) return "phone=none";
+  const Phone& phone = *found->second.phone;
+  return fmt::format("phone={} serial={} phone_fault={} adb={}",
+                     PhonePowerName(phone.power()),
+                     phone.options().identity.serial,
+                     PhoneFaultName(phone.fault()),
+                     phone.listening().empty() ? "none" : phone.listening());
 }
 
-Result<std::string> Bench::BoardState(const ControlCommand& command) {
-  std::string text;
-  BoardOf(command).Call([&](Machine& machine) {
-    const BoardFacts facts = machine.facts();
-    LinePort& line = machine.line();
-    text =
-        fmt::format("board={} boots={} stopped={} line={} inputs={:#x} slots={} slipped_ms={} watchdog_bites={} mcu={}",
-                    command.board,
-                    facts.boots,
-                    facts.stopped ? "yes" : "no",
-                    !line.plugged()    ? "cut"
-                    : line.Connected() ? "connected"
-                                       : "waiting",
-                    machine.plant().inputs(),
-                    machine.plant().slots(),
-                    facts.slipped_ms,
-                    facts.watchdog_bites,
-                    facts.mcu);
-  });
-  return text;
+// On the board's thread.
+std::string Bench::BoardState(Machine& machine, int board) const {
+  const BoardFacts facts = machine.facts();
+  LinePort& line = machine.line();
+  const LineDamager& damager = damaged_lines_[static_cast<size_t>(board)]->damager();
+  return fmt::format(
+      "board={} boots={} stopped={} line={} damaged={} inputs={:#x} slots={} slipped_ms={} watchdog_bites={} mcu={}",
+      board,
+      facts.boots,
+      facts.stopped ? "yes" : "no",
+      !line.plugged()    ? "cut"
+      : line.Connected() ? "connected"
+                         : "waiting",
+      damager.counts(Way::kToBoard).damaged() + damager.counts(Way::kToHost).damaged(),
+      machine.plant().inputs(),
+      machine.plant().slots(),
+      facts.slipped_ms,
+      facts.watchdog_bites,
+      facts.mcu);
 }
 
-Result<std::string> Bench::SetFault(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
-    return machine.SetFault(PlaceOf(command.slot).index, command.what, command.on);
-  }));
-  return fmt::format("{} {} {}", Name(command.slot), command.what, command.on ? "on" : "off");
+void Bench::SetFault(const ControlCommand& command, Told told) {
+  OnMachine(
+      BoardOf(command),
+      [index = PlaceOf(command.slot).index, command](Machine& machine) {
+        return machine.SetFault(index, command.what, command.on);
+      },
+      fmt::format("{} {} {}", Name(command.slot), command.what, command.on ? "on" : "off"),
+      std::move(told));
 }
 
 Result<Bench::PhoneRow*> Bench::FindPhone(int slot) {
@@ -329,9 +358,13 @@ Result<Bench::PhoneRow*> Bench::FindPhone(int slot) {
                 fmt::format("no phone is in {} by the scenario; \"list\" shows where they are", Name(slot))};
 }
 
-Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
-  FARADAY_TRY_ASSIGN(PhoneRow * row, FindPhone(command.slot));
-  Phone& phone = *row->phone;
+void Bench::ActOnPhone(const ControlCommand& command, Told told) {
+  const auto row = FindPhone(command.slot);
+  if (!row.ok()) return told(row.status());
+  Phone& phone = *(*row)->phone;
+  const auto describe = [this, slot = command.slot, &phone] {
+    return fmt::format("{} {}", Name(slot), phone.Describe());
+  };
   if (command.what == "power-on") {
     phone.PowerOn();
   } else if (command.what == "power-off") {
@@ -339,91 +372,136 @@ Result<std::string> Bench::ActOnPhone(const ControlCommand& command) {
   } else if (command.what == "reboot") {
     phone.Reboot();
   } else {
-    FARADAY_TRY_ASSIGN(const PhoneFault fault, ParsePhoneFault(command.what));
-    phone.SetFault(fault);
-    BoardOf(command).Call([&](Machine& machine) {
-      machine.plant().slot(PlaceOf(command.slot).index).SetPhonePresent(fault != PhoneFault::kAbsent);
-    });
+    const auto fault = ParsePhoneFault(command.what);
+    if (!fault.ok()) return told(fault.status());
+    phone.SetFault(*fault);
+    return OnMachine(
+        BoardOf(command),
+        [index = PlaceOf(command.slot).index, present = *fault != PhoneFault::kAbsent](Machine& machine) {
+          machine.plant().slot(index).SetPhonePresent(present);
+          return OkStatus();
+        },
+        describe(),
+        std::move(told));
   }
-  return fmt::format("{} {}", Name(command.slot), phone.Describe());
+  told(describe());
 }
 
-Result<std::string> Bench::SetBattery(const ControlCommand& command) {
-  FARADAY_TRY_ASSIGN(PhoneRow * row, FindPhone(command.slot));
-  const Battery battery = BatteryOf(row->phone->options().model, command.percent);
-  BoardOf(command).Call(
-      [&](Machine& machine) { machine.plant().slot(PlaceOf(command.slot).index).SetBattery(battery); });
-  return fmt::format("{} battery {}", Name(command.slot), command.percent);
+void Bench::SetBattery(const ControlCommand& command, Told told) {
+  const auto row = FindPhone(command.slot);
+  if (!row.ok()) return told(row.status());
+  OnMachine(
+      BoardOf(command),
+      [index = PlaceOf(command.slot).index,
+       battery = BatteryOf((*row)->phone->options().model, command.percent)](Machine& machine) {
+        machine.plant().slot(index).SetBattery(battery);
+        return OkStatus();
+      },
+      fmt::format("{} battery {}", Name(command.slot), command.percent),
+      std::move(told));
 }
 
-Result<std::string> Bench::ResetMcu(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.McuReset(CauseOf(command.what)); }));
-  return fmt::format("board {} reset", command.board);
+void Bench::ResetMcu(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [cause = CauseOf(command.what)](Machine& machine) { return machine.McuReset(cause); },
+      fmt::format("board {} reset", command.board),
+      std::move(told));
 }
 
-Result<std::string> Bench::SetLine(const ControlCommand& command) {
-  if (command.what == "damage") return DamageLine(command);
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
-    if (command.what == "restore") return machine.line().Plug();
-    machine.line().Unplug();
-    return OkStatus();
-  }));
-  return fmt::format("line {} {}", command.board, command.what);
+void Bench::SetLine(const ControlCommand& command, Told told) {
+  if (command.what == "damage") return DamageLine(command, std::move(told));
+  OnMachine(
+      command.board,
+      [restore = command.what == "restore"](Machine& machine) {
+        if (restore) return machine.line().Plug();
+        machine.line().Unplug();
+        return OkStatus();
+      },
+      fmt::format("line {} {}", command.board, command.what),
+      std::move(told));
 }
 
-Result<std::string> Bench::DamageLine(const ControlCommand& command) {
+void Bench::DamageLine(const ControlCommand& command, Told told) {
   constexpr uint32_t kPerPercent = DamageRates::kAll / 100;
   const int percent = command.amount.value_or(0);
-  DamagedLine* line = damaged_lines_[static_cast<size_t>(command.board)];
-  FARADAY_TRY(OnMachine(command, [&](Machine&) {
-    line->SetDamage(DamageRates::Mixed(static_cast<uint32_t>(percent) * kPerPercent),
-                    static_cast<uint64_t>(command.seed));
-    return OkStatus();
-  }));
-  return fmt::format("line {} damage {} seed {}", command.board, percent, command.seed);
+  OnMachine(
+      command.board,
+      [line = damaged_lines_[static_cast<size_t>(command.board)],
+       rates = DamageRates::Mixed(static_cast<uint32_t>(percent) * kPerPercent),
+       seed = static_cast<uint64_t>(command.seed)](Machine&) {
+        line->SetDamage(rates, seed);
+        return OkStatus();
+      },
+      fmt::format("line {} damage {} seed {}", command.board, percent, command.seed),
+      std::move(told));
 }
 
-// One button, wired to every board.
-Result<std::string> Bench::PressStopButton(const ControlCommand& command) {
-  for (auto& board : boards_) {
-    Status status;
-    board->Call([&](Machine& machine) { status = machine.PressStopButton(command.on); });
-    FARADAY_TRY(status);
+// One button, wired to every board; answered when all have it.
+void Bench::PressStopButton(const ControlCommand& command, Told told) {
+  const auto left = std::make_shared<size_t>(boards_.size());
+  const auto answer = std::make_shared<Result<std::string>>(
+      fmt::format("input {} {}", command.what, command.on ? "active" : "inactive"));
+  for (int board = 0; board < static_cast<int>(boards_.size()); ++board) {
+    OnMachine(
+        board,
+        [on = command.on](Machine& machine) { return machine.PressStopButton(on); },
+        "",
+        [left, answer, told](const Result<std::string>& pressed) {
+          if (!pressed.ok()) *answer = pressed;
+          if (--*left == 0) told(*answer);
+        });
   }
-  return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
 }
 
-Result<std::string> Bench::SetInput(const ControlCommand& command) {
+void Bench::SetInput(const ControlCommand& command, Told told) {
   const auto input = std::find_if(rack_.inputs.begin(),
                                   rack_.inputs.end(),
                                   [&command](const rackconfig::InputConfig& it) { return it.name == command.what; });
-  if (input == rack_.inputs.end()) return PressStopButton(command);
-  boards_[static_cast<size_t>(input->board)]->Call(
-      [&](Machine& machine) { machine.plant().SetInput(input->pin, command.on == input->active_high); });
-  return fmt::format("input {} {}", command.what, command.on ? "active" : "inactive");
+  if (input == rack_.inputs.end()) return PressStopButton(command, std::move(told));
+  OnMachine(
+      input->board,
+      [pin = input->pin, level = command.on == input->active_high](Machine& machine) {
+        machine.plant().SetInput(pin, level);
+        return OkStatus();
+      },
+      fmt::format("input {} {}", command.what, command.on ? "active" : "inactive"),
+      std::move(told));
 }
 
-Result<std::string> Bench::ResetExpander(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.ResetExpander(PlaceOf(command.slot).index); }));
-  return fmt::format("{} expander reset", Name(command.slot));
+void Bench::ResetExpander(const ControlCommand& command, Told told) {
+  OnMachine(
+      BoardOf(command),
+      [index = PlaceOf(command.slot).index](Machine& machine) { return machine.ResetExpander(index); },
+      fmt::format("{} expander reset", Name(command.slot)),
+      std::move(told));
 }
 
-Result<std::string> Bench::HangMcu(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [](Machine& machine) { return machine.McuHang(); }));
-  return fmt::format("board {} hangs", command.board);
+void Bench::HangMcu(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [](Machine& machine) { return machine.McuHang(); },
+      fmt::format("board {} hangs", command.board),
+      std::move(told));
 }
 
-Result<std::string> Bench::SetBus(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) {
-    if (command.what == "stretch") return machine.SetBusStretch(command.place, *command.amount);
-    return machine.SetBusStuck(command.place, command.what == "stuck");
-  }));
-  return fmt::format("board {} bus {} {}", command.board, command.place, command.what);
+void Bench::SetBus(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [command](Machine& machine) {
+        if (command.what == "stretch") return machine.SetBusStretch(command.place, *command.amount);
+        return machine.SetBusStuck(command.place, command.what == "stuck");
+      },
+      fmt::format("board {} bus {} {}", command.board, command.place, command.what),
+      std::move(told));
 }
 
-Result<std::string> Bench::WearEeprom(const ControlCommand& command) {
-  FARADAY_TRY(OnMachine(command, [&](Machine& machine) { return machine.WearEepromPage(command.place); }));
-  return fmt::format("board {} EEPROM page {} worn", command.board, command.place);
+void Bench::WearEeprom(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [page = command.place](Machine& machine) { return machine.WearEepromPage(page); },
+      fmt::format("board {} EEPROM page {} worn", command.board, command.place),
+      std::move(told));
 }
 
 }  // namespace faraday::sim

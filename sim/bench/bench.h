@@ -33,8 +33,9 @@ class Bench {
   // Brings everything up, then writes <run-dir>/endpoints and <run-dir>/ready. The first failure ends it.
   Status Start();
 
-  // One control command; the answer without its newline.
-  std::string Answer(const std::string& line);
+  // One control command; the answer without its newline, at once or later, on the loop's thread. A command for a board
+  // waits until the board's thread takes it, and nothing else waits with it.
+  void Answer(const std::string& line, ControlServer::Reply reply);
 
  private:
   struct PhoneRow {
@@ -46,7 +47,9 @@ class Bench {
     int board = 0;
     size_t index = 0;  // of the slot on its board, from 0
   };
-  using CommandHandler = Result<std::string> (Bench::*)(const ControlCommand&);
+  using Told = std::function<void(const Result<std::string>& answer)>;  // once, on the loop's thread
+  using CommandHandler = void (Bench::*)(const ControlCommand&, Told);
+  using Work = std::function<Result<std::string>(Machine&)>;
 
   Status StartBoard(int board);
   Result<MachineOrder> OrderOf(int board) const;
@@ -58,33 +61,39 @@ class Bench {
   void OnSlotChange(int slot, const SlotSide& side);
   void CarryDraws();
 
-  Result<std::string> Execute(const ControlCommand& command);
-  Result<std::string> Help(const ControlCommand& command);
-  Result<std::string> List(const ControlCommand& command);
-  Result<std::string> State(const ControlCommand& command);
-  Result<std::string> BoardState(const ControlCommand& command);
-  Result<std::string> SetFault(const ControlCommand& command);
-  Result<std::string> ActOnPhone(const ControlCommand& command);
-  Result<std::string> SetBattery(const ControlCommand& command);
-  Result<std::string> ResetMcu(const ControlCommand& command);
-  Result<std::string> SetLine(const ControlCommand& command);
-  Result<std::string> DamageLine(const ControlCommand& command);
-  Result<std::string> PressStopButton(const ControlCommand& command);
-  Result<std::string> SetInput(const ControlCommand& command);
-  Result<std::string> ResetExpander(const ControlCommand& command);
-  Result<std::string> HangMcu(const ControlCommand& command);
-  Result<std::string> SetBus(const ControlCommand& command);
-  Result<std::string> WearEeprom(const ControlCommand& command);
+  void Execute(const ControlCommand& command, Told told);
+  void Help(const ControlCommand& command, Told told);
+  void List(const ControlCommand& command, Told told);
+  void State(const ControlCommand& command, Told told);
+  void SetFault(const ControlCommand& command, Told told);
+  void ActOnPhone(const ControlCommand& command, Told told);
+  void SetBattery(const ControlCommand& command, Told told);
+  void ResetMcu(const ControlCommand& command, Told told);
+  void SetLine(const ControlCommand& command, Told told);
+  void DamageLine(const ControlCommand& command, Told told);
+  void PressStopButton(const ControlCommand& command, Told told);
+  void SetInput(const ControlCommand& command, Told told);
+  void ResetExpander(const ControlCommand& command, Told told);
+  void HangMcu(const ControlCommand& command, Told told);
+  void SetBus(const ControlCommand& command, Told told);
+  void WearEeprom(const ControlCommand& command, Told told);
+  std::string BoardState(Machine& machine, int board) const;
+  std::string PhoneState(int slot) const;
   Result<PhoneRow*> FindPhone(int slot);
-  BoardThread& BoardOf(const ControlCommand& command);
-  // On the board's thread, waited for.
-  Status OnMachine(const ControlCommand& command, const std::function<Status(Machine&)>& call);
+  int BoardOf(const ControlCommand& command) const;
+  // `work` runs on the board's thread, `told` gets what it says.
+  void OnMachine(int board, Work work, Told told);
+  // The same, and what is told when the call went well.
+  void OnMachine(int board, std::function<Status(Machine&)> call, std::string done, Told told);
+  // From a board's thread; nothing runs once the bench is gone.
+  void PostToLoop(std::function<void()> call);
 
   evloop::Loop& loop_;
   const rackconfig::RackConfig& rack_;
   const Scenario& scenario_;
   std::filesystem::path run_dir_;
   MachineFactory make_machine_;
+  std::shared_ptr<int> here_ = std::make_shared<int>();  // gone with the bench; its end is seen on the loop's thread
   std::vector<std::unique_ptr<BoardThread>> boards_;
   std::vector<DamagedLine*> damaged_lines_;  // by board, owned by its machine, used on its thread
   std::map<int, PhoneRow> phones_;           // by slot number

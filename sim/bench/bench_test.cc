@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include <fstream>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include "sim/bench/control_client.h"
@@ -33,6 +35,46 @@ int FreePort() {
   ::close(fd);
   return ntohs(address.sin_port);
 }
+
+// A machine whose next start takes as long as the test wants.
+class SlowMachine : public NativeMachine {
+ public:
+  SlowMachine(MachineOrder order, std::shared_future<void> started)
+      : NativeMachine(std::move(order)), started_(std::move(started)) {}
+  Status McuReset(link::BootReason cause) override {
+    started_.wait();
+    return NativeMachine::McuReset(cause);
+  }
+
+ private:
+  std::shared_future<void> started_;
+};
+
+// A client of the control socket that says all it has to say at once.
+class Asker {
+ public:
+  Asker(const std::string& path, std::string_view lines) : fd_(*ConnectUnix(path)) {
+    EXPECT_EQ(::send(fd_, lines.data(), lines.size(), MSG_NOSIGNAL), static_cast<ssize_t>(lines.size()));
+    ::shutdown(fd_, SHUT_WR);
+  }
+  ~Asker() { ::close(fd_); }
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
+  // Whether the last answer has come, too.
+  bool Ended() {
+    std::array<char, 4096> buffer{};
+    ssize_t count = 0;
+    while ((count = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0) {
+      heard_.append(buffer.data(), static_cast<size_t>(count));
+    }
+    return count == 0;
+  }
+  const std::string& heard() const { return heard_; }
+
+ private:
+  int fd_;
+  std::string heard_;
+};
 
 class BenchTest : public ::testing::Test {
  protected:
@@ -62,8 +104,8 @@ class BenchTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
 
-  void StartBench() {
-    bench_ = std::make_unique<Bench>(loop_, rack_, scenario_, folder_ + "/run", NativeMachine::Make);
+  void StartBench(MachineFactory make = NativeMachine::Make) {
+    bench_ = std::make_unique<Bench>(loop_, rack_, scenario_, folder_ + "/run", std::move(make));
     const Status status = bench_->Start();
     ASSERT_TRUE(status.ok()) << status.message();
   }
@@ -79,7 +121,13 @@ class BenchTest : public ::testing::Test {
               link::Verdict::kAccepted);
     ASSERT_TRUE(host_->Await());
   }
-  bool StateHas(const std::string& text) { return bench_->Answer("state r01/07").find(text) != std::string::npos; }
+  std::string Ask(const std::string& line) {
+    std::optional<std::string> answer;
+    bench_->Answer(line, [&answer](const std::string& text) { answer = text; });
+    while (!answer) loop_.RunOnce(Milliseconds(20));
+    return *answer;
+  }
+  bool StateHas(const std::string& text) { return Ask("state r01/07").find(text) != std::string::npos; }
   bool StateBecomes(const std::string& text) {
     return host_->RunUntil(1000, [&] { return StateHas(text); });
   }
@@ -117,11 +165,11 @@ TEST_F(BenchTest, Phone_Absent_LeavesTheSlotWithoutCurrent) {
   StartBench();
   Connect(true);
   ASSERT_TRUE(StateBecomes("vbus_ma=500"));
-  EXPECT_EQ(bench_->Answer("phone r01/07 absent").substr(0, 3), "ok ");
+  EXPECT_EQ(Ask("phone r01/07 absent").substr(0, 3), "ok ");
   EXPECT_TRUE(StateBecomes("vbus_ma=0"));
   EXPECT_TRUE(StateHas("adb=none"));
   EXPECT_TRUE(StateHas("present=no"));
-  EXPECT_EQ(bench_->Answer("phone r01/07 ok").substr(0, 3), "ok ");
+  EXPECT_EQ(Ask("phone r01/07 ok").substr(0, 3), "ok ");
   EXPECT_TRUE(StateBecomes("vbus_ma=500"));
 }
 
@@ -129,7 +177,7 @@ TEST_F(BenchTest, Phone_OfflineAndHung_StayPluggedIn) {
   StartBench();
   Connect(true);
   for (const std::string action : {"offline", "hang"}) {
-    EXPECT_EQ(bench_->Answer("phone r01/07 " + action).substr(0, 3), "ok ");
+    EXPECT_EQ(Ask("phone r01/07 " + action).substr(0, 3), "ok ");
     EXPECT_TRUE(StateHas(action == "hang" ? "phone_fault=hung" : "phone_fault=offline"));
     EXPECT_TRUE(StateHas("present=yes"));
   }
@@ -141,14 +189,14 @@ TEST_F(BenchTest, Battery_EmptySwitchesThePhoneOff) {
   ASSERT_TRUE(StateHas("phone=booted"));
   ASSERT_EQ(host_->Do(link::SetVbus{.slot = 7, .epoch = 1, .on = false}).verdict, link::Verdict::kAccepted);
   ASSERT_TRUE(StateBecomes("outputs=none"));
-  EXPECT_EQ(bench_->Answer("battery r01/07 0"), "ok r01/07 battery 0");
+  EXPECT_EQ(Ask("battery r01/07 0"), "ok r01/07 battery 0");
   EXPECT_TRUE(StateBecomes("phone=off"));
 }
 
 TEST_F(BenchTest, Fault_ShortTripsInRealTime) {
   StartBench();
   Connect(false);
-  EXPECT_EQ(bench_->Answer("fault r01/07 short on"), "ok r01/07 short on");
+  EXPECT_EQ(Ask("fault r01/07 short on"), "ok r01/07 short on");
   EXPECT_TRUE(host_->RunUntil(1000, [this] { return !host_->Events<link::Tripped>().empty(); }));
   EXPECT_TRUE(StateHas("outputs=none"));
   EXPECT_TRUE(StateHas("faults=short"));
@@ -158,25 +206,25 @@ TEST_F(BenchTest, Input_ReachesTelemetry) {
   StartBench();
   Connect(false);
   EXPECT_TRUE(host_->RunUntil(1000, [this] { return host_->telemetry && (host_->telemetry->inputs & 1) == 1; }));
-  EXPECT_EQ(bench_->Answer("input door active"), "ok input door active");  // active low
+  EXPECT_EQ(Ask("input door active"), "ok input door active");  // active low
   EXPECT_TRUE(host_->RunUntil(1000, [this] { return (host_->telemetry->inputs & 1) == 0; }));
 }
 
 TEST_F(BenchTest, StopButton_StopsTheBoardUntilReleased) {
   StartBench();
   Connect(false);
-  EXPECT_EQ(bench_->Answer("input stop-button active"), "ok input stop-button active");
+  EXPECT_EQ(Ask("input stop-button active"), "ok input stop-button active");
   EXPECT_TRUE(StateBecomes("outputs=none"));
-  EXPECT_NE(bench_->Answer("state 0").find("stopped=yes"), std::string::npos);
-  EXPECT_EQ(bench_->Answer("input stop-button inactive"), "ok input stop-button inactive");
+  EXPECT_NE(Ask("state 0").find("stopped=yes"), std::string::npos);
+  EXPECT_EQ(Ask("input stop-button inactive"), "ok input stop-button inactive");
 }
 
 TEST_F(BenchTest, LineDamage_LetsNothingThroughWhenAllIsDamagedAndHealsAgain) {
   StartBench();
-  EXPECT_EQ(bench_->Answer("line 0 damage 0"), "ok line 0 damage 0 seed 1");
-  EXPECT_EQ(bench_->Answer("line 0 damage 101 7").substr(0, 6), "error ");
-  EXPECT_EQ(bench_->Answer("line 0 damage 100 7"), "ok line 0 damage 100 seed 7");
-  EXPECT_EQ(bench_->Answer("line 0 damage 0"), "ok line 0 damage 0 seed 1");
+  EXPECT_EQ(Ask("line 0 damage 0"), "ok line 0 damage 0 seed 1");
+  EXPECT_EQ(Ask("line 0 damage 101 7").substr(0, 6), "error ");
+  EXPECT_EQ(Ask("line 0 damage 100 7"), "ok line 0 damage 100 seed 7");
+  EXPECT_EQ(Ask("line 0 damage 0"), "ok line 0 damage 0 seed 1");
   Connect(false);
   EXPECT_TRUE(StateHas("outputs=vbus"));
 }
@@ -219,23 +267,23 @@ TEST_F(BenchTest, Events_HappenByThemselves) {
 
 TEST_F(BenchTest, Answers_AreErrorsForWhatCannotBe) {
   StartBench();
-  EXPECT_EQ(bench_->Answer("gibberish").substr(0, 6), "error ");
-  EXPECT_NE(bench_->Answer("phone r01/08 hang").find("no phone is in r01/08"), std::string::npos);
-  EXPECT_NE(bench_->Answer("battery r01/08 5").find("no phone is in r01/08"), std::string::npos);
-  EXPECT_EQ(bench_->Answer("list"), "ok r01/07");
-  EXPECT_NE(bench_->Answer("help").find("mcu-reset BOARD [CAUSE]"), std::string::npos);
-  EXPECT_NE(bench_->Answer("state 0").find("line=waiting"), std::string::npos);
+  EXPECT_EQ(Ask("gibberish").substr(0, 6), "error ");
+  EXPECT_NE(Ask("phone r01/08 hang").find("no phone is in r01/08"), std::string::npos);
+  EXPECT_NE(Ask("battery r01/08 5").find("no phone is in r01/08"), std::string::npos);
+  EXPECT_EQ(Ask("list"), "ok r01/07");
+  EXPECT_NE(Ask("help").find("mcu-reset BOARD [CAUSE]"), std::string::npos);
+  EXPECT_NE(Ask("state 0").find("line=waiting"), std::string::npos);
 }
 
 TEST_F(BenchTest, LineCommands_CutAndRestore) {
   StartBench();
-  EXPECT_EQ(bench_->Answer("line 0 cut"), "ok line 0 cut");
-  EXPECT_NE(bench_->Answer("state 0").find("line=cut"), std::string::npos);
+  EXPECT_EQ(Ask("line 0 cut"), "ok line 0 cut");
+  EXPECT_NE(Ask("state 0").find("line=cut"), std::string::npos);
   EXPECT_FALSE(fs::exists(fs::symlink_status(folder_ + "/mcu0")));
-  EXPECT_EQ(bench_->Answer("line 0 restore"), "ok line 0 restore");
+  EXPECT_EQ(Ask("line 0 restore"), "ok line 0 restore");
   EXPECT_TRUE(fs::exists(folder_ + "/mcu0"));
-  EXPECT_EQ(bench_->Answer("mcu-reset 0"), "ok board 0 reset");
-  EXPECT_NE(bench_->Answer("state 0").find("boots=2"), std::string::npos);
+  EXPECT_EQ(Ask("mcu-reset 0"), "ok board 0 reset");
+  EXPECT_NE(Ask("state 0").find("boots=2"), std::string::npos);
 }
 
 TEST_F(BenchTest, TwoBoards_EachItsOwnLineAndSlots) {
@@ -253,12 +301,12 @@ TEST_F(BenchTest, TwoBoards_EachItsOwnLineAndSlots) {
   EXPECT_EQ(first->slots, 32U);
   EXPECT_EQ(second->slots, 2U);
   EXPECT_NE(first->session, second->session);
-  EXPECT_EQ(bench_->Answer("fault r01/34 short on"), "ok r01/34 short on");
-  EXPECT_NE(bench_->Answer("state r01/34").find("faults=short"), std::string::npos);
-  EXPECT_NE(bench_->Answer("state r01/02").find("faults=none"), std::string::npos);
-  EXPECT_EQ(bench_->Answer("line 1 cut"), "ok line 1 cut");
-  EXPECT_NE(bench_->Answer("state 0").find("line="), std::string::npos);
-  EXPECT_EQ(bench_->Answer("state 0").find("line=cut"), std::string::npos);
+  EXPECT_EQ(Ask("fault r01/34 short on"), "ok r01/34 short on");
+  EXPECT_NE(Ask("state r01/34").find("faults=short"), std::string::npos);
+  EXPECT_NE(Ask("state r01/02").find("faults=none"), std::string::npos);
+  EXPECT_EQ(Ask("line 1 cut"), "ok line 1 cut");
+  EXPECT_NE(Ask("state 0").find("line="), std::string::npos);
+  EXPECT_EQ(Ask("state 0").find("line=cut"), std::string::npos);
 }
 
 TEST_F(BenchTest, ControlSocket_ServesManyLinesAndBadClients) {
@@ -281,6 +329,39 @@ TEST_F(BenchTest, ControlSocket_ServesManyLinesAndBadClients) {
   });
   loop_.Run();
   clients.join();
+}
+
+TEST_F(BenchTest, ABoardThatTakesLong_HoldsUpOnlyWhoAskedIt) {
+  std::promise<void> started;
+  StartBench([come = started.get_future().share()](MachineOrder order) -> Result<std::unique_ptr<Machine>> {
+    return std::unique_ptr<Machine>(std::make_unique<SlowMachine>(std::move(order), come));
+  });
+  const auto run_until = [this](const auto& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < end) loop_.RunOnce(Milliseconds(20));
+    return condition();
+  };
+  Asker patient(folder_ + "/run/control", "mcu-reset 0 software\nlist\nstate 0\n");
+  { Asker gone(folder_ + "/run/control", "state 0\nline 0 damage 5\n"); }  // its lines count all the same
+  Asker other(folder_ + "/run/control", "list\nhelp\n");
+  EXPECT_TRUE(run_until([&] { return other.Ended(); }));
+  EXPECT_EQ(other.heard().substr(0, 10), "ok r01/07\n");
+  EXPECT_FALSE(patient.Ended());
+  EXPECT_EQ(patient.heard(), "");
+  started.set_value();
+  EXPECT_TRUE(run_until([&] { return patient.Ended(); }));
+  EXPECT_EQ(patient.heard().find("ok board 0 reset\nok r01/07\nok board=0 boots=2 "), 0U) << patient.heard();
+}
+
+TEST_F(BenchTest, LineDamage_IsCounted) {
+  StartBench();
+  EXPECT_NE(Ask("state 0").find(" damaged=0 "), std::string::npos);
+  EXPECT_EQ(Ask("line 0 damage 100"), "ok line 0 damage 100 seed 1");
+  LiveHost host(::open((folder_ + "/mcu0").c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  EXPECT_TRUE(host.RunUntil(1000, [&] {
+    host.Keepalive();
+    return Ask("state 0").find(" damaged=0 ") == std::string::npos;
+  }));
 }
 
 TEST_F(BenchTest, Start_RefusesARunDirInUseAndARealAdapter) {

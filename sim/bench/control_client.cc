@@ -13,7 +13,8 @@
 namespace faraday::sim {
 namespace {
 
-constexpr timeval kLimit{10, 0};  // chosen: an answer takes milliseconds
+// Chosen: an answer takes milliseconds, a board that starts its emulator on a busy machine half a minute.
+constexpr timeval kLimit{60, 0};
 
 std::string ReadLine(int fd) {
   std::string text;
@@ -38,7 +39,7 @@ Result<std::string> SendControl(const std::string& run_dir, const std::string& l
   if (answer.starts_with("ok")) return answer.size() > 3 ? answer.substr(3) : std::string();
   if (answer.starts_with("error ")) return Status{Code::kFailedPrecondition, answer.substr(6)};
   return Status{Code::kUnavailable,
-                fmt::format("no answer from {}/control within 10 s: is the simulator hung?", run_dir)};
+                fmt::format("no answer from {}/control within {} s: is the simulator hung?", run_dir, kLimit.tv_sec)};
 }
 
 int RunControlClient(const std::string& run_dir, const std::vector<std::string>& words) {

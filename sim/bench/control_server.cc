@@ -39,46 +39,64 @@ Status ControlServer::Open(const std::string& path) {
 void ControlServer::Accept() {
   const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
-  Client& client = clients_[fd];
+  const uint64_t id = next_id_++;
+  Client& client = clients_[id];
+  client.id = id;
   client.fd = fd;
-  client.handle = loop_.AddFd("control client", fd, POLLIN, [this, fd](short events) { OnClient(fd, events); });
+  client.handle = loop_.AddFd("control client", fd, POLLIN, [this, id](short events) { OnClient(id, events); });
 }
 
-void ControlServer::Drop(int fd) {
-  const auto found = clients_.find(fd);
+void ControlServer::Drop(uint64_t id) {
+  const auto found = clients_.find(id);
   loop_.Remove(found->second.handle);
-  ::close(fd);
+  ::close(found->second.fd);
   clients_.erase(found);
 }
 
-void ControlServer::OnClient(int fd, short events) {
-  Client& client = clients_.at(fd);
+void ControlServer::OnClient(uint64_t id, short events) {
+  Client& client = clients_.at(id);
   const bool readable = (events & (POLLIN | POLLHUP | POLLERR)) != 0;
-  if ((readable && !ReadLines(client)) || !Flush(client)) Drop(fd);
+  if (readable && !Receive(client)) return Drop(id);
+  Turn(client);
 }
 
-bool ControlServer::ReadLines(Client& client) {
+bool ControlServer::Receive(Client& client) {
   std::array<char, 4096> buffer{};
   const ssize_t count = ::recv(client.fd, buffer.data(), buffer.size(), 0);
   if (count < 0) return WouldBlock();
   client.in.append(buffer.data(), static_cast<size_t>(count));
-  size_t end = 0;
-  while ((end = client.in.find('\n')) != std::string::npos) {
+  if (count == 0) {  // readable for ever from here on
+    client.ended = true;
+    loop_.Remove(client.handle);
+  }
+  return true;
+}
+
+void ControlServer::OnAnswer(uint64_t id, const std::string& answer) {
+  const auto found = clients_.find(id);
+  if (found == clients_.end()) return;  // it did not wait
+  found->second.out += answer + "\n";
+  found->second.waits = false;
+  if (!asking_) Turn(found->second);
+}
+
+void ControlServer::AskWhatItSaid(Client& client) {
+  asking_ = true;
+  for (size_t end = client.in.find('\n'); end != std::string::npos && !client.waits; end = client.in.find('\n')) {
     const std::string line = client.in.substr(0, end);
     client.in.erase(0, end + 1);
-    client.out += handler_(line) + "\n";
+    client.waits = true;
+    handler_(line, [this, id = client.id](const std::string& answer) { OnAnswer(id, answer); });
   }
-  if (count == 0) {  // the client has said all it will; it still gets its answers
-    Flush(client);
-    return false;
-  }
-  if (client.in.size() > kMaxLine) {
-    client.out += "error a line has at most 4096 bytes\n";
-    client.in.clear();
-    Flush(client);
-    return false;
-  }
-  return client.out.size() <= kMaxUnread;
+  asking_ = false;
+}
+
+void ControlServer::Turn(Client& client) {
+  AskWhatItSaid(client);
+  if (client.ended && client.waits) return;
+  const bool too_long = !client.waits && client.in.size() > kMaxLine;
+  if (too_long) client.out += "error a line has at most 4096 bytes\n";
+  if (!Flush(client) || client.ended || too_long || client.out.size() > kMaxUnread) Drop(client.id);
 }
 
 bool ControlServer::Flush(Client& client) {
@@ -88,7 +106,8 @@ bool ControlServer::Flush(Client& client) {
     if (count < 0) break;
     client.out.erase(0, static_cast<size_t>(count));
   }
-  loop_.SetFdEvents(client.handle, client.out.empty() ? POLLIN : POLLIN | POLLOUT);
+  const int reads = client.waits ? 0 : POLLIN;
+  loop_.SetFdEvents(client.handle, static_cast<short>(reads | (client.out.empty() ? 0 : POLLOUT)));
   return true;
 }
 

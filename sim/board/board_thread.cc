@@ -4,8 +4,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <future>
-
 #include "base/check.h"
 
 namespace faraday::sim {
@@ -60,16 +58,6 @@ void BoardThread::Post(std::function<void(Machine&)> call) {
   Wake();
 }
 
-void BoardThread::Call(const std::function<void(Machine&)>& call) {
-  FARADAY_CHECK(thread_.joinable());
-  std::promise<void> done;
-  Post([&call, &done](Machine& machine) {
-    call(machine);
-    done.set_value();
-  });
-  done.get_future().wait();
-}
-
 void BoardThread::RunPosted() {
   std::deque<std::function<void(Machine&)>> now;
   {
@@ -110,7 +98,7 @@ void BoardThread::Run() {
     ReportChanges();
     Wait();
   }
-  RunPosted();  // a Call() that came with the stop is still answered
+  RunPosted();  // what came with the stop
 }
 
 }  // namespace faraday::sim

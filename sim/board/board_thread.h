@@ -1,5 +1,5 @@
 // Runs one Machine in real time on a thread of its own, so that a slow phone or client never slows the firmware.
-// Everything crosses by messages: Call() in, the slot callback out.
+// Everything crosses by messages: Post() in, the slot callback out.
 #pragma once
 
 #include <atomic>
@@ -29,10 +29,8 @@ class BoardThread {
 
   // Plugs the line and, when that succeeded, starts the machine and the thread.
   Status Start();
-  // Runs `call` between two passes and returns when it is done (a few ms). From any thread but the board's.
-  // REQUIRES: started, not stopped.
-  void Call(const std::function<void(Machine&)>& call);
-  // The same without waiting.
+  // Runs `call` between two passes, in order, from any thread: after a few ms, or once a machine in trouble stands
+  // again. What was posted before Stop() still runs.
   void Post(std::function<void(Machine&)> call);
   // Ends the thread and unplugs the line.
   void Stop();

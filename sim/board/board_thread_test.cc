@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <future>
 
 #include "sim/board/native_machine.h"
 #include "sim/board/test_line.h"
@@ -36,6 +37,15 @@ class BoardThreadTest : public ::testing::Test {
   std::unique_ptr<LiveHost> Connect() {
     return std::make_unique<LiveHost>(::open(path_.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
   }
+  // On the board's thread, waited for.
+  void Call(const std::function<void(Machine&)>& call) {
+    std::promise<void> done;
+    thread_->Post([&](Machine& machine) {
+      call(machine);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
   bool Feels(size_t slot_index, bool vbus) {
     const std::lock_guard lock(mutex_);
     return sides_[slot_index].vbus == vbus;
@@ -65,10 +75,10 @@ TEST_F(BoardThreadTest, LineCutAndRestored_TheSameSessionAnswersAgain) {
   ASSERT_TRUE(thread_->Start().ok());
   const auto before = Connect()->Hello();
   ASSERT_TRUE(before);
-  thread_->Call([](Machine& machine) { machine.line().Unplug(); });
+  Call([](Machine& machine) { machine.line().Unplug(); });
   EXPECT_LT(::open(path_.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC), 0);
   Status restored;
-  thread_->Call([&restored](Machine& machine) { restored = machine.line().Plug(); });
+  Call([&restored](Machine& machine) { restored = machine.line().Plug(); });
   ASSERT_TRUE(restored.ok());
   const auto after = Connect()->Hello();
   ASSERT_TRUE(after);
@@ -81,7 +91,7 @@ TEST_F(BoardThreadTest, McuReset_AnswersWithAnotherSession) {
   const auto host = Connect();
   const auto before = host->Hello();
   ASSERT_TRUE(before);
-  thread_->Call([](Machine& machine) { EXPECT_TRUE(machine.McuReset(link::BootReason::kSoftware).ok()); });
+  Call([](Machine& machine) { EXPECT_TRUE(machine.McuReset(link::BootReason::kSoftware).ok()); });
   const auto after = host->Hello();
   ASSERT_TRUE(after);
   EXPECT_NE(after->session, before->session);
