@@ -643,6 +643,29 @@ TEST_F(RackTest, ClearOnAStoppedBoard_IsRefused) {
   EXPECT_EQ(answer->code(), Code::kFailedPrecondition);
 }
 
+// Every condition that a board can tell has words: none stays a bit.
+TEST_F(RackTest, EachBoardConditionHasWords) {
+  Connect();
+  link::Telemetry telemetry = board.Telemetry();
+  for (uint32_t bit = link::kFaultHostSilent; bit <= link::kFaultFlash; bit <<= 1) {
+    telemetry.faults = bit;
+    rack->board(0).OnTelemetry(telemetry, now);
+    EXPECT_EQ(rack->views().BoardOf(0).faults.size(), 1U) << "fault bit " << bit;
+  }
+}
+
+TEST_F(RackTest, AWrongMonitorMakesTheSlotSuspectByItsOwnName) {
+  Connect();
+  link::Telemetry telemetry = board.Telemetry();
+  link::SlotBits bits = link::Unpack(telemetry.state[2]);
+  bits.part_missing = bits.wrong_part = true;
+  telemetry.state[2] = link::Pack(bits);
+  rack->board(0).OnTelemetry(telemetry, now);
+  const SlotView view = rack->views().Of(3, now);
+  EXPECT_EQ(view.health.health, Health::kSuspect);
+  EXPECT_THAT(view.reason, HasSubstr("wrong-part: the monitor is another part"));
+}
+
 // ---- agents and care ----------------------------------------------------------------------------------------------
 
 TEST_F(RackTest, Discovery_ConnectsUntilFactsComeThenRests) {

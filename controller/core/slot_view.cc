@@ -17,7 +17,7 @@ struct FaultWords {
   uint32_t bit;
   const char* words;
 };
-constexpr std::array<FaultWords, 7> kFaults = {{
+constexpr std::array<FaultWords, 11> kFaults = {{
     {link::kFaultHostSilent, "host silent: turn-ons are blocked"},
     {link::kFaultNotConfigured, "not configured"},
     {link::kFaultI2cBus, "an I2C bus does not work"},
@@ -25,6 +25,10 @@ constexpr std::array<FaultWords, 7> kFaults = {{
     {link::kFaultStopped, "stopped: the stop output is asserted"},
     {link::kFaultNvmLost, "epoch table lost"},
     {link::kFaultNvmReadOnly, "epoch table cannot be written"},
+    {link::kFaultPsu, "a rail's supply is not good"},
+    {link::kFaultAlert, "a monitor's alert line stays low without a cause"},
+    {link::kFaultStopButton, "the stop button is pressed"},
+    {link::kFaultFlash, "the firmware's flash does not answer"},
 }};
 
 }  // namespace

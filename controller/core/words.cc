@@ -24,8 +24,12 @@ std::tm LocalTime(UtcTime at) {
   return local;
 }
 
-constexpr std::array<Condition, 7> kConditions = {{
+constexpr std::array<Condition, 8> kConditions = {{
     {&SlotBits::relay_stuck, "relay-stuck", true, "the RF relay does not follow; replace it"},
+    {&SlotBits::wrong_part,
+     "wrong-part",
+     true,
+     "the monitor is another part than the board's table names; nothing is measured, fit the right one"},
     {&SlotBits::part_missing, "part-missing", true, "an expander or monitor does not answer; check the slot's board"},
     {&SlotBits::read_back_mismatch, "read-back-mismatch", true, "an output reads back otherwise than written"},
     {&SlotBits::switch_shorted, "switch-shorted", true, "current flows while VBUS is off; replace the switch"},

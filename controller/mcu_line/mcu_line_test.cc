@@ -18,6 +18,7 @@ namespace faraday::controller {
 namespace {
 
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class Sink final : public LineEvents {
@@ -162,6 +163,17 @@ TEST(Transport, WhatIsNotThere_SaysWhatToCheck) {
   const auto port = OpenSerialPort("NO-SUCH-SERIAL", 115200);
   EXPECT_THAT(port.status().message(), HasSubstr("NO-SUCH-SERIAL"));
   EXPECT_THAT(OpenTty("/dev/null", 115200).status().message(), HasSubstr("/dev/null is no tty"));
+}
+
+TEST(Transport, ABaudRateThatTtysLackIsRefusedWithTheChoices) {
+  const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  ASSERT_GE(master, 0);
+  ASSERT_EQ(grantpt(master) | unlockpt(master), 0);
+  const std::string path = ptsname(master);
+  EXPECT_THAT(OpenTty(path, 250'000).status().message(),
+              AllOf(HasSubstr(path), HasSubstr("250000"), HasSubstr("460800, 921600")));
+  EXPECT_TRUE(OpenTty(path, 460'800).ok());
+  close(master);
 }
 
 }  // namespace

@@ -54,14 +54,24 @@ constexpr std::array<Speed, 7> kSpeeds = {{{9600, B9600},
                                            {921600, B921600},
                                            {3000000, B3000000}}};
 
+Result<speed_t> SpeedOf(int baud) {
+  std::string known;
+  for (const Speed& speed : kSpeeds) {
+    if (speed.baud == baud) return speed.code;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", speed.baud);
+  }
+  return Status{Code::kUnavailable, fmt::format("cannot be set to {} baud; allowed by path: {}", baud, known)};
+}
+
+// An earlier program's flow control would hold bytes back without a word.
 Status MakeRaw(int fd, int baud) {
+  FARADAY_TRY_ASSIGN(const speed_t speed, SpeedOf(baud));
   termios settings{};
   if (::tcgetattr(fd, &settings) != 0) return {Code::kUnavailable, fmt::format("is no tty: {}", std::strerror(errno))};
   ::cfmakeraw(&settings);
+  settings.c_cflag &= ~static_cast<tcflag_t>(CRTSCTS | CSTOPB);
   settings.c_cflag |= CLOCAL | CREAD;
-  for (const Speed& speed : kSpeeds) {
-    if (speed.baud == baud) ::cfsetspeed(&settings, speed.code);
-  }
+  ::cfsetspeed(&settings, speed);
   if (::tcsetattr(fd, TCSANOW, &settings) != 0)
     return {Code::kUnavailable, fmt::format("settings: {}", std::strerror(errno))};
   ::tcflush(fd, TCIOFLUSH);
