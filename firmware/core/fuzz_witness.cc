@@ -85,6 +85,7 @@ void Witness::Ticked(const RackCore& core, uint32_t dt) {
   AdvanceSilence(dt);
   AdvanceLeases(dt);
   AdvanceDuties(dt);
+  LookAtDisobedience(core);
   LookAtTrips(core);
   Look(core, All(), true);
   CheckDeadlines(core);
@@ -402,6 +403,19 @@ void Witness::AdvanceDuties(uint32_t dt) {
     if (slot.duty_phase_ms >= period_ms) slot.duty_phase_ms = 0;
     slot.may_be_on = slot.duty_phase_ms < OrDefault(config_.charge_on_ms, 1'200'000);
   }
+}
+
+// firmware/README, stop: the one that nobody asked for. A tripped slot's current flows on and its expander is silent.
+void Witness::LookAtDisobedience(const RackCore& core) {
+  if (!core.StopAsserted() || stopped_) return;
+  bool reason = false;
+  for (size_t i = 0; i < capabilities_.size(); ++i) {
+    const Truth& slot = slots_[i];
+    const bool off = now_ms_ - slot.vbus_changed_ms >= 1000;
+    reason = reason || (off && slot.ma > 50 && core.slot(i).tripped() && core.slot(i).Bits().part_missing);
+  }
+  FARADAY_PROMISE(reason, "stop without being asked: only when a trip is not obeyed");
+  (void)OnStop(0);
 }
 
 // A trip is latched: off, data open, nothing pending (design 2, trip).

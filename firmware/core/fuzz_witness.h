@@ -109,6 +109,7 @@ class Witness {
   void AdvanceSilence(uint32_t dt);
   void AdvanceLeases(uint32_t dt);
   void AdvanceDuties(uint32_t dt);
+  void LookAtDisobedience(const RackCore& core);
 
   // promises
   // At every slot; `may_change`: those whose outputs may move.

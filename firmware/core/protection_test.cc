@@ -82,6 +82,37 @@ TEST_F(ProtectionTest, ConfigureThatTakesASlotOut_IsNoOverCurrent) {
   EXPECT_FALSE(fresh.core->slot(0).tripped());
 }
 
+TEST_F(ProtectionTest, TripThatASilentExpanderDoesNotObey_StopsTheRack) {
+  TurnOn(1);
+  host.parts[0].dead_expander = host.parts[0].disobeys = true;
+  host.parts[0].ma = 2500;
+  host.Run(100);
+  ASSERT_TRUE(host.core->slot(0).tripped());
+  EXPECT_FALSE(host.core->StopAsserted()) << "VBUS has a second to fall";
+  host.Run(1100);
+  EXPECT_TRUE(host.core->StopAsserted());
+  host.Run(200);
+  EXPECT_EQ(LastTrip(), (link::Tripped{.slot = 0, .reason = TripReason::kStop}));
+}
+
+TEST_F(ProtectionTest, TripThatIsNotObeyed_StopsNobodyWhileItsExpanderAnswers) {
+  TurnOn(1);
+  host.parts[0].disobeys = true;
+  host.parts[0].ma = 2500;
+  host.Run(3000);
+  EXPECT_TRUE(host.core->slot(0).tripped());
+  EXPECT_FALSE(host.core->StopAsserted()) << "a switch that is broken itself: the pin would not help";
+}
+
+TEST_F(ProtectionTest, OffThatIsNotObeyedAtALawfulCurrent_StopsNobody) {
+  TurnOn(1);
+  host.parts[0].dead_expander = host.parts[0].disobeys = true;
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  host.Run(3000);
+  EXPECT_TRUE(host.Bits(1).switch_shorted);
+  EXPECT_FALSE(host.core->StopAsserted());
+}
+
 TEST_F(ProtectionTest, AtTheLimit_IsNoTrip) {
   TurnOn(1);
   host.core->OnCurrent(0, 2000);

@@ -39,6 +39,7 @@ void RackCore::Tick(uint32_t now_ms) {
   AdvanceSilence(dt);
   AdvanceLeases(dt);
   for (size_t i = 0; i < facts_.slots; ++i) slots_[i].Advance(dt, shared_);
+  StopForDisobedience();
   GrantTurnOns(dt);
   AdvanceInputs(dt);
   server_.Advance(dt);
@@ -431,6 +432,12 @@ void RackCore::StopAll() {
   for (size_t i = 0; i < facts_.slots; ++i) slots_[i].KeepOff(shared_);
   if (!stopped_) events_.Latch(link::Tripped{.slot = 0, .reason = link::TripReason::kStop});
   stopped_ = true;
+}
+
+void RackCore::StopForDisobedience() {
+  for (size_t i = 0; i < facts_.slots && !stopped_; ++i) {
+    if (slots_[i].disobeys(shared_)) StopAll();
+  }
 }
 
 // ---- sensors and telemetry ----

@@ -114,6 +114,7 @@ class RackCore {
   link::Verdict On(const link::ClearTrip& clear, link::Reply& reply);
 
   void StopAll();
+  void StopForDisobedience();
   void Heard(uint32_t away_ms);
   void AdvanceSilence(uint32_t dt);
   void AdvanceLeases(uint32_t dt);

@@ -377,6 +377,13 @@ void Slot::JudgeFreshness(Shared& shared) {
   if (blind_ms >= kStaleMs) Trip(TripReason::kStaleSensor, blind_ms, kStaleMs, shared);
 }
 
+// An off that conducts at a lawful current (switch_shorted) is reported only: a rack is not stopped for it.
+bool Slot::disobeys(const Shared& shared) const {
+  const bool flows = ma_ > kShortedMa && current_age_.ms() <= kFreshMs;
+  const bool harms = trip_ != TripReason::kSwitchShorted || ma_ > config(shared).limit_ma;
+  return tripped() && expander_missing_ && flows && harms && vbus_.since_ms() >= kOffSettleMs;
+}
+
 void Slot::JudgeDecay() {
   const uint32_t off_ms = vbus_.since_ms();
   if (vbus_.out() || IsOff(mv_))

@@ -86,6 +86,8 @@ class Slot {
   bool cycling() const { return task_ == Task::kCycleOff || task_ == Task::kCycleOn; }
   // Nobody would see its current: it is not turned on.
   bool blind() const { return has(link::capability::kMonitor) && (monitor_missing_ || current_age_.ms() > kFreshMs); }
+  // Tripped and off for a second, its current flows on, and its expander does not answer: only the stop pin is left.
+  bool disobeys(const Shared& shared) const;
   // The waiting turn-on belongs to a command (not to the charge duty).
   bool waits_for_command() const { return vbus_.waiting() && busy(); }
   uint32_t mv() const { return mv_; }

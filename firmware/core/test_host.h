@@ -18,6 +18,7 @@ struct FakeSlot {
   bool shorted = false;       // current flows whatever the switch says
   bool dead_monitor = false;  // the monitor does not answer
   bool dead_expander = false;
+  bool disobeys = false;          // stays on until the stop pin
   bool stuck_relay = false;       // the contact stays where it is
   bool feeds_back = false;        // voltage comes from the phone
   std::optional<uint32_t> ma;     // current while on; else 500
@@ -177,7 +178,7 @@ class TestHost {
   void Sense(size_t i) {
     FakeSlot& part = parts[i];
     const uint8_t outputs = core->DesiredOutputs(i);
-    const bool on = (outputs & 1) != 0;
+    const bool on = (outputs & 1) != 0 || (part.disobeys && !core->StopAsserted());
     const uint32_t mv = on ? part.mv_on.value_or(5000) : part.feeds_back || part.shorted ? 4900 : 10;
     if (part.dead_monitor)
       core->OnMonitorMissing(i);
