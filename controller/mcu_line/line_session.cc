@@ -138,7 +138,9 @@ bool LineSession::KeepaliveDue(Now now) const {
 
 Status LineSession::Send(const link::Command& command, Now now) {
   if (!up()) return {Code::kUnavailable, "the line is not up"};
-  if (away_ms_ > 0) return {Code::kUnavailable, "the controller is ending; try again when it is back"};
+  // The safe direction waits for nothing; the next tick announces again.
+  const bool stops = std::holds_alternative<link::StopSlot>(command.call);
+  if (away_ms_ > 0 && !stops) return {Code::kUnavailable, "the controller is ending; try again when it is back"};
   if (queue_.size() >= kMaxQueued) {
     return {Code::kResourceExhausted, fmt::format("{} commands wait on this line already; try again", queue_.size())};
   }

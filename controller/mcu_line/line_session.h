@@ -55,8 +55,8 @@ class LineSession {
   // To be called at least every 25 ms.
   void OnTime(Now now);
   Status Send(const link::Command& command, Now now);
-  // Announces an absence by intent: now, and each time OnTime is called, for one frame may be lost. Nothing else can be
-  // sent from here on.
+  // Announces an absence by intent: now, and each time OnTime is called, for one frame may be lost. Nothing but
+  // StopSlot can be sent from here on, and that only once.
   void SendAway(Milliseconds away, Now now);
 
   bool up() const { return state_ == State::kUp; }

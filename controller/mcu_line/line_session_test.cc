@@ -372,6 +372,12 @@ TEST_F(LineSessionTest, Keepalive_GoesOutEachSecondAndAbsenceIsAnnounced) {
   Advance(kTick);
   EXPECT_EQ(mcu.away_ms, 60'000u);
   EXPECT_THAT(session->Send({1, link::Ping{1}}, now).message(), HasSubstr("the controller is ending"));
+  mcu.away_ms = 0;
+  EXPECT_TRUE(session->Send({2, link::StopSlot{1}}, now).ok()) << "the safe direction";
+  Exchange();
+  EXPECT_TRUE(std::holds_alternative<link::StopSlot>(board.taken.back().call));
+  Advance(kTick);
+  EXPECT_EQ(mcu.away_ms, 60'000u) << "announced again after it";
 }
 
 TEST_F(LineSessionTest, RetransmissionTime_StaysAboveFiftyMilliseconds) {
