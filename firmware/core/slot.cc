@@ -396,6 +396,7 @@ void Slot::JudgeDecay() {
 
 void Slot::Grant() {
   vbus_.Grant();
+  lost_read_backs_ = 0;
   if (task_ == Task::kCycleOn) data_.Want(after_cycle_);
 }
 

@@ -91,6 +91,19 @@ TEST_F(SwitchingTest, VbusThatThePartLost_StaysOffAndIsReportedUntilAskedAnew) {
   EXPECT_FALSE(host.Bits(1).read_back_mismatch);
 }
 
+// Two odd read-backs of the last time on, a stop before they were judged, and an expander that is not read since.
+TEST_F(SwitchingTest, ReadBacksOfTheLastTimeOn_DoNotCount) {
+  TurnOn(1);
+  host.Run(500);
+  host.core->OnReadBack(0, 0);
+  host.core->OnReadBack(0, 0);
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
+  host.parts[0].dead_expander = true;
+  host.Run(600);
+  TurnOn(1);
+  EXPECT_TRUE(host.VbusOn(1));
+}
+
 TEST_F(SwitchingTest, VbusLostBeforeItsProof_IsNoSuccess) {
   host.parts[0].mv_on = 0;
   host.parts[0].lost_outputs = 1;
