@@ -480,7 +480,7 @@ void RackCore::AdvanceTelemetry(uint32_t dt) {
   t.frames_bad = server_.frames_bad();
   t.event_backlog = static_cast<uint32_t>(events_.size());
   t.config_crc = config_.crc;
-  t.current_scan_ms = std::max(brief_.current_scan_ms, brief_before_.current_scan_ms);
+  t.current_scan_ms = current_scan_ms_;
   t.bus_recoveries = bus_recoveries_;
   t.line_errors = line_errors_;
   t.psu_lost = brief_.psu_lost | brief_before_.psu_lost;
@@ -490,6 +490,7 @@ void RackCore::AdvanceTelemetry(uint32_t dt) {
 }
 
 void RackCore::ForgetWhatWasTold() {
+  current_scan_ms_ = 0;
   if (++brief_told_ < kBriefTelemetries) return;
   brief_told_ = 0;
   brief_before_ = std::exchange(brief_, {});

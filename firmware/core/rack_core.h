@@ -71,7 +71,7 @@ class RackCore {
   void OnBusRecovery() { ++bus_recoveries_; }
   // A slot's current was sampled `ms` after the sample before.
   void OnCurrentGap(uint32_t ms) {
-    brief_.current_scan_ms = ms > brief_.current_scan_ms ? ms : brief_.current_scan_ms;
+    current_scan_ms_ = ms > current_scan_ms_ ? ms : current_scan_ms_;
   }
   // Bytes lost or damaged at the UART since boot.
   void OnLineErrors(uint32_t total) { line_errors_ = total; }
@@ -143,7 +143,6 @@ class RackCore {
   void ForgetWhatWasTold();
   // What passes too quickly for a telemetry to meet it.
   struct Brief {
-    uint32_t current_scan_ms = 0;
     uint32_t psu_lost = 0;
     uint32_t input_edges = 0;
   };
@@ -177,6 +176,7 @@ class RackCore {
   uint32_t alerts_ = 0;
   uint32_t bus_recoveries_ = 0;
   uint32_t line_errors_ = 0;
+  uint32_t current_scan_ms_ = 0;  // since the last telemetry that the line took
   Brief brief_;         // since the last round of kBriefTelemetries
   Brief brief_before_;  // of the round before
   uint8_t brief_told_ = 0;

@@ -458,7 +458,6 @@ TEST_F(RackAppTest, TelemetryTellsScanTimeRecoveriesPsuAndEdges) {
     const link::Telemetry again = NextTelemetry();
     EXPECT_EQ(again.psu_lost, 1U) << "one telemetry may get lost, ten do not";
     EXPECT_EQ(again.input_edges, 8U);
-    EXPECT_EQ(again.current_scan_ms, told.current_scan_ms);
   }
   for (int i = 0; i < 20; ++i) (void)NextTelemetry();
   const link::Telemetry next = NextTelemetry();
