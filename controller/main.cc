@@ -5,11 +5,13 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
 #include "base/log.h"
 #include "controller/core/rack.h"
+#include "controller/in_turn.h"
 #include "controller/mcu_line/mcu_line.h"
 #include "controller/sqlite/sqlite_store.h"
 #include "controller/state_dir.h"
@@ -28,6 +30,8 @@ constexpr Milliseconds kFarewell{200};  // eight times the announcement; chosen
 // Callers of commands under way are still told that the outcome is unknown.
 constexpr Milliseconds kLastAnswers = kFreshAfterLoss + Milliseconds(200);
 
+constexpr Milliseconds kLineTurn{2'000};  // chosen: a handshake takes some 200 ms
+
 struct Flags {
   std::string config;
   std::string capture;
@@ -42,25 +46,61 @@ int Fail(const Status& status) {
 
 Now Time() { return {BootClock::now(), UtcNow()}; }
 
-Result<std::unique_ptr<McuLine>> MakeLine(
-    evloop::Loop& loop, const rackconfig::RackConfig& config, Board& board, const std::string& capture, uint32_t seed) {
-  const rackconfig::BoardConfig& wiring = config.boards.at(static_cast<size_t>(board.index()));
+Result<McuLine::Options> LineOptions(const rackconfig::RackConfig& config,
+                                     int board,
+                                     const std::string& capture,
+                                     uint32_t seed) {
+  const rackconfig::BoardConfig& wiring = config.boards.at(static_cast<size_t>(board));
   McuLine::Options options;
   options.rack = config.rack;
   options.version = kVersion;
   options.seed = seed;
   options.open = [port = wiring.port] { return OpenTransport(port); };
-  options.superseded = [&loop](const std::string& why) {
-    log::Error("{}; this one ends. One controller may own a rack: check for a second --config of it", why);
-    loop.AddTimer("last answers", BootClock::now() + kLastAnswers, [&loop] { loop.Stop(kSuperseded); });
-  };
   std::string file = wiring.capture;
-  if (!capture.empty()) file = config.boards.size() == 1 ? capture : capture + "." + std::to_string(board.index());
+  if (!capture.empty()) file = config.boards.size() == 1 ? capture : capture + "." + std::to_string(board);
   if (!file.empty()) {
     FARADAY_TRY_ASSIGN(options.capture, Capture::Open(file));
   }
-  return std::make_unique<McuLine>(loop, std::move(options), board);
+  return options;
 }
+
+// The rack's lines. Of two controllers that start at the same instant the same one must come last to every board, or
+// both would end: so a board's line is opened once the board before it is in hand.
+class Lines {
+ public:
+  Lines(evloop::Loop& loop, Rack& rack, std::vector<McuLine::Options> options)
+      : loop_(loop), rack_(rack), options_(std::move(options)) {
+    in_turn_.emplace(loop,
+                     InTurn::Steps{.count = rack.boards(),
+                                   .begin = [this](int board) { Open(board); },
+                                   .done = [&rack](int board) { return Settled(rack.board(board)); },
+                                   .longest = kLineTurn});
+  }
+  void AnnounceAbsence(Milliseconds away) {
+    in_turn_->End();
+    for (auto& line : lines_) line->AnnounceAbsence(away);
+  }
+
+ private:
+  static bool Settled(const Board& board) { return board.ready() || board.state() == Board::State::kRefused; }
+  void Open(int board) {
+    McuLine::Options& options = options_[static_cast<size_t>(board)];
+    options.superseded = [this](const std::string& why) { OnSuperseded(why); };
+    lines_.push_back(std::make_unique<McuLine>(loop_, std::move(options), rack_.board(board)));
+    rack_.board(board).SetLine(lines_.back().get());
+  }
+  void OnSuperseded(const std::string& why) {
+    in_turn_->End();
+    log::Error("{}; this one ends. One controller may own a rack: check for a second --config of it", why);
+    loop_.AddTimer("last answers", BootClock::now() + kLastAnswers, [&loop = loop_] { loop.Stop(kSuperseded); });
+  }
+
+  evloop::Loop& loop_;
+  Rack& rack_;
+  std::vector<McuLine::Options> options_;
+  std::vector<std::unique_ptr<McuLine>> lines_;
+  std::optional<InTurn> in_turn_;
+};
 
 // systemd's watchdog is fed only while the loop turns.
 void FeedWatchdog(evloop::Loop& loop) {
@@ -78,9 +118,9 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   if (const Status loaded = book.Load(Time()); !loaded.ok()) return Fail(loaded);
 
   evloop::Loop loop;
-  std::vector<std::unique_ptr<McuLine>> lines;
+  std::optional<Lines> lines;
   loop.OnSignals({SIGTERM, SIGINT}, [&loop, &lines, &flags](int) {
-    for (auto& line : lines) line->AnnounceAbsence(std::chrono::seconds(flags.away_s));
+    if (lines) lines->AnnounceAbsence(std::chrono::seconds(flags.away_s));
     loop.AddTimer("farewell", BootClock::now() + kFarewell, [&loop] { loop.Stop(0); });
   });
   zmq::context_t context(1);
@@ -98,12 +138,13 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
     return Fail(told);
   }
 
+  std::vector<McuLine::Options> options;
   for (int i = 0; i < rack.boards(); ++i) {
-    auto line = MakeLine(loop, config, rack.board(i), flags.capture, random());
-    if (!line.ok()) return Fail(line.status());
-    rack.board(i).SetLine(line->get());
-    lines.push_back(std::move(*line));
+    auto of_board = LineOptions(config, i, flags.capture, random());
+    if (!of_board.ok()) return Fail(of_board.status());
+    options.push_back(std::move(*of_board));
   }
+  lines.emplace(loop, rack, std::move(options));
   loop.AddPeriodic("rack tick", kTick, [&] {
     rack.OnTime(Time());
     service.OnTime(Time());
@@ -119,7 +160,7 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   sd_notify(0, "READY=1");
   const int code = loop.Run();
   sd_notify(0, "STOPPING=1");
-  lines.clear();  // before what they report to
+  lines.reset();  // before what they report to
   return code;
 }
 
