@@ -14,6 +14,8 @@ using std::chrono::seconds;
 
 // Sanitizers, QEMU and a busy two-core machine: generous, but it ends.
 constexpr seconds kStartLimit{90};
+// Longer than the nightly ten thousand commands take, within the rack's lease_max of 8 h.
+constexpr std::chrono::milliseconds kLease = std::chrono::hours(4);
 
 std::string Binary(const char* name) { return std::string(FARADAY_BIN_DIR) + "/" + name; }
 
@@ -125,6 +127,7 @@ uint32_t LineRack::Acquire(const Controller& controller, const std::string& slot
   v1::Request request;
   request.mutable_acquire()->set_slot(slot);
   request.mutable_acquire()->set_purpose(v1::PURPOSE_PERSON);
+  request.mutable_acquire()->set_duration_ms(kLease.count());
   uint32_t epoch = 0;
   WaitFor(
       [&] {
