@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "hil-tests/process/rack_under_test.h"
-#include "sim/qemu/qemu_process.h"
+#include "sim/qemu/qemu_machine.h"
 
 namespace faraday::hil {
 namespace {
@@ -22,9 +22,8 @@ constexpr const char* kSlot = "r01/13";
 
 // Why this machine cannot run the suite; empty when it can.
 std::string Missing() {
-  if (std::string_view(FARADAY_FIRMWARE_ELF).empty()) return "no firmware image: arm-none-eabi-g++ was missing";
-  const Status qemu = sim::qemu::CheckQemu();
-  return qemu.ok() ? "" : qemu.message();
+  const Status image = sim::qemu::QemuMachine::Factory(FARADAY_FIRMWARE_ELF).status();
+  return image.ok() ? "" : image.message();
 }
 
 // Emulators that work in a run folder.
@@ -149,6 +148,7 @@ TEST_F(SimRack, StateAnswersWithTheKeysOfBothBoards) {
                           "boots=",
                           "stopped=",
                           "line=connected",
+                          "damaged=",
                           "inputs=",
                           "slots=32",
                           "slipped_ms=",
@@ -183,11 +183,13 @@ TEST_F(SimRack, ADamagedLineStillSwitches) {
   const std::string slot = "r01/14";
   const uint32_t epoch = Acquire(slot);
   ASSERT_GT(epoch, 0U);
-  ASSERT_EQ(Sim("line 0 damage 5 7").find("error"), std::string::npos);
-  for (int i = 0; i < 4; ++i) {
+  const auto unharmed = [] { return StateHas("0", " damaged=0 "); };
+  ASSERT_EQ(Sim("line 0 damage 10 7").find("error"), std::string::npos);
+  for (int i = 0; i < 4 || (unharmed() && i < 100); ++i) {
     EXPECT_TRUE(PowerBecomes(slot, epoch, i % 2 == 0)) << i;
     EXPECT_TRUE(StateBecomes(slot, i % 2 == 0 ? "outputs=vbus" : "vbus_mv=0"));
   }
+  EXPECT_FALSE(unharmed());
   Sim("line 0 damage 0");
   EXPECT_TRUE(WaitFor([] { return Online(); }, kGenerous));
 }
@@ -243,6 +245,32 @@ TEST_F(SimRack, AKilledSimulatorComesBackWithItsMemoryAndNoOrphan) {
   EXPECT_GE(rack_->Slot(slot).lease().epoch(), epoch) << "the EEPROM kept the epochs";
   const v1::BoardState board = Board();
   for (const std::string& fault : board.faults()) EXPECT_EQ(fault.find("epoch"), std::string::npos) << fault;
+}
+
+// The image is gone for a while: no board, but a simulator that says so, and a board again once it is back.
+TEST(SimRackBroken, APowerCycleWithoutItsImageLeavesADeadBoardThatCanComeBack) {
+  if (const std::string missing = Missing(); !missing.empty()) GTEST_SKIP() << "SKIPPED: " << missing;
+  RackUnderTest rack;
+  const std::string image = rack.folder() + "/image.elf";
+  std::filesystem::copy_file(FARADAY_FIRMWARE_ELF, image);
+  rack.AddSimArguments({"--board", "ast1030", "--firmware", image});
+  const Status started = rack.Start(Part::kSim);
+  ASSERT_TRUE(started.ok()) << started.message();
+  std::filesystem::remove(image);
+  const auto refused = rack.Sim("mcu-reset 0 power-on");
+  EXPECT_NE(refused.status().message().find("no firmware image at " + image), std::string::npos)
+      << refused.status().message();
+  const auto dead = rack.Sim("state 0");
+  ASSERT_TRUE(dead.ok()) << dead.status().message();
+  EXPECT_NE(dead->find("mcu=dead: "), std::string::npos) << *dead;
+  EXPECT_NE(rack.Sim("mcu-hang 0").status().message().find("the board is dead"), std::string::npos);
+  EXPECT_TRUE(rack.Sim("state r01/01").ok());
+  std::filesystem::copy_file(FARADAY_FIRMWARE_ELF, image);
+  const auto again = rack.Sim("mcu-reset 0 power-on");
+  EXPECT_TRUE(again.ok()) << again.status().message();
+  const auto alive = rack.Sim("state 0");
+  EXPECT_TRUE(alive.ok() && alive->find("mcu=alive") != std::string::npos)
+      << (alive.ok() ? *alive : alive.status().message());
 }
 
 // Parts that are missing and a memory that cannot be written, from the start.
