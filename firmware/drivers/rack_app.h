@@ -106,10 +106,8 @@ class RackApp {
   void ApplyStop();
   void WriteOutputs();
   void WriteOutput(size_t slot);
-  // What may be written now; a VBUS that is not to be turned on by this write is taken from the core first.
-  uint8_t OutputsToWrite(size_t slot);
-  // False also when it cannot be read.
-  bool StillOn(size_t slot);
+  // Takes a VBUS from the core that a write would turn on out of its turn. False: that cannot be known now.
+  bool SettleVbus(size_t slot);
   void LookAtSignals();
   void LookAtAlerts(uint32_t dt);
   void Scan(uint32_t dt);
@@ -280,32 +278,29 @@ void RackApp<B>::WriteOutputs() {
 }
 
 // A write sends all eight outputs, so that one for another of them could turn VBUS on: long after its turn, or again
-// although the part lost it.
+// although the part lost it. One read that fails accuses nobody: the write waits for the next pass.
 template <Board B>
-uint8_t RackApp<B>::OutputsToWrite(size_t slot) {
+bool RackApp<B>::SettleVbus(size_t slot) {
   const bool on = (core_.DesiredOutputs(slot) & kVbusOn) != 0;
-  if (on && core_.slot(slot).vbus().since_ms() > kGrantFreshMs) {
-    if ((states_[slot].written & kVbusOn) == 0)
-      core_.OnTurnOnLate(slot);
-    else if (!StillOn(slot))
-      core_.OnVbusLost(slot);
+  if (!on || core_.slot(slot).vbus().since_ms() <= kGrantFreshMs) return true;
+  if ((states_[slot].written & kVbusOn) == 0) {
+    core_.OnTurnOnLate(slot);
+    return true;
   }
-  return core_.DesiredOutputs(slot);
-}
-
-template <Board B>
-bool RackApp<B>::StillOn(size_t slot) {
   RegisterRead read = ReadOf(What::kOutputs, slot);
   read.status = Try(
       read.bus,
       [&](auto& bus) { return bus.WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in); }, true);
-  return read.status.ok() && (Expander::Outputs(read) & kVbusOn) != 0;
+  if (!read.status.ok()) return false;
+  if ((Expander::Outputs(read) & kVbusOn) == 0) core_.OnVbusLost(slot);
+  return true;
 }
 
 // Off does not wait for a bus to rest.
 template <Board B>
 void RackApp<B>::WriteOutput(size_t slot) {
-  const uint8_t outputs = OutputsToWrite(slot);
+  if (!SettleVbus(slot)) return CountExpander(slot, false);
+  const uint8_t outputs = core_.DesiredOutputs(slot);
   const ExpanderPin& pin = wiring(slot).outputs;
   const bool off = (states_[slot].written & ~outputs) != 0;
   const Status status = Try(

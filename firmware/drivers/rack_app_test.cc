@@ -347,6 +347,19 @@ TEST_F(RackAppTest, ExpanderThatLostItsOutputs_IsNotTurnedOnByAnotherOutputsWrit
   EXPECT_FALSE(Bits(0).read_back_mismatch);
 }
 
+TEST_F(RackAppTest, ExpanderThatIsSilentForAMoment_LosesNoPower) {
+  TurnOn();
+  Run(100);
+  FakeBus& bus = board.buses[FakeBoard::kExpanders];
+  bus.silent.insert(0x60);
+  Command(link::SetShield{.slot = 1, .epoch = 1, .couple = true});
+  bus.silent.clear();
+  Run(100);
+  EXPECT_TRUE(board.PinOn(0, 4)) << "written when the part is back";
+  EXPECT_TRUE(board.PinOn(0, 0)) << "one read that failed is no proof that VBUS was lost";
+  EXPECT_FALSE(Bits(0).read_back_mismatch);
+}
+
 TEST_F(RackAppTest, Stopped_AnExpanderThatStillDrivesIsToldOffByTheBus) {
   TurnOn();
   board.reset_line_broken = true;
