@@ -25,6 +25,7 @@ lab/core           ; base/|model/|lab/core/ ;
 lab                ; base/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|lab/ ;
 cli                ; base/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|cli/ ;
 sim                ; base/|model/|link/|evloop/|rackconfig/|firmware/|sim/ ;
+hil-tests/line     ; base/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/guest    ; base/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/qemu     ; base/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/conformance ; base/|link/|rackconfig/yaml_reader.h|hil-tests/ ;
