@@ -158,6 +158,7 @@ std::vector<Verb> LinkVerbs() {
        .summary = "Make wire bytes of sentences, for a bench without a controller",
        .arguments = {{Kind::kPositional, "file", "FILE|-", "a sentence a line, as decode prints them; -: stdin", true}},
        .examples = "  echo '-> hello protocol=1 rack=\"r01\" nonce=7' | faraday link encode -\n"
+                   "  stty -F /dev/ttyUSB0 460800 raw -echo\n"
                    "  echo '-> stop' | faraday link encode - | xxd -r -p >/dev/ttyUSB0\n"
                    "\n"
                    "A sentence that cannot be read is named, and the exit code is then 1.",

@@ -123,8 +123,8 @@ class RackApp {
   void TakeTemperature(size_t slot, const RegisterRead& read);
   void TakeOutputs(size_t slot, const RegisterRead& read);
   void ReadInputs();
-  // Runs `transfer` on a bus that works; kUnavailable when it rests. An urgent one tries a resting bus too. Once it hung
-  // there is no more of it in this pass.
+  // Runs `transfer` on a bus that works; kUnavailable when it rests. An urgent one tries a resting bus too. Once it
+  // hung there is no more of it in this pass.
   template <typename Transfer>
   Status Try(uint8_t bus, Transfer transfer, bool urgent = false);
   void NoteBus(uint8_t bus, const Status& status);
@@ -145,7 +145,7 @@ class RackApp {
   std::array<SlotState, link::kMaxSlots> states_{};
   std::array<uint8_t, link::kMaxSlots> order_{};  // slots, the monitors' buses taking turns
   std::array<uint32_t, kMostBuses> bus_rest_ms_{};
-  uint16_t stuck_buses_ = 0;             // by their last transfer
+  uint16_t stuck_buses_ = 0;                    // by their last transfer
   std::array<uint8_t, kMostBuses> abort_ms_{};  // left of kAbortMemoryMs
   uint16_t hung_ = 0;                           // buses that hung in this pass, freed or not
   std::array<RegisterRead, kMostReads> reads_{};
@@ -290,7 +290,8 @@ bool RackApp<B>::SettleVbus(size_t slot) {
   RegisterRead read = ReadOf(What::kOutputs, slot);
   read.status = Try(
       read.bus,
-      [&](auto& bus) { return bus.WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in); }, true);
+      [&](auto& bus) { return bus.WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in); },
+      true);
   if (!read.status.ok()) return false;
   if ((Expander::Outputs(read) & kVbusOn) == 0) core_.OnVbusLost(slot);
   return true;

@@ -52,7 +52,11 @@ int OpenSerial(const std::string& path, int baud) {
   const int fd = ::open(path.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return -1;
   termios settings{};
-  if (::tcgetattr(fd, &settings) != 0) return fd;  // no terminal: bytes as they are
+  if (::tcgetattr(fd, &settings) != 0) {
+    ::close(fd);
+    errno = ENOTTY;
+    return -1;
+  }
   ::cfmakeraw(&settings);
   settings.c_cflag |= CLOCAL | CREAD;
   for (const Speed& speed : kSpeeds) {
@@ -67,6 +71,10 @@ int OpenSerial(const std::string& path, int baud) {
 int OpenPath(const std::string& path, int baud) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return -1;
+  if (!S_ISSOCK(info.st_mode) && !S_ISCHR(info.st_mode)) {  // a file's bytes would be overwritten
+    errno = ENOTTY;
+    return -1;
+  }
   const int fd = S_ISSOCK(info.st_mode) ? OpenSocket(path) : OpenSerial(path, baud);
   if (fd >= 0) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   return fd;
@@ -88,7 +96,7 @@ Status BoardLine::Open() {
   telemetry_number_.reset();
   const BootTime deadline = BootClock::now() + kPatience;
   while ((fd_ = OpenPath(path_, baud_)) < 0) {
-    if (BootClock::now() >= deadline) {
+    if (errno == ENOTTY || BootClock::now() >= deadline) {
       return {Code::kUnavailable, fmt::format("cannot open the line {}: {}", path_, std::strerror(errno))};
     }
     ::poll(nullptr, 0, static_cast<int>(kOpenEvery.count()));

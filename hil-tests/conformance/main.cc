@@ -44,7 +44,7 @@ constexpr const char* kFooter =
     "It starts faraday-sim itself; scripts that need no special start share one. With --line it speaks to the board\n"
     "at PATH instead, a real one too: steps that need the bench are then skipped and said so. Outputs of slots 1 to "
     "32\n"
-    "MOVE: unplug phones first.\n\n"
+    "MOVE: a load or an old phone belongs in slots 7 and 9, nothing in the others. Afterwards every slot is off.\n\n"
     "Examples:\n"
     "  faraday-conformance --board native hil-tests/conformance/scripts/vbus.yaml\n"
     "  faraday-conformance --board ast1030 --log-dir /tmp/ast1030\n"
@@ -193,8 +193,19 @@ class Session {
       if (const Status status = SeedMemory(line); !status.ok()) return broken(status);
     }
     Verdict verdict = Player(script, line, rig_.get(), record).Play();
+    if (!rig_) LeaveOff(line, verdict);
     if (verdict.kind == Verdict::Kind::kFailed && rig_) verdict.message += "\n  faraday-sim said:\n" + rig_->Said();
     return verdict;
+  }
+
+  // A board of one's own does not stay as a script left it, a failed one above all.
+  static void LeaveOff(BoardLine& line, Verdict& verdict) {
+    const Status off = SeedMemory(line);
+    if (off.ok()) return;
+    verdict.message += fmt::format("{}slots may be ON: they cannot be turned off ({}); send the stop frame",
+                                   verdict.message.empty() ? "" : "\n  ",
+                                   off.message());
+    verdict.kind = Verdict::Kind::kFailed;
   }
 
   void RunOne(const Script& script) {
