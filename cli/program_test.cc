@@ -216,10 +216,11 @@ INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](cons
 });
 
 TEST_F(ProgramTest, EveryVerbTeachesByExample) {
-  for (const char* line : {"status",      "reserve",        "renew",         "release",     "power on",   "power off",
-                           "power cycle", "shield isolate", "shield couple", "usb open",    "usb charge", "usb connect",
-                           "slot stop",   "slot clear",     "run",           "job submit",  "job list",   "job show",
-                           "job logs",    "job cancel",     "events",        "link decode", "link encode", "link ping"}) {
+  for (const char* line :
+       {"status",      "reserve",        "renew",         "release",     "power on",    "power off",
+        "power cycle", "shield isolate", "shield couple", "usb open",    "usb charge",  "usb connect",
+        "slot stop",   "slot clear",     "run",           "job submit",  "job list",    "job show",
+        "job logs",    "job cancel",     "events",        "link decode", "link encode", "link ping"}) {
     std::istringstream words{std::string(line)};
     std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
     args.push_back("--help");

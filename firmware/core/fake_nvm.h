@@ -36,7 +36,7 @@ class FakeNvm final : public Nvm {
   bool missing = false;
   bool read_only = false;
   int writes = 0;
-  std::function<void()> on_write;  // meanwhile, as in a part that takes its time
+  std::function<void()> on_write;     // meanwhile, as in a part that takes its time
   int failures = 0;                   // so many transfers fail next; a write leaves its first half
   size_t bytes_until_cut = SIZE_MAX;  // then the power is gone: nothing more is stored
 

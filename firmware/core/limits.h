@@ -58,6 +58,6 @@ inline constexpr uint32_t kCycleOffMaxMs = 600'000;
 inline constexpr uint32_t kInputDebounceMs = 30;  // chosen
 inline constexpr uint32_t kTelemetryMs = 100;
 inline constexpr uint8_t kBriefTelemetries = 10;  // chosen: what passed is told so often at least, telemetry gets lost
-inline constexpr size_t kFirstRackInput = 32;  // bits 0-31 of the inputs are relay senses
+inline constexpr size_t kFirstRackInput = 32;     // bits 0-31 of the inputs are relay senses
 
 }  // namespace faraday::firmware

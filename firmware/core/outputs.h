@@ -1,7 +1,7 @@
 // The three switches of a slot: what is wanted, what the outputs say, since when. Header-only value types.
 //
-// VBUS off acts at once; on waits (minimum off time, stagger, budget) until the board grants it. VBUS that its part lost
-// stays wanted but off, and waits for nothing, until it is wanted off or asked for anew. The data path passes
+// VBUS off acts at once; on waits (minimum off time, stagger, budget) until the board grants it. VBUS that its part
+// lost stays wanted but off, and waits for nothing, until it is wanted off or asked for anew. The data path passes
 // through open, at least kDataOpenMs, on every change. The relay moves at once.
 #pragma once
 

@@ -445,9 +445,7 @@ void RackCore::StopForDisobedience() {
 void RackCore::OnCurrent(size_t slot, uint32_t ma) { slots_[slot].OnCurrent(ma, shared_); }
 void RackCore::OnTemperature(size_t slot, int32_t deci_c) { slots_[slot].OnTemperature(deci_c, shared_); }
 
-uint32_t RackCore::SlotState(size_t slot) const {
-  return slots_[slot].State(shared_);
-}
+uint32_t RackCore::SlotState(size_t slot) const { return slots_[slot].State(shared_); }
 
 uint32_t RackCore::Faults() const {
   const auto flag = [](bool on, uint32_t bit) { return on ? bit : 0U; };

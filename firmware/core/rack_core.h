@@ -70,9 +70,7 @@ class RackCore {
   // A bus was found stuck.
   void OnBusRecovery() { ++bus_recoveries_; }
   // A slot's current was sampled `ms` after the sample before.
-  void OnCurrentGap(uint32_t ms) {
-    current_scan_ms_ = ms > current_scan_ms_ ? ms : current_scan_ms_;
-  }
+  void OnCurrentGap(uint32_t ms) { current_scan_ms_ = ms > current_scan_ms_ ? ms : current_scan_ms_; }
   // Bytes lost or damaged at the UART since boot.
   void OnLineErrors(uint32_t total) { line_errors_ = total; }
   // An ALERT# was looked after; `stays`: it is still low.
@@ -177,8 +175,8 @@ class RackCore {
   uint32_t bus_recoveries_ = 0;
   uint32_t line_errors_ = 0;
   uint32_t current_scan_ms_ = 0;  // since the last telemetry that the line took
-  Brief brief_;         // since the last round of kBriefTelemetries
-  Brief brief_before_;  // of the round before
+  Brief brief_;                   // since the last round of kBriefTelemetries
+  Brief brief_before_;            // of the round before
   uint8_t brief_told_ = 0;
   uint32_t stack_high_water_ = 0;
   Age telemetry_age_;

@@ -59,8 +59,8 @@ class Slot {
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
   void OnRelaySense(bool isolated);
-  // The turn-on did not reach the expander within kGrantFreshMs: VBUS stays off. A command ends PART_MISSING, the charge
-  // duty waits for its turn again.
+  // The turn-on did not reach the expander within kGrantFreshMs: VBUS stays off. A command ends PART_MISSING, the
+  // charge duty waits for its turn again.
   void OnTurnOnLate(Shared& shared);
   // The expander shows VBUS off against the core's will: it stays off, reported, until somebody asks anew.
   // REQUIRES: vbus().out()

@@ -30,7 +30,8 @@ struct Adm127xRow {
 
 // In the order of MonitorRange.
 inline constexpr std::array<Adm127xRow, 8> kAdm127xRows = {{
-    // 0x1800 power and 0x0300 voltage and current averages of 8, 0x20 100 V range, 0x10 continuous, 0x04 VIN, 0x02 VOUT, 0x01 30 mV range
+    // 0x1800 power and 0x0300 voltage and current averages of 8, 0x20 100 V range, 0x10 continuous, 0x04 VIN, 0x02
+    // VOUT, 0x01 30 mV range
     {"ADM1272", 0x1B37, true, 4062, 2, 663, 20480},
     {"ADM1272", 0x1B17, true, 6770, 2, 663, 20480},
     {"ADM1272", 0x1B16, true, 6770, 2, 1326, 20480},

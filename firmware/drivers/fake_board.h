@@ -19,7 +19,7 @@ struct FakeChip {
   std::map<uint8_t, std::array<uint8_t, 2>> words;  // PMBus and TMP105: two bytes a register
   std::map<uint8_t, std::string> blocks;            // PMBus: read with their length first
   std::vector<std::vector<uint8_t>> log;            // writes to registers that are neither, as they came
-  std::array<uint8_t, 2> unset{};  // while PMON_CONFIG holds this, currents read as the highest code
+  std::array<uint8_t, 2> unset{};                   // while PMON_CONFIG holds this, currents read as the highest code
 };
 
 class FakeBus {
@@ -184,7 +184,8 @@ class SlowBoard : public FakeBoard {
     std::array<Status, 3> stuck;
     for (RegisterRead& read : reads) {
       Status& bus = stuck[read.bus];
-      read.status = bus.ok() ? Bus(read.bus).WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in) : bus;
+      read.status =
+          bus.ok() ? Bus(read.bus).WriteRead(read.address, std::span<const uint8_t>(&read.reg, 1), read.in) : bus;
       if (read.status.code() == Code::kAborted || read.status.code() == Code::kDeadlineExceeded) bus = read.status;
     }
   }

@@ -62,7 +62,8 @@ TEST(Adm127x, SetUpStopsTheMonitorAndArmsTheAlert) {
   Adm127x monitor(board.buses[FakeBoard::kMonitors], 0x10, scale);
   ASSERT_TRUE(monitor.CheckIdentity().ok());
   ASSERT_TRUE(monitor.Configure().ok());
-  EXPECT_EQ(chip.words[0xD4], (std::array<uint8_t, 2>{0x37, 0x1B})) << "continuous, VOUT on, 8 averages of power, voltage and current";
+  EXPECT_EQ(chip.words[0xD4], (std::array<uint8_t, 2>{0x37, 0x1B}))
+      << "continuous, VOUT on, 8 averages of power, voltage and current";
   EXPECT_EQ(
       chip.log,
       (std::vector<std::vector<uint8_t>>{{0xD3, 0x00}, {0xD3, 0x01}, {0x4A, 0xE2, 0x0B}, {0xD5, 0x00, 0x04}, {0x03}}))

@@ -92,7 +92,6 @@ class FrameDecoder {
   static Outcome Decode(std::span<uint8_t> stuffed, FrameView& view);
 
  private:
-
   std::array<uint8_t, kMaxBody + kMaxBody / 254 + 2> buffer_{};
   size_t length_ = 0;
   bool overflow_ = false;
