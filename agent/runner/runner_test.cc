@@ -170,7 +170,8 @@ TEST_F(Runner, Timeout_LetsACommandCleanUp) {
 }
 
 TEST_F(Runner, DoubleForkedChild_DoesNotOutliveTheCommand) {
-  Start("setsid sh -c '(trap \"\" TERM HUP; while :; do sleep 0.1; done) & sleep 0.2; echo $! > child' ; exit 0");
+  Start("setsid sh -c '(trap \"\" TERM HUP; : > deaf; while :; do sleep 0.1; done) & "
+        "while [ ! -e deaf ]; do sleep 0.05; done; echo $! > child' ; exit 0");
   EXPECT_EQ(End().exit_code, 0);
   const std::string child = ReadAll(folder_ + "/work/child");
   ASSERT_FALSE(child.empty());
