@@ -58,7 +58,7 @@ class FakeRack {
  public:
   FakeRack(evloop::Loop& loop, zmq::context_t& context, std::string adb_address)
       : adb_address_(std::move(adb_address)), desk_(loop, [this] { return Build(); }) {
-    auto server = rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", Table());
+    auto server = rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", Table(), rpc::Plain());
     FARADAY_CHECK(server.ok());
     server_ = std::move(*server);
   }
@@ -233,7 +233,8 @@ class FakeLab {
                                     endpoint,
                                     {{Case::kSync, [this](const rpc::CallPtr& call) { desk_.OnSync(call); }},
                                      {Case::kReportAttempt, [this](const rpc::CallPtr& call) { OnReport(call); }},
-                                     {Case::kPutChunk, [this](const rpc::CallPtr& call) { OnPut(call); }}});
+                                     {Case::kPutChunk, [this](const rpc::CallPtr& call) { OnPut(call); }}},
+                                    rpc::Plain());
     FARADAY_CHECK(server.ok());
     server_ = std::move(*server);
     endpoint_ = server_->endpoint();

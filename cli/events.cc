@@ -28,6 +28,7 @@ class Source {
     subscriber_ = std::make_unique<rpc::Subscriber>(loop_,
                                                     session_.context(),
                                                     snapshot.events_endpoint(),
+                                                    rpc::Credentials(),
                                                     std::vector<std::string>{""},
                                                     [this](const v1::Event& event) { OnEvent(event); });
     loop_.AddTimer("first tick", BootClock::now() + kFirstTick, [this] { ReadState(); });

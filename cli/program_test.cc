@@ -36,11 +36,11 @@ class FakeServer {
     std::promise<std::string> bound;
     thread_ = std::thread([this, table = std::move(table), publishes, endpoint, &bound] {
       evloop::Loop loop;
-      auto server = rpc::Server::Bind(loop, context_, endpoint, table);
+      auto server = rpc::Server::Bind(loop, context_, endpoint, table, rpc::Plain());
       ASSERT_TRUE(server.ok()) << server.status().message();
       std::unique_ptr<rpc::Publisher> publisher;
       if (publishes) {
-        auto made = rpc::Publisher::Bind(loop, context_, "tcp://127.0.0.1:0");
+        auto made = rpc::Publisher::Bind(loop, context_, "tcp://127.0.0.1:0", rpc::Plain());
         ASSERT_TRUE(made.ok());
         publisher = std::move(*made);
         publisher_ = publisher.get();

@@ -127,11 +127,11 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   std::random_device random;
   EventPublisher events(config.rack);
   Rack rack(config, book, events, random());
-  auto publisher = rpc::Publisher::Bind(loop, context, config.controller.events);
+  auto publisher = rpc::Publisher::Bind(loop, context, config.controller.events, rpc::Plain());
   if (!publisher.ok()) return Fail(publisher.status());
   RackService service(loop, rack, **store, **publisher, {kVersion, std::to_string(random())});
   events.Attach(**publisher, rack, [&service] { service.OnSyncChange(); });
-  auto server = rpc::Server::Bind(loop, context, config.controller.listen, service.Table());
+  auto server = rpc::Server::Bind(loop, context, config.controller.listen, service.Table(), rpc::Plain());
   if (!server.ok()) return Fail(server.status());
   service.SetEndpoint((*server)->endpoint());
   if (const Status told = (*state_dir)->WriteEndpoints((*server)->endpoint(), (*publisher)->endpoint()); !told.ok()) {

@@ -80,7 +80,7 @@ Result<int> Run(const LabConfig& config) {
   FARADAY_TRY_ASSIGN(Database database, Database::Open(config.state_dir + "/lab.sqlite", LabMigrations()));
   SqliteStore store(database);
   FARADAY_TRY_ASSIGN(const auto spool, Spool::Open(database, config.state_dir + "/spool"));
-  FARADAY_TRY_ASSIGN(const auto publisher, rpc::Publisher::Bind(loop, context, config.events));
+  FARADAY_TRY_ASSIGN(const auto publisher, rpc::Publisher::Bind(loop, context, config.events, rpc::Plain()));
 
   Racks racks(loop, context);
   std::optional<Service> service;
@@ -105,7 +105,7 @@ Result<int> Run(const LabConfig& config) {
                [&](const std::string& lease, const Status& status) { lab.OnReleased(lease, status, ReadClocks()); },
                [&] { return lab.anyone_waits(); }});
 
-  FARADAY_TRY_ASSIGN(const auto server, rpc::Server::Bind(loop, context, config.listen, service->Table()));
+  FARADAY_TRY_ASSIGN(const auto server, rpc::Server::Bind(loop, context, config.listen, service->Table(), rpc::Plain()));
   FARADAY_TRY(WriteEndpoints(config.state_dir, server->endpoint(), publisher->endpoint()));
   log::Info("serves {} racks on {}, events on {}", config.racks.size(), server->endpoint(), publisher->endpoint());
   FeedWatchdog(loop);

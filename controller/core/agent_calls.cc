@@ -14,7 +14,7 @@ void KeepFirst(Status status, Status* first) {
 
 }  // namespace
 
-Status AgentCalls::CheckAgent(CallKind call,
+Status AgentCalls::CheckAgent(access::Call call,
                               const Caller& caller,
                               const std::string& agent,
                               const std::string& host) const {
@@ -33,7 +33,7 @@ Status AgentCalls::CheckAgent(CallKind call,
 }
 
 Status AgentCalls::Report(const Caller& caller, const AgentReport& report, Now now) {
-  FARADAY_TRY(CheckAgent(CallKind::kReport, caller, report.agent, report.host));
+  FARADAY_TRY(CheckAgent(access::Call::kReport, caller, report.agent, report.host));
   parts_.agents.Spoke(report.agent, now);
   Status first;
   for (const auto& [slot, epoch] : report.epochs_seen) KeepFirst(TakeEpoch(slot, epoch), &first);
@@ -95,7 +95,7 @@ Status AgentCalls::TakeFacts(const std::string& name, DeviceFacts facts, Now now
 }
 
 Status AgentCalls::BeginSync(const Caller& caller, const std::string& agent, const std::string& host, Now now) {
-  FARADAY_TRY(CheckAgent(CallKind::kSync, caller, agent, host));
+  FARADAY_TRY(CheckAgent(access::Call::kSync, caller, agent, host));
   parts_.agents.Spoke(agent, now);
   return OkStatus();
 }

@@ -55,7 +55,7 @@ class AgentCalls {
   std::vector<SyncSlot> SlotsFor(const std::string& host, Now now) const;
 
  private:
-  Status CheckAgent(CallKind call, const Caller& caller, const std::string& agent, const std::string& host) const;
+  Status CheckAgent(access::Call call, const Caller& caller, const std::string& agent, const std::string& host) const;
   Status TakeFacts(const std::string& name, DeviceFacts facts, Now now);
   Status TakeCleared(const std::string& agent, const std::string& name, uint32_t epoch, Now now);
   Status TakeEpoch(const std::string& name, uint32_t epoch);

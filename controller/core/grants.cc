@@ -79,7 +79,7 @@ Result<GrantRequest> Grants::CheckAcquire(const CallContext& context,
                                           int slot,
                                           Now now) const {
   const Caller& caller = context.caller;
-  FARADAY_TRY(CheckRight(CallKind::kAcquire, caller, Ownership::kOther, "", parts_.NameOf(slot)));
+  FARADAY_TRY(CheckRight(access::Call::kAcquire, caller, Ownership::kOther, "", parts_.NameOf(slot)));
   if (caller.user.empty()) return Status{Code::kInvalidArgument, "acquire: the caller has no user name"};
   const bool plain_user = caller.role == Role::kUser || caller.role == Role::kCi;
   if (plain_user && !parts_.config.controller.grants_users) {
@@ -186,7 +186,7 @@ Result<LeaseView> Grants::Renew(const CallContext& context, const std::string& l
   ExpireDue(now);
   FARADAY_TRY_ASSIGN(const int slot, FindLease(lease, now));
   const Tenure& tenure = parts_.book.at(slot);
-  FARADAY_TRY(CheckRight(CallKind::kRenew,
+  FARADAY_TRY(CheckRight(access::Call::kRenew,
                          context.caller,
                          OwnershipOf(context.caller, tenure),
                          "",
@@ -226,8 +226,8 @@ Result<LeaseView> Grants::Release(const CallContext& context, const ReleaseReque
   const Tenure held = parts_.book.at(slot);
   const Ownership ownership = OwnershipOf(context.caller, held);
   const std::string about = fmt::format("{} is {}", parts_.NameOf(slot), parts_.HeldTextOf(slot, now));
-  FARADAY_TRY(CheckRight(CallKind::kRelease, context.caller, ownership, request.reason, about));
-  const bool forced = RightOf(CallKind::kRelease, context.caller.role, ownership) == Right::kWithReason;
+  FARADAY_TRY(CheckRight(access::Call::kRelease, context.caller, ownership, request.reason, about));
+  const bool forced = RightOf(access::Call::kRelease, context.caller.role, ownership) == Right::kWithReason;
   if (forced && !request.force) {
     return Status{Code::kFailedPrecondition, about + "; to end somebody else's lease set force and a reason"};
   }

@@ -57,6 +57,14 @@ bool IsStopped(const Measured& measured) {
          bits.relay_sense == link::RelaySense::kIsolated;
 }
 
+access::Call CallOf(const SwitchAction& action) {
+  return std::visit(Overload{[](const VbusLevel&) { return access::Call::kPower; },
+                             [](const VbusCycle&) { return access::Call::kPower; },
+                             [](const ShieldLevel&) { return access::Call::kShield; },
+                             [](const DataLevel&) { return access::Call::kUsb; }},
+                    action);
+}
+
 std::string MeasuredNow(const Measured& measured) {
   return MeasuredText(measured.vbus_mv, measured.vbus_ma, measured.bits);
 }
@@ -76,17 +84,18 @@ Status Switching::CheckFence(const CallContext& context, const SwitchRequest& re
   const std::string about =
       fmt::format("{} is {}", name, over ? "not leased: the lease has run out" : parts_.HeldTextOf(slot, now));
   const Ownership ownership = over ? Ownership::kOther : OwnershipOf(context.caller, tenure);
-  const bool could_hold = RightOf(CallKind::kSwitch, context.caller.role, Ownership::kHolder) != Right::kDenied ||
-                          context.caller.role == Role::kAgent;
+  const access::Call call = CallOf(request.action);
+  const bool could_hold =
+      RightOf(call, context.caller.role, Ownership::kHolder) != Right::kDenied || context.caller.role == Role::kAgent;
   if (could_hold && request.epoch != 0 && request.epoch != tenure.epoch) {
     return {Code::kAborted,
             fmt::format("{}: epoch {} is not current ({} is); {}", name, request.epoch, tenure.epoch, about)};
   }
-  const bool by_crew = RightOf(CallKind::kSwitch, context.caller.role, Ownership::kOther) == Right::kWithReason;
+  const bool by_crew = RightOf(call, context.caller.role, Ownership::kOther) == Right::kWithReason;
   if (could_hold && !by_crew && tenure.phase != Phase::kLeased) {
     return {Code::kFailedPrecondition, about + ": reserve it first"};
   }
-  FARADAY_TRY(CheckRight(CallKind::kSwitch, context.caller, ownership, request.reason, about));
+  FARADAY_TRY(CheckRight(call, context.caller, ownership, request.reason, about));
   if (request.epoch != 0 || (by_crew && !request.reason.empty())) return OkStatus();
   return {Code::kInvalidArgument, fmt::format("{}: epoch is missing; give the lease's (now {})", name, tenure.epoch)};
 }
@@ -186,7 +195,8 @@ void Switching::Stop(
   const auto found = parts_.FindSlot(name);
   if (!found.ok()) return answer(found.status(), now);
   const int slot = *found;
-  const Status right = CheckRight(CallKind::kStopSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
+  const Status right =
+      CheckRight(access::Call::kStopSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
   if (!right.ok()) return answer(right, now);
   care_.Drop(slot);
   const auto stored = std::make_shared<Status>();
@@ -236,7 +246,8 @@ void Switching::Clear(
   const auto found = parts_.FindSlot(name);
   if (!found.ok()) return answer(found.status(), now);
   const int slot = *found;
-  const Status right = CheckRight(CallKind::kClearSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
+  const Status right =
+      CheckRight(access::Call::kClearSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
   if (!right.ok()) return answer(right, now);
   // One slot's clear does not end the stop of all.
   if ((parts_.BoardOf(slot).telemetry().faults & link::kFaultStopped) != 0) {

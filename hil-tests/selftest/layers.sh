@@ -10,26 +10,27 @@ rules() {
 libs/base          ; base/ ;
 libs/model         ; base/|model/ ;
 libs/link          ; base/|link/ ; faraday/link/
+libs/access        ; base/|access/|faraday/v1/ ;
 libs/evloop        ; base/|evloop/ ;
-libs/rpc           ; base/|evloop/|rpc/|faraday/v1/ ;
+libs/rpc           ; base/|access/|evloop/|rpc/|faraday/v1/ ;
 libs/rackconfig    ; base/|model/|rackconfig/ ;
 firmware/core      ; base/|link/|firmware/core/ ; firmware/drivers/
 firmware/budget    ; firmware/budget/ ;
 firmware/drivers   ; base/|link/|firmware/core/|firmware/drivers/ ;
 firmware/boards    ; base/|link/|firmware/|sim/plant/ ;
-controller/core    ; base/|model/|rackconfig/rack_config.h|link/messages.h|link/slot_bits.h|controller/core/ ;
-controller         ; base/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|controller/ ; firmware/|sim/
-agent/core         ; base/|model/|agent/core/ ;
-agent              ; base/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|agent/ ;
-lab/core           ; base/|model/|lab/core/ ;
-lab                ; base/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|lab/ ;
-cli                ; base/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|cli/ ;
+controller/core    ; base/|access/|model/|rackconfig/rack_config.h|link/messages.h|link/slot_bits.h|controller/core/ ;
+controller         ; base/|access/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|controller/ ; firmware/|sim/
+agent/core         ; base/|access/|model/|agent/core/ ;
+agent              ; base/|access/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|agent/ ;
+lab/core           ; base/|access/|model/|lab/core/ ;
+lab                ; base/|access/|model/|evloop/|rpc/|rackconfig/|faraday/v1/|lab/ ;
+cli                ; base/|access/|model/|link/|evloop/|rpc/|rackconfig/|faraday/v1/|cli/ ;
 sim                ; base/|model/|link/|evloop/|rackconfig/|firmware/|sim/ ;
-hil-tests/line     ; base/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
-hil-tests/guest    ; base/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
-hil-tests/qemu     ; base/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
+hil-tests/line     ; base/|access/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
+hil-tests/guest    ; base/|access/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
+hil-tests/qemu     ; base/|access/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/conformance ; base/|link/|rackconfig/yaml_reader.h|hil-tests/ ;
-hil-tests          ; base/|model/|link/|evloop/|rpc/|faraday/v1/|hil-tests/ ;
+hil-tests          ; base/|access/|model/|link/|evloop/|rpc/|faraday/v1/|hil-tests/ ;
 TXT
 }
 

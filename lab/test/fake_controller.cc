@@ -57,7 +57,7 @@ void FakeController::Run(std::promise<std::string> ready) {
     }
   };
   for (const auto call : {v1::Request::kGetRack, v1::Request::kAcquire, v1::Request::kRelease}) table[call] = handler;
-  auto server = rpc::Server::Bind(loop_, context_, "tcp://127.0.0.1:0", table);
+  auto server = rpc::Server::Bind(loop_, context_, "tcp://127.0.0.1:0", table, rpc::Plain());
   ready.set_value(server.ok() ? (*server)->endpoint() : ToString(server.status()));
   loop_.Run();
   unanswered_.clear();

@@ -328,7 +328,7 @@ TEST_F(LabProgram, Events_TellOfReservationsAndJobsWithoutSecrets) {
   zmq::context_t context;
   std::map<std::string, v1::Event> seen;  // by topic and kind
   const rpc::Subscriber subscriber(
-      loop, context, lab_->events(), {"job/", "reservation/", "tick/"}, [&](const v1::Event& event) {
+      loop, context, lab_->events(), {}, {"job/", "reservation/", "tick/"}, [&](const v1::Event& event) {
         seen[event.topic() + event.kind()] = event;
       });
   const auto until = [&](const std::function<bool()>& condition) {

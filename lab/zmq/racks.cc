@@ -64,7 +64,7 @@ RackLink::RackLink(evloop::Loop& loop,
       orders_(loop, context, address_.controller, LabCaller()) {
   if (!address_.events.empty()) {
     events_ = std::make_unique<rpc::Subscriber>(
-        loop_, context, address_.events, std::vector<std::string>{"slot/", "board/"}, [this](const v1::Event&) {
+        loop_, context, address_.events, LabCaller(), std::vector<std::string>{"slot/", "board/"}, [this](const v1::Event&) {
           PollSoon();
         });
   }

@@ -14,9 +14,15 @@ namespace {
 constexpr int kHeartbeatMs = 2000;
 constexpr int kHeartbeatTimeoutMs = 6000;
 
-Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint) {
+struct Connection {
+  std::unique_ptr<zmq::socket_t> socket;
+  std::unique_ptr<HandshakeWatch> handshake;
+};
+
+Result<Connection> ConnectDealer(zmq::context_t& context, const std::string& endpoint, const Credentials& who) {
   try {
-    zmq::socket_t socket(context, zmq::socket_type::dealer);
+    auto made = std::make_unique<zmq::socket_t>(context, zmq::socket_type::dealer);
+    zmq::socket_t& socket = *made;
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::sndhwm, 1000);
     socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
@@ -24,8 +30,10 @@ Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& 
     socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
     socket.set(zmq::sockopt::reconnect_ivl, 50);
     socket.set(zmq::sockopt::reconnect_ivl_max, 1000);
+    FARADAY_TRY(Present(socket, endpoint, who));
+    auto handshake = std::make_unique<HandshakeWatch>(context, socket, endpoint, who);
     socket.connect(endpoint);
-    return socket;
+    return Connection{std::move(made), std::move(handshake)};
   } catch (const zmq::error_t& error) {
     return Status(Code::kInvalidArgument, fmt::format("'{}' is no endpoint: {}", endpoint, error.what()));
   }
@@ -55,44 +63,52 @@ Status NoAnswer(const std::string& endpoint, Milliseconds timeout) {
 
 // ---- Channel ----
 
-Channel::Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoint, v1::Caller caller)
-    : loop_(loop), context_(context), endpoint_(std::move(endpoint)), caller_(std::move(caller)) {}
+Channel::Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoint, Credentials who)
+    : loop_(loop), context_(context), endpoint_(std::move(endpoint)), who_(std::move(who)) {}
 
 Channel::~Channel() {
   loop_.Remove(watch_);
+  loop_.Remove(handshake_watch_);
   for (const auto& [id, waiting] : waiting_) loop_.Remove(waiting.timer);
   for (const auto& [id, timer] : lost_) loop_.Remove(timer);
 }
 
-void Channel::Connect() {
-  auto socket = ConnectDealer(context_, endpoint_);
-  if (!socket.ok()) return;
-  socket_ = std::make_unique<zmq::socket_t>(std::move(*socket));
+Status Channel::Connect() {
+  FARADAY_TRY_ASSIGN(auto connection, ConnectDealer(context_, endpoint_, who_));
+  socket_ = std::move(connection.socket);
+  handshake_ = std::move(connection.handshake);
   watch_ = loop_.AddSocket("call " + endpoint_, socket_->handle(), [this] { OnReadable(); });
+  handshake_watch_ = loop_.AddSocket("handshake " + endpoint_, handshake_->handle(), [this] { OnHandshake(); });
+  return OkStatus();
+}
+
+void Channel::OnHandshake() {
+  if (const auto why = handshake_->Read()) Close(*why);
 }
 
 void Channel::Call(v1::Request request, Milliseconds timeout, Done done) {
-  if (!socket_) Connect();
+  const Status connected = socket_ ? OkStatus() : Connect();
   const uint64_t id = next_id_++;
   request.set_id(id);
   request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
-  if (!request.has_caller()) *request.mutable_caller() = caller_;
+  if (!request.has_caller()) *request.mutable_caller() = who_.caller;
   const auto timer = loop_.AddTimer(
       "deadline " + endpoint_, BootClock::now() + timeout, [this, timeout] { Close(NoAnswer(endpoint_, timeout)); });
   waiting_[id] = {std::move(done), timer};
   if (!socket_ || !SendRequest(*socket_, request)) {
     loop_.Remove(timer);
-    waiting_[id].timer = loop_.AddTimer("unsent " + endpoint_, BootClock::now(), [this, id] {
-      Finish(id,
-             Status(Code::kUnavailable,
-                    fmt::format("cannot send to {}: its queue is full or the endpoint is bad", endpoint_)));
-    });
+    const Status why = connected.ok()
+                           ? Status(Code::kUnavailable, fmt::format("cannot send to {}: its queue is full", endpoint_))
+                           : connected;
+    waiting_[id].timer = loop_.AddTimer("unsent " + endpoint_, BootClock::now(), [this, id, why] { Finish(id, why); });
   }
 }
 
 void Channel::Close(const Status& why) {
   loop_.Remove(watch_);
-  watch_ = 0;
+  loop_.Remove(handshake_watch_);
+  watch_ = handshake_watch_ = 0;
+  handshake_.reset();
   socket_.reset();
   auto waiting = std::move(waiting_);
   waiting_.clear();
@@ -139,20 +155,21 @@ void Channel::Finish(uint64_t id, Result<v1::Reply> reply) {
 
 // ---- blocking ----
 
-BlockingClient::BlockingClient(zmq::context_t& context, std::string endpoint, v1::Caller caller)
-    : context_(context), endpoint_(std::move(endpoint)), caller_(std::move(caller)) {}
+BlockingClient::BlockingClient(zmq::context_t& context, std::string endpoint, Credentials who)
+    : context_(context), endpoint_(std::move(endpoint)), who_(std::move(who)) {}
 
 BlockingClient::~BlockingClient() = default;
 
 Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout) {
   if (!socket_) {
-    FARADAY_TRY_ASSIGN(auto socket, ConnectDealer(context_, endpoint_));
-    socket_ = std::make_unique<zmq::socket_t>(std::move(socket));
+    FARADAY_TRY_ASSIGN(auto connection, ConnectDealer(context_, endpoint_, who_));
+    socket_ = std::move(connection.socket);
+    handshake_ = std::move(connection.handshake);
   }
   const uint64_t id = next_id_++;
   request.set_id(id);
   request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
-  if (!request.has_caller()) *request.mutable_caller() = caller_;
+  if (!request.has_caller()) *request.mutable_caller() = who_.caller;
   if (!SendRequest(*socket_, request)) {
     socket_.reset();
     return Status(Code::kUnavailable, fmt::format("cannot send to {}", endpoint_));
@@ -160,8 +177,12 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
   const auto end = BootClock::now() + timeout;
   for (;;) {
     const auto left = end - BootClock::now();
-    zmq_pollitem_t item = {socket_->handle(), 0, ZMQ_POLLIN, 0};
-    if (left.count() <= 0 || zmq_poll(&item, 1, static_cast<long>(left.count())) < 0) break;
+    zmq_pollitem_t items[] = {{socket_->handle(), 0, ZMQ_POLLIN, 0}, {handshake_->handle(), 0, ZMQ_POLLIN, 0}};
+    if (left.count() <= 0 || zmq_poll(items, 2, static_cast<long>(left.count())) < 0) break;
+    if (const auto why = handshake_->Read()) {
+      socket_.reset();
+      return *why;
+    }
     zmq::message_t body;
     if (!socket_->recv(body, zmq::recv_flags::dontwait)) continue;
     v1::Reply reply;
@@ -178,11 +199,9 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
   return NoAnswer(endpoint_, timeout);
 }
 
-Result<v1::Reply> CallOnce(zmq::context_t& context,
-                           const std::string& endpoint,
-                           v1::Request request,
-                           Milliseconds timeout) {
-  BlockingClient client(context, endpoint, v1::Caller());
+Result<v1::Reply> CallOnce(
+    zmq::context_t& context, const std::string& endpoint, v1::Request request, Milliseconds timeout, Credentials who) {
+  BlockingClient client(context, endpoint, std::move(who));
   return client.Call(std::move(request), timeout);
 }
 

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
+#include "rpc/security.h"
 
 namespace faraday::rpc {
 
@@ -24,8 +25,8 @@ class Channel {
   // with a message that names the endpoint.
   using Done = std::function<void(Result<v1::Reply>)>;
 
-  // `caller` is put into every request that carries none. Does not connect yet.
-  Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoint, v1::Caller caller);
+  // Does not connect yet.
+  Channel(evloop::Loop& loop, zmq::context_t& context, std::string endpoint, Credentials who);
   ~Channel();  // calls in flight are dropped without a callback
 
   // Sends at once; `done` runs later, in the loop, exactly once. The request's id and timeout_ms are set here.
@@ -38,7 +39,8 @@ class Channel {
     Done done;
     evloop::Handle timer;
   };
-  void Connect();
+  Status Connect();
+  void OnHandshake();
   void Close(const Status& why);
   void OnReadable();
   uint64_t CallOf(const v1::Reply& reply) const;
@@ -47,25 +49,29 @@ class Channel {
   evloop::Loop& loop_;
   zmq::context_t& context_;
   std::string endpoint_;
-  v1::Caller caller_;
+  Credentials who_;
   std::unique_ptr<zmq::socket_t> socket_;
+  std::unique_ptr<HandshakeWatch> handshake_;
   evloop::Handle watch_ = 0;
+  evloop::Handle handshake_watch_ = 0;
   uint64_t next_id_ = 1;
   std::map<uint64_t, Waiting> waiting_;
   std::map<uint64_t, evloop::Handle> lost_;  // calls of a closed socket whose callbacks have not run yet
 };
 
 // One call on a socket of its own. Returns the reply when its status is OK, else that status;
-// kDeadlineExceeded when no answer came in `timeout`, kInvalidArgument for a bad endpoint.
+// kDeadlineExceeded when no answer came in `timeout`, kInvalidArgument for a bad endpoint, kUnauthenticated when the
+// handshake fails.
 Result<v1::Reply> CallOnce(zmq::context_t& context,
                            const std::string& endpoint,
                            v1::Request request,
-                           Milliseconds timeout);
+                           Milliseconds timeout,
+                           Credentials who = {});
 
 // The same on one kept connection, for programs that make several calls in a row. One thread.
 class BlockingClient {
  public:
-  BlockingClient(zmq::context_t& context, std::string endpoint, v1::Caller caller);
+  BlockingClient(zmq::context_t& context, std::string endpoint, Credentials who);
   ~BlockingClient();
   Result<v1::Reply> Call(v1::Request request, Milliseconds timeout);
   const std::string& endpoint() const { return endpoint_; }
@@ -73,8 +79,9 @@ class BlockingClient {
  private:
   zmq::context_t& context_;
   std::string endpoint_;
-  v1::Caller caller_;
+  Credentials who_;
   std::unique_ptr<zmq::socket_t> socket_;
+  std::unique_ptr<HandshakeWatch> handshake_;
   uint64_t next_id_ = 1;
 };
 

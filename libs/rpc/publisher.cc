@@ -14,41 +14,68 @@ namespace {
 
 constexpr Milliseconds kTick{1000};
 constexpr Milliseconds kRecent{10'000};
+constexpr Milliseconds kBindRetry{20};
 
 std::string NewRun() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+zmq::socket_t BoundSocket(zmq::context_t& context, const std::string& endpoint, const Security& security) {
+  zmq::socket_t socket(context, zmq::socket_type::xpub);
+  socket.set(zmq::sockopt::linger, 0);
+  socket.set(zmq::sockopt::sndhwm, 10'000);
+  socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
+  Protect(socket, security);
+  socket.bind(endpoint);
+  return socket;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop,
-                                                   zmq::context_t& context,
-                                                   const std::string& endpoint,
-                                                   TopicBound bound) {
-  FARADAY_TRY(CheckLoopback(endpoint));
+Result<std::unique_ptr<Publisher>> Publisher::Bind(
+    evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, Security security, TopicBound bound) {
+  FARADAY_TRY(CheckBind(endpoint, security));
   try {
-    zmq::socket_t socket(context, zmq::socket_type::xpub);
-    socket.set(zmq::sockopt::linger, 0);
-    socket.set(zmq::sockopt::sndhwm, 10'000);
-    socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
-    socket.bind(endpoint);
-    return std::unique_ptr<Publisher>(new Publisher(loop, std::move(socket), bound));
+    auto socket = BoundSocket(context, endpoint, security);
+    return std::unique_ptr<Publisher>(new Publisher(loop, context, std::move(socket), std::move(security), bound));
   } catch (const zmq::error_t& error) {
     const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot publish on '{}': {}", endpoint, error.what()));
   }
 }
 
-Publisher::Publisher(evloop::Loop& loop, zmq::socket_t socket, TopicBound bound)
+Publisher::Publisher(
+    evloop::Loop& loop, zmq::context_t& context, zmq::socket_t socket, Security security, TopicBound bound)
     : loop_(loop),
+      context_(context),
+      security_(std::move(security)),
       socket_(std::move(socket)),
       endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
       run_(NewRun()),
       ticker_(loop_.AddPeriodic("events tick", kTick, [this] { Tick(); })),
       bound_(bound) {}
 
-Publisher::~Publisher() { loop_.Remove(ticker_); }
+Publisher::~Publisher() {
+  loop_.Remove(ticker_);
+  loop_.Remove(binder_);
+}
+
+void Publisher::EndConnections() {
+  socket_.close();
+  BindAgain();
+}
+
+// The old listener is closed by libzmq's own thread, a moment later.
+void Publisher::BindAgain() {
+  loop_.Remove(binder_);
+  binder_ = 0;
+  try {
+    socket_ = BoundSocket(context_, endpoint_, security_);
+  } catch (const zmq::error_t&) {
+    binder_ = loop_.AddTimer("events bind", BootClock::now() + kBindRetry, [this] { BindAgain(); });
+  }
+}
 
 void Publisher::Publish(const std::string& topic, v1::Event event) {
   FARADAY_CHECK(!topic.empty() && topic.back() == '/');
@@ -59,6 +86,7 @@ void Publisher::Publish(const std::string& topic, v1::Event event) {
   event.set_seq(state.seq);
   event.set_publisher_run(run_);
   event.set_utc_ms(UtcNow().since_epoch.count());
+  if (!socket_) return;  // being bound again: subscribers see the gap
   const std::string body = event.SerializeAsString();
   if (socket_.send(zmq::buffer(topic), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
     [[maybe_unused]] const auto sent = socket_.send(zmq::buffer(body), zmq::send_flags::dontwait);
@@ -76,7 +104,7 @@ v1::SnapshotResult Publisher::Snapshot() const {
 void Publisher::Tick() {
   // XPUB hands over subscriptions as messages; nobody here needs them, but unread they pile up.
   zmq::message_t subscription;
-  while (socket_.recv(subscription, zmq::recv_flags::dontwait)) {
+  while (socket_ && socket_.recv(subscription, zmq::recv_flags::dontwait)) {
   }
   ForgetQuietTopics();
   v1::Event event;
@@ -100,6 +128,7 @@ void Publisher::ForgetQuietTopics() {
 Subscriber::Subscriber(evloop::Loop& loop,
                        zmq::context_t& context,
                        const std::string& endpoint,
+                       const Credentials& who,
                        std::vector<std::string> topics,
                        std::function<void(const v1::Event&)> callback)
     : loop_(loop), socket_(context, zmq::socket_type::sub), callback_(std::move(callback)) {
@@ -109,6 +138,12 @@ Subscriber::Subscriber(evloop::Loop& loop,
   socket_.set(zmq::sockopt::reconnect_ivl, 50);
   socket_.set(zmq::sockopt::reconnect_ivl_max, 1000);
   for (const auto& topic : topics) socket_.set(zmq::sockopt::subscribe, topic);
+  status_ = Present(socket_, endpoint, who);
+  if (!status_.ok()) return;
+  handshake_ = std::make_unique<HandshakeWatch>(context, socket_, endpoint, who);
+  handshake_watch_ = loop_.AddSocket("events handshake " + endpoint, handshake_->handle(), [this] {
+    if (auto why = handshake_->Read()) status_ = *std::move(why);
+  });
   socket_.connect(endpoint);
   watch_ = loop_.AddSocket("events " + endpoint, socket_.handle(), [this] {
     zmq::message_t topic;
@@ -120,6 +155,9 @@ Subscriber::Subscriber(evloop::Loop& loop,
   });
 }
 
-Subscriber::~Subscriber() { loop_.Remove(watch_); }
+Subscriber::~Subscriber() {
+  loop_.Remove(watch_);
+  loop_.Remove(handshake_watch_);
+}
 
 }  // namespace faraday::rpc

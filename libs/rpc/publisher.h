@@ -14,6 +14,7 @@
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
 #include "faraday/v1/event.pb.h"
+#include "rpc/security.h"
 
 namespace faraday::rpc {
 
@@ -29,26 +30,34 @@ class Publisher {
   static Result<std::unique_ptr<Publisher>> Bind(evloop::Loop& loop,
                                                  zmq::context_t& context,
                                                  const std::string& endpoint,
+                                                 Security security,
                                                  TopicBound bound = {});
   ~Publisher();
 
   // Fills topic, seq, publisher_run and utc_ms, sends; never blocks (a slow subscriber loses events and sees the gap).
   // REQUIRES: topic ends in "/".
   void Publish(const std::string& topic, v1::Event event);
+  // Ends every subscriber's connection; those whose keys are still admitted come back by themselves within about a
+  // second and see the gap in the counts. For keys that were disabled: libzmq cannot end one subscriber's connection.
+  void EndConnections();
   // What a Snapshot call answers.
   v1::SnapshotResult Snapshot() const;
   const std::string& endpoint() const { return endpoint_; }
 
  private:
-  Publisher(evloop::Loop& loop, zmq::socket_t socket, TopicBound bound);
+  Publisher(evloop::Loop& loop, zmq::context_t& context, zmq::socket_t socket, Security security, TopicBound bound);
+  void BindAgain();
   void Tick();
   void ForgetQuietTopics();
 
   evloop::Loop& loop_;
+  zmq::context_t& context_;
+  Security security_;
   zmq::socket_t socket_;
   std::string endpoint_;
   std::string run_;
   evloop::Handle ticker_ = 0;
+  evloop::Handle binder_ = 0;
   struct Topic {
     uint64_t seq = 0;
     BootTime changed;
@@ -65,11 +74,17 @@ class Subscriber {
   Subscriber(evloop::Loop& loop,
              zmq::context_t& context,
              const std::string& endpoint,
+             const Credentials& who,
              std::vector<std::string> topics,
              std::function<void(const v1::Event&)> callback);
   ~Subscriber();
+  // OK, or why it cannot subscribe: no key is known for the server, or the handshake failed (kUnauthenticated).
+  const Status& status() const { return status_; }
 
  private:
+  Status status_;
+  evloop::Handle handshake_watch_ = 0;
+  std::unique_ptr<HandshakeWatch> handshake_;
   evloop::Loop& loop_;
   zmq::socket_t socket_;
   evloop::Handle watch_ = 0;

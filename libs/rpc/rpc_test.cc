@@ -26,7 +26,7 @@ class RpcTest : public ::testing::Test {
     };
     table[v1::Request::kGetRack] = [this](const CallPtr& call) { held_.push_back(call); };
     table[v1::Request::kRenew] = [](const CallPtr&) {};  // drops the call
-    auto server = Server::Bind(loop_, context_, kAnyPort, std::move(table));
+    auto server = Server::Bind(loop_, context_, kAnyPort, std::move(table), Plain());
     ASSERT_TRUE(server.ok()) << ToString(server.status());
     server_ = std::move(*server);
   }
@@ -208,16 +208,16 @@ TEST_F(RpcTest, ReplyToAGonePeer_IsCounted) {
 
 TEST_F(RpcTest, BeyondLoopback_IsRefused) {
   for (const char* endpoint : {"tcp://0.0.0.0:7700", "tcp://*:7700", "tcp://192.168.1.1:1", "udp://127.0.0.1:1", "x"}) {
-    const auto server = Server::Bind(loop_, context_, endpoint, {});
+    const auto server = Server::Bind(loop_, context_, endpoint, {}, Plain());
     ASSERT_FALSE(server.ok()) << endpoint;
     EXPECT_EQ(server.status().code(), Code::kInvalidArgument);
-    EXPECT_FALSE(Publisher::Bind(loop_, context_, endpoint).ok());
+    EXPECT_FALSE(Publisher::Bind(loop_, context_, endpoint, Plain()).ok());
   }
 }
 
 TEST_F(RpcTest, AddressInUse_SaysSo) {
   Serve();
-  const auto second = Server::Bind(loop_, context_, server_->endpoint(), {});
+  const auto second = Server::Bind(loop_, context_, server_->endpoint(), {}, Plain());
   EXPECT_EQ(second.status().code(), Code::kUnavailable);
 }
 
@@ -237,10 +237,10 @@ TEST_F(RpcTest, BlockingClient_AnswersAndTimesOut) {
 }
 
 TEST_F(RpcTest, Events_CarryCountsAndTicksTellWhatWasMissed) {
-  auto publisher = Publisher::Bind(loop_, context_, kAnyPort);
+  auto publisher = Publisher::Bind(loop_, context_, kAnyPort, Plain());
   ASSERT_TRUE(publisher.ok());
   std::vector<v1::Event> seen;
-  Subscriber subscriber(loop_, context_, (*publisher)->endpoint(), {"slot/", "tick/"}, [&](const v1::Event& event) {
+  Subscriber subscriber(loop_, context_, (*publisher)->endpoint(), {}, {"slot/", "tick/"}, [&](const v1::Event& event) {
     seen.push_back(event);
   });
   // A subscription takes effect at some point: publish until the first arrives.
@@ -261,7 +261,7 @@ TEST_F(RpcTest, Events_CarryCountsAndTicksTellWhatWasMissed) {
 }
 
 TEST_F(RpcTest, QuietTopics_AreForgottenAndComeBackAboveTheirCount) {
-  auto bound = Publisher::Bind(loop_, context_, kAnyPort, {2, Milliseconds(100)});
+  auto bound = Publisher::Bind(loop_, context_, kAnyPort, Plain(), {2, Milliseconds(100)});
   ASSERT_TRUE(bound.ok());
   Publisher& publisher = **bound;
   for (int i = 0; i < 5; ++i) publisher.Publish("job/job-1/", v1::Event());

@@ -27,6 +27,11 @@ std::vector<zmq::message_t> ReceiveParts(zmq::socket_t& socket) {
   return parts;
 }
 
+std::string Metadata(zmq::message_t& message, const char* name) {
+  const char* value = zmq_msg_gets(message.handle(), name);
+  return value == nullptr ? "" : value;
+}
+
 }  // namespace
 
 Status CheckLoopback(const std::string& endpoint) {
@@ -36,7 +41,7 @@ Status CheckLoopback(const std::string& endpoint) {
     const auto address = text.substr(6);
     if (IsLoopbackHost(address.substr(0, address.rfind(':')))) return OkStatus();
     return {Code::kInvalidArgument,
-            fmt::format("'{}' is reachable from other machines; until keys are in use only loopback is allowed, "
+            fmt::format("'{}' is reachable from other machines; plain text is allowed on loopback only, "
                         "for example tcp://127.0.0.1:7700",
                         endpoint)};
   }
@@ -71,36 +76,36 @@ void Call::Answer(v1::Reply reply) {
   if (answered_) return;
   answered_ = true;
   reply.set_id(request_.id());
-  if (const auto server = server_.lock()) (*server)->Send(*this, reply);
+  if (const auto server = server_.lock()) (*server)->Leave(*this, std::move(reply));
 }
 
 void Call::Fail(const Status& status) { Answer(ErrorReply(status)); }
 
 // ---- Server ----
 
-Result<std::unique_ptr<Server>> Server::Bind(evloop::Loop& loop,
-                                             zmq::context_t& context,
-                                             const std::string& endpoint,
-                                             HandlerTable table) {
-  FARADAY_TRY(CheckLoopback(endpoint));
+Result<std::unique_ptr<Server>> Server::Bind(
+    evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, HandlerTable table, Security security) {
+  FARADAY_TRY(CheckBind(endpoint, security));
   try {
     zmq::socket_t socket(context, zmq::socket_type::router);
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::router_mandatory, 1);
     socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
     socket.set(zmq::sockopt::sndhwm, 1000);
+    Protect(socket, security);
     socket.bind(endpoint);
-    return std::unique_ptr<Server>(new Server(loop, std::move(socket), std::move(table)));
+    return std::unique_ptr<Server>(new Server(loop, std::move(socket), std::move(table), std::move(security)));
   } catch (const zmq::error_t& error) {
     const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot listen on '{}': {}", endpoint, error.what()));
   }
 }
 
-Server::Server(evloop::Loop& loop, zmq::socket_t socket, HandlerTable table)
+Server::Server(evloop::Loop& loop, zmq::socket_t socket, HandlerTable table, Security security)
     : loop_(loop),
       socket_(std::move(socket)),
       table_(std::move(table)),
+      security_(std::move(security)),
       endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
       self_(std::make_shared<Server*>(this)) {
   watch_ = loop_.AddSocket("rpc " + endpoint_, socket_.handle(), [this] { OnReadable(); });
@@ -123,11 +128,17 @@ void Server::OnReadable() {
   }
 }
 
-void Server::Serve(zmq::message_t peer, bool delimiter, const zmq::message_t& body) {
+void Server::Serve(zmq::message_t peer, bool delimiter, zmq::message_t& body) {
   const CallPtr call(new Call());
   call->server_ = self_;
   call->peer_ = peer.to_string();
   call->delimiter_ = delimiter;
+  call->peer_address_ = Metadata(body, "Peer-Address");
+  if (security_.keys) {
+    // Only the ZAP handler sets it, to the key that the handshake proved.
+    const auto key = access::PublicKeyOf(Metadata(body, "User-Id"));
+    if (key.ok()) call->peer_key_ = *key;
+  }
   if (!call->request_.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     ++requests_bad_;
     call->request_.Clear();
@@ -143,16 +154,28 @@ void Server::Serve(zmq::message_t peer, bool delimiter, const zmq::message_t& bo
                             static_cast<int>(call->request_.call_case()))});
     return;
   }
+  if (security_.gate != nullptr) {
+    if (const Status entered = security_.gate->Enter(*call); !entered.ok()) return call->Fail(entered);
+  }
   row->second(call);
 }
 
-void Server::Send(const Call& call, const v1::Reply& reply) {
+void Server::Leave(const Call& call, v1::Reply reply) {
+  if (security_.gate == nullptr) return Send(call.peer_, call.delimiter_, reply);
+  const auto shared = std::make_shared<v1::Reply>(std::move(reply));
+  security_.gate->Leave(
+      call, *shared, [self = std::weak_ptr<Server*>(self_), shared, peer = call.peer_, delimiter = call.delimiter_] {
+        if (const auto server = self.lock()) (*server)->Send(peer, delimiter, *shared);
+      });
+}
+
+void Server::Send(const std::string& peer, bool delimiter, const v1::Reply& reply) {
   zmq::message_t body(reply.ByteSizeLong());
   reply.SerializeToArray(body.data(), static_cast<int>(body.size()));
   try {
     const auto flags = zmq::send_flags::dontwait | zmq::send_flags::sndmore;
-    bool sent = socket_.send(zmq::buffer(call.peer_), flags).has_value();
-    if (sent && call.delimiter_) sent = socket_.send(zmq::message_t(), flags).has_value();
+    bool sent = socket_.send(zmq::buffer(peer), flags).has_value();
+    if (sent && delimiter) sent = socket_.send(zmq::message_t(), flags).has_value();
     if (sent) sent = socket_.send(body, zmq::send_flags::dontwait).has_value();
     if (!sent) ++replies_lost_;
   } catch (const zmq::error_t&) {  // EHOSTUNREACH: the peer is gone

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <zmq.hpp>
 
@@ -15,6 +16,7 @@
 #include "base/result.h"
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
+#include "rpc/security.h"
 
 namespace faraday::rpc {
 
@@ -29,7 +31,15 @@ class Call {
  public:
   ~Call();
   const v1::Request& request() const { return request_; }
+  // Who asks: what the gate found out (SetCaller), else what the request says.
   const v1::Caller& caller() const { return request_.caller(); }
+  void SetCaller(v1::Caller caller) { *request_.mutable_caller() = std::move(caller); }
+  // The key that the peer's connection has proved; nullopt on a plain socket.
+  const std::optional<access::PublicKey>& peer_key() const { return peer_key_; }
+  // "10.0.0.7", as the transport says; may be empty.
+  const std::string& peer_address() const { return peer_address_; }
+  // Names the peer's connection on this server (ZeroMQ's routing id).
+  const std::string& connection() const { return peer_; }
   // When the caller stops waiting; long work should end before.
   BootTime deadline() const { return deadline_; }
   bool answered() const { return answered_; }
@@ -45,6 +55,8 @@ class Call {
   std::weak_ptr<Server*> server_;
   std::string peer_;        // routing id
   bool delimiter_ = false;  // mirror REQ's empty frame
+  std::optional<access::PublicKey> peer_key_;
+  std::string peer_address_;
   v1::Request request_;
   BootTime deadline_;
   bool answered_ = false;
@@ -57,12 +69,10 @@ using HandlerTable = std::map<v1::Request::CallCase, Handler>;
 
 class Server {
  public:
-  // Binds `endpoint` ("tcp://127.0.0.1:0", "ipc://..."). Errors: kInvalidArgument for a bind beyond loopback (no keys
-  // yet) or a bad endpoint, kUnavailable when the address is in use.
-  static Result<std::unique_ptr<Server>> Bind(evloop::Loop& loop,
-                                              zmq::context_t& context,
-                                              const std::string& endpoint,
-                                              HandlerTable table);
+  // Binds `endpoint` ("tcp://127.0.0.1:0", "ipc://..."). Errors: kInvalidArgument for plain text beyond loopback or a
+  // bad endpoint, kUnavailable when the address is in use.
+  static Result<std::unique_ptr<Server>> Bind(
+      evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, HandlerTable table, Security security);
   ~Server();
 
   // With the real port.
@@ -73,14 +83,16 @@ class Server {
 
  private:
   friend class Call;
-  Server(evloop::Loop& loop, zmq::socket_t socket, HandlerTable table);
+  Server(evloop::Loop& loop, zmq::socket_t socket, HandlerTable table, Security security);
   void OnReadable();
-  void Serve(zmq::message_t peer, bool delimiter, const zmq::message_t& body);
-  void Send(const Call& call, const v1::Reply& reply);
+  void Serve(zmq::message_t peer, bool delimiter, zmq::message_t& body);
+  void Leave(const Call& call, v1::Reply reply);
+  void Send(const std::string& peer, bool delimiter, const v1::Reply& reply);
 
   evloop::Loop& loop_;
   zmq::socket_t socket_;
   HandlerTable table_;
+  Security security_;
   std::string endpoint_;
   evloop::Handle watch_ = 0;
   uint64_t replies_lost_ = 0;

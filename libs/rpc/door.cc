@@ -1,0 +1,107 @@
+#include "rpc/door.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "rpc/server.h"
+
+namespace faraday::rpc {
+namespace {
+
+// The text of the call's own `reason`, where the schema has one.
+std::string ReasonOf(const v1::Request& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByNumber(static_cast<int>(request.call_case()));
+  if (field == nullptr) return "";
+  const google::protobuf::Message& call = request.GetReflection()->GetMessage(request, field);
+  const auto* reason = call.GetDescriptor()->FindFieldByName("reason");
+  if (reason == nullptr || reason->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) return "";
+  return call.GetReflection()->GetString(call, reason);
+}
+
+std::string Names(const std::vector<access::Role>& roles) {
+  std::string names;
+  for (const access::Role role : roles) names += (names.empty() ? "" : ", ") + std::string(RoleName(role));
+  return names;
+}
+
+bool WithReasonOnly(access::Call call, access::Role role) {
+  return RightOf(call, role, access::Ownership::kOther) == access::Right::kWithReason;
+}
+
+Status MayNot(const std::string& user, access::Role role, access::Call call) {
+  return CheckRight(call, {user, role, ""}, access::Ownership::kOther, "", "");
+}
+
+Result<std::string> ChooseTeam(const access::Identity& who, const std::string& wished) {
+  if (wished.empty()) return who.teams.empty() ? std::string() : who.teams.front();
+  if (std::find(who.teams.begin(), who.teams.end(), wished) != who.teams.end()) return wished;
+  return Status(Code::kPermissionDenied, fmt::format("{} is not in team '{}'", who.user, wished));
+}
+
+}  // namespace
+
+Result<access::Role> ChooseRole(const access::Identity& who,
+                                const std::string& wished,
+                                access::Call call,
+                                bool has_reason) {
+  if (!wished.empty()) {
+    const access::Role role = access::ParseRole(wished);
+    if (std::find(who.roles.begin(), who.roles.end(), role) == who.roles.end()) {
+      return Status(Code::kPermissionDenied,
+                    fmt::format("{} does not have role '{}'; it has: {}", who.user, wished, Names(who.roles)));
+    }
+    if (!MayEver(call, role)) return MayNot(who.user, role, call);
+    return role;
+  }
+  std::vector<access::Role> able;
+  std::copy_if(who.roles.begin(), who.roles.end(), std::back_inserter(able), [call](access::Role role) {
+    return MayEver(call, role);
+  });
+  if (able.empty()) return MayNot(who.user, who.roles.front(), call);
+  std::sort(able.begin(), able.end());
+  const auto with_reason =
+      std::find_if(able.begin(), able.end(), [call](access::Role role) { return WithReasonOnly(call, role); });
+  return has_reason && with_reason != able.end() ? *with_reason : able.front();
+}
+
+bool Door::Admits(const access::PublicKey& key) {
+  return options_.directory != nullptr && options_.directory->Find(key, UtcNow()).ok();
+}
+
+Result<v1::Caller> Door::CallerOf(const Call& call, access::Call what) const {
+  const v1::Caller& wish = call.caller();
+  if (options_.plain) {
+    const access::Role role = access::ParseRole(wish.role());
+    if (!MayEver(what, role)) return MayNot(wish.user(), role, what);
+    return wish;
+  }
+  if (!call.peer_key()) {
+    return Status(Code::kUnauthenticated, "this connection has proved no key: faraday login");
+  }
+  FARADAY_TRY_ASSIGN(const access::Identity who, options_.directory->Find(*call.peer_key(), UtcNow()));
+  if (!wish.user().empty() && wish.user() != who.user) {
+    return Status(Code::kPermissionDenied,
+                  fmt::format("this key belongs to {}, not to '{}': nobody speaks for another", who.user, wish.user()));
+  }
+  const bool has_reason = !ReasonOf(call.request()).empty();
+  FARADAY_TRY_ASSIGN(const access::Role role, ChooseRole(who, wish.role(), what, has_reason));
+  v1::Caller caller;
+  caller.set_user(who.user);
+  caller.set_role(std::string(RoleName(role)));
+  FARADAY_TRY_ASSIGN(*caller.mutable_team(), ChooseTeam(who, wish.team()));
+  return caller;
+}
+
+Status Door::Enter(Call& call) {
+  const access::Call what = access::CallOfNumber(static_cast<int>(call.request().call_case()));
+  if (what == access::Call::kNone) return {Code::kUnimplemented, "no such call"};
+  FARADAY_TRY_ASSIGN(v1::Caller caller, CallerOf(call, what));
+  call.SetCaller(std::move(caller));
+  return OkStatus();
+}
+
+void Door::Leave(const Call&, const v1::Reply&, std::function<void()> send) { send(); }
+
+}  // namespace faraday::rpc

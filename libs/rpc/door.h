@@ -1,0 +1,43 @@
+// The gate of a daemon: who is behind the key (Directory), in which role, and whether that role may make this call at
+// all (access/rights.table). What depends on the object of the call is decided by the object's owner.
+//
+// Nothing is remembered between calls: a key that is disabled now is refused now.
+#pragma once
+
+#include <string>
+
+#include "access/directory.h"
+#include "access/rights.h"
+#include "rpc/security.h"
+
+namespace faraday::rpc {
+
+class Door : public Gate {
+ public:
+  // `plain`: the sockets are plain text, callers are believed. `directory` outlives the door; REQUIRED unless plain.
+  struct Options {
+    const access::Directory* directory = nullptr;
+    bool plain = false;
+  };
+  explicit Door(Options options) : options_(options) {}
+
+  bool Admits(const access::PublicKey& key) override;
+  // Errors: kUnauthenticated (key unknown, disabled, expired), kPermissionDenied (another user's name, a role or team
+  // that the key does not have, a role that may not), kUnimplemented (no row).
+  Status Enter(Call& call) override;
+  void Leave(const Call& call, const v1::Reply& reply, std::function<void()> send) override;
+
+ private:
+  Result<v1::Caller> CallerOf(const Call& call, access::Call what) const;
+
+  Options options_;
+};
+
+// The role a call is made in: the wished one; else the least of the caller's roles that may make it at all, with a
+// reason only when the request carries one. kPermissionDenied names the roles that may.
+Result<access::Role> ChooseRole(const access::Identity& who,
+                                const std::string& wished,
+                                access::Call call,
+                                bool has_reason);
+
+}  // namespace faraday::rpc

@@ -1,0 +1,178 @@
+// CURVE, ZAP and the door over real sockets of one process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "rpc/client.h"
+#include "rpc/door.h"
+#include "rpc/publisher.h"
+#include "rpc/server.h"
+
+namespace faraday::rpc {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kAnyPort[] = "tcp://127.0.0.1:0";
+constexpr Milliseconds kLong{20'000};
+
+class People : public access::Directory {
+ public:
+  Result<access::Identity> Find(const access::PublicKey& key, UtcTime) const override {
+    const auto found = known.find(key);
+    if (found == known.end()) return Status(Code::kUnauthenticated, "unknown key");
+    return found->second;
+  }
+  std::map<access::PublicKey, access::Identity> known;
+};
+
+Keys NewKeys() { return std::make_shared<access::KeyPair>(access::NewKeyPair()); }
+
+class SecurityTest : public testing::Test {
+ protected:
+  SecurityTest() : server_keys_(NewKeys()), ana_(NewKeys()), door_({&people_}) {
+    people_.known[ana_->public_key] = {ana_->public_key, "ana", {access::Role::kUser, access::Role::kTech}, {"apps"}};
+    zap_ = std::move(*ZapHandler::Bind(loop_, context_, door_));
+    HandlerTable table;
+    for (const auto call : {v1::Request::kPing, v1::Request::kPower, v1::Request::kAddUser}) {
+      table[call] = [this](const CallPtr& served) {
+        seen_ = served->caller();
+        served->Answer({});
+      };
+    }
+    server_ = std::move(*Server::Bind(loop_, context_, kAnyPort, std::move(table), {server_keys_, &door_}));
+  }
+
+  Credentials As(const Keys& keys) const {
+    Credentials who;
+    who.keys = keys;
+    who.server_key = [key = server_keys_->public_key](const std::string&) { return key; };
+    return who;
+  }
+  static v1::Request Ping() {
+    v1::Request request;
+    request.mutable_ping();
+    return request;
+  }
+  Status Ask(Credentials who, v1::Request request = Ping(), Milliseconds limit = kLong) {
+    Channel channel(loop_, context_, server_->endpoint(), std::move(who));
+    return Ask(channel, std::move(request), limit);
+  }
+  Status Ask(Channel& channel, v1::Request request = Ping(), Milliseconds limit = kLong) {
+    std::optional<Status> answer;
+    channel.Call(std::move(request), limit, [&](Result<v1::Reply> reply) {
+      answer = reply.ok() ? GetStatus(*reply) : reply.status();
+    });
+    while (!answer) loop_.RunOnce(Milliseconds(50));
+    return *answer;
+  }
+
+  evloop::Loop loop_;
+  zmq::context_t context_;
+  People people_;
+  Keys server_keys_;
+  Keys ana_;
+  Door door_;
+  std::unique_ptr<ZapHandler> zap_;
+  std::unique_ptr<Server> server_;
+  v1::Caller seen_;
+};
+
+TEST_F(SecurityTest, AKnownKeyIsItsUser) {
+  ASSERT_TRUE(Ask(As(ana_)).ok());
+  EXPECT_EQ(seen_.user(), "ana");
+  EXPECT_EQ(seen_.role(), "user") << "the least of its roles that may";
+  EXPECT_EQ(seen_.team(), "apps");
+}
+
+TEST_F(SecurityTest, AnUnknownKeyIsNotLetIn) {
+  const Status status = Ask(As(NewKeys()));
+  EXPECT_EQ(status.code(), Code::kUnauthenticated);
+  EXPECT_THAT(status.message(), HasSubstr("faraday login"));
+  EXPECT_GE(zap_->refused(), 1U);
+}
+
+TEST_F(SecurityTest, PlainTextIsNotLetIn) {
+  const Status status = Ask(v1::Caller());
+  EXPECT_EQ(status.code(), Code::kUnauthenticated);
+  EXPECT_THAT(status.message(), HasSubstr("wants keys"));
+}
+
+TEST_F(SecurityTest, AServerWithAnotherKeyIsNotTrusted) {
+  Credentials who = As(ana_);
+  who.server_key = [key = access::NewKeyPair().public_key](const std::string&) { return key; };
+  const Status status = Ask(who);
+  EXPECT_EQ(status.code(), Code::kUnauthenticated);
+  EXPECT_THAT(status.message(), HasSubstr("another key"));
+}
+
+TEST_F(SecurityTest, AServerWhoseKeyIsNotKnownIsNotAsked) {
+  Credentials who = As(ana_);
+  who.server_key = [](const std::string&) { return Status(Code::kUnauthenticated, "log in first"); };
+  EXPECT_EQ(Ask(who).message(), "log in first");
+}
+
+TEST_F(SecurityTest, AKeyDisabledNowIsRefusedNow) {
+  Channel channel(loop_, context_, server_->endpoint(), As(ana_));
+  ASSERT_TRUE(Ask(channel).ok());
+  people_.known.clear();
+  EXPECT_EQ(Ask(channel).code(), Code::kUnauthenticated) << "on the connection that was let in";
+}
+
+TEST_F(SecurityTest, NobodySpeaksForAnotherOrInAnothersRole) {
+  v1::Request request = Ping();
+  request.mutable_caller()->set_user("bob");
+  EXPECT_EQ(Ask(As(ana_), request).code(), Code::kPermissionDenied);
+  request.mutable_caller()->set_user("ana");
+  request.mutable_caller()->set_role("admin");
+  EXPECT_EQ(Ask(As(ana_), request).code(), Code::kPermissionDenied);
+  request.mutable_caller()->set_role("tech");
+  EXPECT_TRUE(Ask(As(ana_), request).ok());
+  EXPECT_EQ(seen_.role(), "tech");
+  request.mutable_caller()->set_team("other");
+  EXPECT_EQ(Ask(As(ana_), request).code(), Code::kPermissionDenied);
+}
+
+TEST_F(SecurityTest, ACallThatNoRoleOfTheKeyMayMakeIsRefusedAtTheDoor) {
+  v1::Request request;
+  request.mutable_add_user()->set_name("mallory");
+  EXPECT_EQ(Ask(As(ana_), request).code(), Code::kPermissionDenied);
+  EXPECT_EQ(seen_.user(), "") << "the handler has not seen it";
+}
+
+TEST_F(SecurityTest, AReasonChoosesTheRoleThatNeedsOne) {
+  v1::Request request;
+  request.mutable_power()->set_reason("smells");
+  ASSERT_TRUE(Ask(As(ana_), request).ok());
+  EXPECT_EQ(seen_.role(), "tech");
+}
+
+TEST_F(SecurityTest, KeysMayListenBeyondLoopback) {
+  EXPECT_TRUE(Server::Bind(loop_, context_, "tcp://0.0.0.0:0", {}, {server_keys_, &door_}).ok());
+  EXPECT_FALSE(Server::Bind(loop_, context_, "tcp://0.0.0.0:0", {}, Plain()).ok());
+}
+
+TEST_F(SecurityTest, EventsEndForAKeyThatIsNoLongerAdmitted) {
+  const Keys bob = NewKeys();
+  people_.known[bob->public_key] = {bob->public_key, "bob", {access::Role::kViewer}, {}};
+  auto publisher = std::move(*Publisher::Bind(loop_, context_, kAnyPort, {server_keys_, &door_}));
+  int to_ana = 0;
+  int to_bob = 0;
+  Subscriber ana(loop_, context_, publisher->endpoint(), As(ana_), {"slot/"}, [&](const v1::Event&) { ++to_ana; });
+  Subscriber out(loop_, context_, publisher->endpoint(), As(bob), {"slot/"}, [&](const v1::Event&) { ++to_bob; });
+  const auto publish = [&] {
+    publisher->Publish("slot/r01/07/", {});
+    loop_.RunOnce(Milliseconds(20));
+  };
+  while (to_ana == 0 || to_bob == 0) publish();
+  people_.known.erase(bob->public_key);
+  publisher->EndConnections();
+  while (out.status().ok()) publish();  // bob's next handshake is refused
+  const int last = to_bob;
+  for (const int before = to_ana; to_ana < before + 3;) publish();
+  EXPECT_EQ(to_bob, last);
+}
+
+}  // namespace
+}  // namespace faraday::rpc
