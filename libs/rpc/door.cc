@@ -94,10 +94,21 @@ Result<v1::Caller> Door::CallerOf(const Call& call, access::Call what) const {
   return caller;
 }
 
+// Refused calls count too, as people's: their role is not known.
+Status Door::Limit(const Call& call, access::Call what, const Result<v1::Caller>& caller) {
+  if (caller.ok() && RowOf(what).kind == access::Kind::kSafe) return OkStatus();
+  const std::string& name = caller.ok() ? caller->user() : call.caller().user();
+  const std::string identity = call.peer_key() ? access::ToHex(*call.peer_key()) : name;
+  const access::Role role = caller.ok() ? access::ParseRole(caller->role()) : access::Role::kNone;
+  return limits_.Take(identity, name.empty() ? "this caller" : name, RateClassOf(role), BootClock::now());
+}
+
 Status Door::Enter(Call& call) {
   const access::Call what = access::CallOfNumber(static_cast<int>(call.request().call_case()));
   if (what == access::Call::kNone) return {Code::kUnimplemented, "no such call"};
-  FARADAY_TRY_ASSIGN(v1::Caller caller, CallerOf(call, what));
+  auto found = CallerOf(call, what);
+  FARADAY_TRY(Limit(call, what, found));
+  FARADAY_TRY_ASSIGN(v1::Caller caller, std::move(found));
   call.SetCaller(std::move(caller));
   return OkStatus();
 }

@@ -8,6 +8,7 @@
 
 #include "access/directory.h"
 #include "access/rights.h"
+#include "rpc/rate_limits.h"
 #include "rpc/security.h"
 
 namespace faraday::rpc {
@@ -18,19 +19,24 @@ class Door : public Gate {
   struct Options {
     const access::Directory* directory = nullptr;
     bool plain = false;
+    RateTable rates = {};
   };
-  explicit Door(Options options) : options_(options) {}
+  explicit Door(Options options) : options_(options), limits_(options.rates) {}
 
   bool Admits(const access::PublicKey& key) override;
   // Errors: kUnauthenticated (key unknown, disabled, expired), kPermissionDenied (another user's name, a role or team
-  // that the key does not have, a role that may not), kUnimplemented (no row).
+  // that the key does not have, a role that may not), kUnimplemented (no row), kResourceExhausted (called too often;
+  // calls of kind `safe` never are).
   Status Enter(Call& call) override;
   void Leave(const Call& call, const v1::Reply& reply, std::function<void()> send) override;
 
  private:
   Result<v1::Caller> CallerOf(const Call& call, access::Call what) const;
 
+  Status Limit(const Call& call, access::Call what, const Result<v1::Caller>& caller);
+
   Options options_;
+  RateLimits limits_;
 };
 
 // The role a call is made in: the wished one; else the least of the caller's roles that may make it at all, with a

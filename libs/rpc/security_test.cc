@@ -35,7 +35,7 @@ class SecurityTest : public testing::Test {
     people_.known[ana_->public_key] = {ana_->public_key, "ana", {access::Role::kUser, access::Role::kTech}, {"apps"}};
     zap_ = std::move(*ZapHandler::Bind(loop_, context_, door_));
     HandlerTable table;
-    for (const auto call : {v1::Request::kPing, v1::Request::kPower, v1::Request::kAddUser}) {
+    for (const auto call : {v1::Request::kPing, v1::Request::kPower, v1::Request::kAddUser, v1::Request::kStopSlot}) {
       table[call] = [this](const CallPtr& served) {
         seen_ = served->caller();
         served->Answer({});
@@ -139,6 +139,21 @@ TEST_F(SecurityTest, ACallThatNoRoleOfTheKeyMayMakeIsRefusedAtTheDoor) {
   request.mutable_add_user()->set_name("mallory");
   EXPECT_EQ(Ask(As(ana_), request).code(), Code::kPermissionDenied);
   EXPECT_EQ(seen_.user(), "") << "the handler has not seen it";
+}
+
+TEST_F(SecurityTest, ACallerBeyondItsRateIsToldWhenAgainAndTheSafeDirectionIsFree) {
+  Channel channel(loop_, context_, server_->endpoint(), As(ana_));
+  Status last;
+  for (int i = 0; i < 5000 && last.code() != Code::kResourceExhausted; ++i) last = Ask(channel);
+  EXPECT_THAT(last.message(), HasSubstr("ana made more than 50 calls a second; again in"));
+  v1::Request add;  // what it may not do at all is answered by the rate, too
+  add.mutable_add_user()->set_name("mallory");
+  bool limited = false;
+  for (int i = 0; i < 5000 && !limited; ++i) limited = Ask(channel, add).code() == Code::kResourceExhausted;
+  EXPECT_TRUE(limited) << "refusals count";
+  v1::Request stop;
+  stop.mutable_stop_slot()->set_reason("smells");
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(Ask(channel, stop).ok());
 }
 
 TEST_F(SecurityTest, AReasonChoosesTheRoleThatNeedsOne) {
