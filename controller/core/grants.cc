@@ -253,6 +253,15 @@ Status Grants::End(int slot, const CallContext& context, const std::string& call
   return OkStatus();
 }
 
+void Grants::EndOfGone(const std::function<std::string(const std::string& holder)>& why_gone, Now now) {
+  for (const auto& config : parts_.config.slots) {
+    const Tenure& tenure = parts_.book.at(config.number);
+    if (tenure.phase != Phase::kLeased) continue;  // a grant under way ends at the next call
+    const std::string why = why_gone(tenure.holder);
+    if (!why.empty()) (void)End(config.number, {}, "holder_gone", why, now);
+  }
+}
+
 bool Grants::IsOver(int slot, Now now) const {
   return parts_.book.at(slot).phase == Phase::kLeased && parts_.book.LeftOf(slot, now).count() == 0;
 }

@@ -1,6 +1,7 @@
 // Leases as calls: acquire, renew, release, their ends, and keeping every board told who holds its slots.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,6 +43,9 @@ class Grants {
 
   // Ends a lease in force; care takes the next epoch.
   Status End(int slot, const CallContext& context, const std::string& call, const std::string& why, Now now);
+  // Ends the leases of holders who are gone; care holds their slots from then on. `why_gone` says "user ana is disabled
+  // ...", "" for everybody else. What the store refuses is left for the next call.
+  void EndOfGone(const std::function<std::string(const std::string& holder)>& why_gone, Now now);
   // Ends what has run out by now. A store that fails is asked again each second; a lease that is over is not usable
   // meanwhile (IsOver).
   void ExpireDue(Now now);

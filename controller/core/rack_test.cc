@@ -340,6 +340,28 @@ TEST_F(RackTest, Release_OnlyByHolderOrForcedWithReason) {
   EXPECT_EQ(rack->grants().Release(As("ana"), {"r01-03-2", false, ""}, now).status().code(), Code::kNotFound);
 }
 
+TEST_F(RackTest, HolderGone_LeaseEndsAndOthersStay) {
+  Connect();
+  ASSERT_TRUE(Acquire("r01/03", "ana").ok());
+  ASSERT_TRUE(Acquire("r01/04", "bo").ok());
+  const auto ana_is_gone = [](const std::string& holder) {
+    return holder == "ana" ? std::string("user ana is disabled at the lab") : std::string();
+  };
+  store.failing = true;
+  rack->grants().EndOfGone(ana_is_gone, now);
+  EXPECT_EQ(book->at(3).phase, Phase::kLeased) << "what is not on disk did not happen";
+  store.failing = false;
+  rack->grants().EndOfGone(ana_is_gone, now);
+  EXPECT_EQ(book->at(3).phase, Phase::kCare);
+  EXPECT_EQ(book->at(4).phase, Phase::kLeased);
+  EXPECT_EQ(store.audit.back().text, "user ana is disabled at the lab");
+  EXPECT_THAT(events.lines.back(),
+              HasSubstr("lease.ended ana's lease r01-03-2 is over: user ana is disabled at the lab"));
+  EXPECT_EQ(Power("r01/03", 2, As("ana")).code(), Code::kAborted);
+  line->Run(now);
+  EXPECT_EQ(board.At(3).epoch, 3u) << "the board is told";
+}
+
 TEST_F(RackTest, Renew_UpToTheHardMaximumFromTheGrant) {
   config.controller.lease_max_ms = Milliseconds(minutes(30)).count();
   Connect();

@@ -19,10 +19,23 @@ Table RackTable(RackEntry& entry) {
   };
 }
 
-Table LabTable(LabConfig* config) {
+struct LabLines {
+  int listen = 0;
+  int events = 0;
+};
+
+Table LabTable(LabConfig* config, LabLines* lines) {
   return {
-      {"listen", Need::kOptional, Endpoint(&config->listen, true), "where the lab serves calls"},
-      {"events", Need::kOptional, Endpoint(&config->events, true), "where the lab publishes events"},
+      {"listen",
+       Need::kOptional,
+       NotingLine(&lines->listen, Endpoint(&config->listen, true)),
+       "where the lab serves calls"},
+      {"events",
+       Need::kOptional,
+       NotingLine(&lines->events, Endpoint(&config->events, true)),
+       "where the lab publishes events"},
+      SecurityRow(&config->security),
+      {"audit", Need::kOptional, MapOf(AuditTable(&config->audit)), "how long the audit log is kept"},
       {"state_dir", Need::kOptional, Path(&config->state_dir), "where records, logs and artefacts live"},
       {"racks", Need::kRequired, ListOf(&config->racks, "rack", RackTable), "the racks of this lab"},
   };
@@ -49,7 +62,18 @@ void CheckRacks(const std::vector<RackEntry>& racks, Report& report) {
 std::vector<Mistake> ReadLabConfig(const std::string& path, LabConfig* config) {
   Report report(path);
   if (const auto root = LoadYaml(report)) {
-    ReadMap(*root, LabTable(config), report);
+    LabLines lines;
+    ReadMap(*root, LabTable(config, &lines), report);
+    CheckPlain(config->security,
+               {{"listen", config->listen, lines.listen}, {"events", config->events, lines.events}},
+               "",
+               report);
+    for (const RackEntry& entry : config->racks) {
+      CheckPlain(config->security,
+                 {{"controller", entry.controller, entry.line}, {"events", entry.events, entry.line}},
+                 "rack " + entry.rack,
+                 report);
+    }
     if (report.errors() == 0) CheckRacks(config->racks, report);
   }
   return report.TakeMistakes();

@@ -19,6 +19,8 @@ struct LabConfig {
   std::string listen = "tcp://127.0.0.1:7710";
   std::string events = "tcp://127.0.0.1:7711";
   std::string state_dir = "/var/lib/faraday/lab";
+  rackconfig::Security security = rackconfig::Security::kCurve;  // plain: to its controllers too
+  rackconfig::AuditConfig audit;
   std::vector<RackEntry> racks;
 };
 

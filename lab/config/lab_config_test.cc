@@ -42,13 +42,22 @@ TEST_F(LabConfigTest, GoodFile) {
 TEST_F(LabConfigTest, EveryMistakeAtOnceWithItsLine) {
   const std::string mistakes = Read(
       "lisen: tcp://127.0.0.1:0\n"
-      "events: tcp://0.0.0.0:7711\n"
+      "events: 7711\n"
       "racks:\n"
       "  - {rack: r01}\n");
   EXPECT_THAT(mistakes, HasSubstr(":1: "));
   EXPECT_THAT(mistakes, HasSubstr("listen"));
   EXPECT_THAT(mistakes, HasSubstr(":2: "));
   EXPECT_THAT(mistakes, HasSubstr("controller"));
+}
+
+TEST_F(LabConfigTest, PlainIsForLoopbackOnly) {
+  const std::string far = "events: tcp://*:7711\nracks:\n  - {rack: r01, controller: \"tcp://rack1.example:7700\"}\n";
+  EXPECT_EQ(Read(far), "");
+  EXPECT_EQ(config_.security, rackconfig::Security::kCurve);
+  const std::string mistakes = Read("security: plain\n" + far);
+  EXPECT_THAT(mistakes, HasSubstr(":2: events: \"tcp://*:7711\" is not a loopback address"));
+  EXPECT_THAT(mistakes, HasSubstr(":4: rack r01: controller: \"tcp://rack1.example:7700\" is not a loopback address"));
 }
 
 TEST_F(LabConfigTest, RackNamesAreCheckedAndSingle) {

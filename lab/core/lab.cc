@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "access/rights.h"
 #include "base/log.h"
 #include "lab/core/attempt.h"
 
@@ -22,13 +23,21 @@ Milliseconds Left(UtcTime created, Milliseconds wait, UtcTime now) {
   return std::clamp(created.since_epoch + wait - now.since_epoch, Milliseconds(0), wait);
 }
 
-bool MayEnd(const Person& by, const Person& owner) {
-  return by.user == owner.user || by.role == "tech" || by.role == "admin";
+using access::Call;
+using access::Ownership;
+
+Status CheckMayEnd(Call call, const Person& by, const std::string& id, const Person& owner) {
+  const Ownership ownership = !by.user.empty() && by.user == owner.user ? Ownership::kHolder : Ownership::kOther;
+  return access::CheckRight(
+      call, {by.user, access::ParseRole(by.role), by.team}, ownership, "", fmt::format("{} is {}'s", id, owner.user));
 }
 
-Status NotYours(const std::string& id, const Person& owner) {
-  return {Code::kPermissionDenied,
-          fmt::format("{} is {}'s; only its owner, a tech or an admin may cancel it", id, owner.user)};
+Status CheckIsAgentOf(Call call, const std::string& agent, const Attempt& attempt) {
+  return access::CheckRight(call,
+                            {agent, access::Role::kAgent, ""},
+                            agent == attempt.agent ? Ownership::kAgent : Ownership::kOther,
+                            "",
+                            fmt::format("{} runs under agent '{}', not '{}'", attempt.id, attempt.agent, agent));
 }
 
 Status CheckDurations(Reservation* wish) {
@@ -197,19 +206,24 @@ Result<ReservationView> Lab::CancelReservation(const std::string& id, const Pers
   FARADAY_TRY_ASSIGN(ReservationView view, GetReservation(id, now));
   Reservation& reservation = view.reservation;
   if (!reservation.active()) return view;
-  if (!MayEnd(by, reservation.person)) return NotYours(id, reservation.person);
-  const std::string reason = "cancelled by " + by.user;
+  FARADAY_TRY(CheckMayEnd(Call::kCancelReservation, by, id, reservation.person));
+  FARADAY_TRY(Cancel(std::move(reservation), "cancelled by " + by.user, now));
+  return GetReservation(id, now);
+}
+
+Status Lab::Cancel(Reservation reservation, const std::string& reason, Now now) {
   reservation.reason = reason;
   if (reservation.state == ReservationState::kWaiting) {
     reservation.state = ReservationState::kCancelled;
-    FARADAY_TRY(Save(reservation));
+    FARADAY_TRY(Save(std::move(reservation)));
     Step(now);
-  } else {
-    reservation.cancel_asked = true;
-    FARADAY_TRY(Save(reservation));
-    ReleaseOnce(reservation.lease->id, reason, now);
+    return OkStatus();
   }
-  return GetReservation(id, now);
+  reservation.cancel_asked = true;
+  const std::string lease = reservation.lease->id;
+  FARADAY_TRY(Save(std::move(reservation)));
+  ReleaseOnce(lease, reason, now);
+  return OkStatus();
 }
 
 // ---- jobs -----------------------------------------------------------------------------------------------------------
@@ -254,8 +268,12 @@ Result<JobView> Lab::CancelJob(const std::string& id, const Person& by, const st
   FARADAY_TRY_ASSIGN(JobView view, GetJob(id, now));
   Job& job = view.job;
   if (job.state == JobState::kFinished || job.cancel_asked) return view;
-  if (!MayEnd(by, job.person)) return NotYours(id, job.person);
-  const std::string why = "cancelled by " + by.user + (reason.empty() ? "" : ": " + reason);
+  FARADAY_TRY(CheckMayEnd(Call::kCancelJob, by, id, job.person));
+  FARADAY_TRY(Cancel(std::move(job), "cancelled by " + by.user + (reason.empty() ? "" : ": " + reason), now));
+  return GetJob(id, now);
+}
+
+Status Lab::Cancel(Job job, const std::string& why, Now now) {
   if (job.state == JobState::kQueued) {
     FinishJob(Outcome::kCancelled, why, now.utc, &job);
   } else {
@@ -265,11 +283,36 @@ Result<JobView> Lab::CancelJob(const std::string& id, const Person& by, const st
   const Attempt* attempt = job.current();
   const bool unheard = attempt != nullptr && attempt->state == AttemptState::kAssigned;
   const std::string lease = attempt == nullptr ? "" : attempt->lease;
-  FARADAY_TRY(Save(job));
+  FARADAY_TRY(Save(std::move(job)));
   // No agent has begun: nobody else would give the lease back.
   if (unheard) ReleaseOnce(lease, why, now);
   Step(now);
-  return GetJob(id, now);
+  return OkStatus();
+}
+
+// ---- people who are gone --------------------------------------------------------------------------------------------
+
+void Lab::CancelOfGone(const std::function<std::string(const std::string& user)>& why_gone, Now now) {
+  CancelOfGone(reservations_, ReservationName, why_gone, now);
+  CancelOfGone(jobs_, JobName, why_gone, now);
+}
+
+template <typename Record>
+void Lab::CancelOfGone(const std::map<uint64_t, Record>& records,
+                       std::string (*name)(uint64_t),
+                       const std::function<std::string(const std::string& user)>& why_gone,
+                       Now now) {
+  std::vector<std::pair<uint64_t, std::string>> gone;
+  for (const auto& [number, record] : records) {
+    const std::string why = record.cancel_asked ? "" : why_gone(record.person.user);
+    if (!why.empty()) gone.emplace_back(number, why);
+  }
+  for (const auto& [number, why] : gone) {
+    const auto found = records.find(number);  // a step for an earlier one may have ended it
+    if (found == records.end()) continue;
+    const Status cancelled = Cancel(found->second, "cancelled: " + why, now);
+    if (!cancelled.ok()) log::Error("{} not cancelled, will be tried again: {}", name(number), ToString(cancelled));
+  }
 }
 
 // ---- agents ---------------------------------------------------------------------------------------------------------
@@ -290,10 +333,7 @@ Result<bool> Lab::ReportAttempt(const std::string& agent, const Attempt& report,
   Job job = found->second;
   Attempt* attempt = job.current();
   if (attempt == nullptr || attempt->id != report.id) return true;
-  if (attempt->agent != agent) {
-    return Status(Code::kPermissionDenied,
-                  fmt::format("{} runs under agent '{}', not '{}'", report.id, attempt->agent, agent));
-  }
+  FARADAY_TRY(CheckIsAgentOf(Call::kReportAttempt, agent, *attempt));
   if (!report.lease.empty() && report.lease != attempt->lease) return true;
   watches_[*number].last_word = now.boot;
   if (ApplyReport(report, now.utc, attempt)) {
@@ -310,10 +350,7 @@ Status Lab::OnUpload(const std::string& agent, const std::string& attempt_id, No
   FARADAY_TRY_ASSIGN(const JobView view, GetJob(JobName(*number), now));
   const Attempt* attempt = view.job.current();
   if (attempt == nullptr || attempt->id != attempt_id) return NoSuch("attempt", attempt_id, "job-12.1");
-  if (attempt->agent != agent) {
-    return {Code::kPermissionDenied,
-            fmt::format("{} runs under agent '{}', not '{}'", attempt_id, attempt->agent, agent)};
-  }
+  FARADAY_TRY(CheckIsAgentOf(Call::kPutChunk, agent, *attempt));
   if (const auto watch = watches_.find(*number); watch != watches_.end()) watch->second.last_word = now.boot;
   return OkStatus();
 }

@@ -63,7 +63,8 @@ class Lab {
   // kResourceExhausted (queue or keys full, disk full).
   Result<ReservationView> Reserve(Reservation wish, const RequestKey& key, Now now);
   Result<ReservationView> GetReservation(const std::string& id, Now now);
-  // Waiting: cancelled at once. Granted: its lease is released; CANCELLED once the controller says so. Else unchanged.
+  // By its owner, a tech or an admin. Waiting: cancelled at once. Granted: its lease is released; CANCELLED once the
+  // controller says so. Else unchanged.
   Result<ReservationView> CancelReservation(const std::string& id, const Person& by, Now now);
 
   Result<JobView> SubmitJob(const Person& person, JobSpec spec, const RequestKey& key, Now now);
@@ -71,6 +72,11 @@ class Lab {
   Result<std::vector<Job>> ListJobs(size_t limit, const std::string& before, const std::string& user);
   // Queued: ended at once. Running: the attempt leaves its agent's list; the job finishes when the agent reports.
   Result<JobView> CancelJob(const std::string& id, const Person& by, const std::string& reason, Now now);
+
+  // Ends what people who are gone have here: wishes are cancelled, granted reservations released, running jobs
+  // cancelled. `why_gone` says "user ana is disabled ...", "" for everybody else. What the store refuses is left for
+  // the next call; call it when the users change and each second.
+  void CancelOfGone(const std::function<std::string(const std::string& user)>& why_gone, Now now);
 
   // ---- agents --------------------------------------------------------------------------------------------------
   // What `agent` shall have running: jobs whose current attempt is not ended and not cancelled.
@@ -123,6 +129,15 @@ class Lab {
   Status Save(Job next, std::optional<Idempotency> key = {}, std::optional<SlotUse> used = {});
   void SaveOrLog(Job next);
   void SaveOrLog(Reservation next);
+
+  // REQUIRES: active, not being cancelled.
+  Status Cancel(Reservation reservation, const std::string& reason, Now now);
+  Status Cancel(Job job, const std::string& why, Now now);
+  template <typename Record>
+  void CancelOfGone(const std::map<uint64_t, Record>& records,
+                    std::string (*name)(uint64_t),
+                    const std::function<std::string(const std::string& user)>& why_gone,
+                    Now now);
 
   Status TakeUp(Reservation reservation, Now now);
   Status TakeUp(Job job, Now now);

@@ -297,6 +297,48 @@ TEST_F(LabCore, OthersMayNotCancel_TechsMay) {
   EXPECT_TRUE(lab_->CancelJob(job, {"tom", "admin", ""}, "", now_).ok());
 }
 
+TEST_F(LabCore, Gone_TheirsEndsAndOthersStays) {
+  const std::string mine = Reserve("");
+  Grant(OnlyOrder());
+  const std::string bobs_job = Submit("", {"bob", "ci", ""});
+  Grant(OnlyOrder());
+  const std::string bobs_queued = Submit("", {"bob", "ci", ""});
+  const std::string my_queued = Submit("");
+  const auto ana_is_gone = [](const std::string& user) {
+    return user == "ana" ? std::string("user ana is disabled at the lab") : std::string();
+  };
+  lab_->CancelOfGone(ana_is_gone, now_);
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"});
+  lab_->OnReleased("r01-01-2", OkStatus(), now_);
+  EXPECT_EQ(R(mine).state, ReservationState::kCancelled);
+  EXPECT_EQ(R(mine).reason, "cancelled: user ana is disabled at the lab");
+  EXPECT_EQ(J(my_queued).outcome, Outcome::kCancelled);
+  EXPECT_EQ(J(my_queued).reason, "cancelled: user ana is disabled at the lab");
+  EXPECT_EQ(J(bobs_job).state, JobState::kRunning);
+  EXPECT_FALSE(J(bobs_job).cancel_asked);
+  EXPECT_EQ(J(bobs_queued).state, JobState::kQueued);
+}
+
+TEST_F(LabCore, Gone_RunningJobLeavesItsAgentsList) {
+  const std::string job = RunningJob();
+  lab_->CancelOfGone([](const std::string&) { return std::string("user ana is not known at the lab"); }, now_);
+  EXPECT_THAT(lab_->JobsOf("h01"), IsEmpty());
+  EXPECT_THAT(J(job).reason, HasSubstr("user ana is not known at the lab"));
+}
+
+TEST_F(LabCore, Gone_StoreFails_IsTriedAgain) {
+  Slot(1).allocation = Slot(2).allocation = Allocation::kCleaning;
+  See();
+  const std::string id = Reserve("");
+  const auto gone = [](const std::string&) { return std::string("user ana is disabled at the lab"); };
+  store_.Break({Code::kResourceExhausted, "disk full"});
+  lab_->CancelOfGone(gone, now_);
+  EXPECT_EQ(R(id).state, ReservationState::kWaiting);
+  store_.Break(OkStatus());
+  lab_->CancelOfGone(gone, now_);
+  EXPECT_EQ(R(id).state, ReservationState::kCancelled);
+}
+
 // ---- jobs -----------------------------------------------------------------------------------------------------------
 
 TEST_F(LabCore, Job_IsAssignedReportedAndFinished) {

@@ -64,6 +64,10 @@ void CheckController(const Checker& at) {
                     "controller",
                     fmt::format("listen and events are both {}: give each its own", controller.listen));
   }
+  CheckPlain(controller.security,
+             {{"listen", controller.listen, at.lines.listen}, {"events", controller.events, at.lines.events}},
+             "controller",
+             at.report);
 }
 
 void CheckHosts(const Checker& at) {

@@ -27,6 +27,8 @@ struct BoardLines {
 struct RackLines {
   int rack = 0;
   int controller = 0;
+  int listen = 0;
+  int events = 0;
   int all_boards = 0;
   int slots = 0;
   int rack_budget = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "rackconfig/serving.h"
 
 namespace faraday::rackconfig {
 
@@ -77,6 +78,8 @@ struct ControllerConfig {
   int64_t lease_max_ms = 8 * 60 * 60 * 1000;  // hard maximum
   int64_t agent_silent_ms = 30 * 1000;        // no clearing word that long: suspect(agent lost)
   bool grants_users = true;                   // false: only lab, tech and admin acquire (a lab is in charge)
+  Security security = Security::kCurve;
+  AuditConfig audit;
 };
 
 struct RackConfig {

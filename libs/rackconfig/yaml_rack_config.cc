@@ -463,10 +463,18 @@ Setter Inputs(RackConfig* config, RackLines* lines) {
   });
 }
 
-Table ControllerTable(ControllerConfig* controller) {
+Table ControllerTable(ControllerConfig* controller, RackLines* lines) {
   return {
-      {"listen", Need::kOptional, Endpoint(&controller->listen, true), "where calls are served"},
-      {"events", Need::kOptional, Endpoint(&controller->events, true), "where events are published"},
+      {"listen",
+       Need::kOptional,
+       NotingLine(&lines->listen, Endpoint(&controller->listen, true)),
+       "where calls are served"},
+      {"events",
+       Need::kOptional,
+       NotingLine(&lines->events, Endpoint(&controller->events, true)),
+       "where events are published"},
+      SecurityRow(&controller->security),
+      {"audit", Need::kOptional, MapOf(AuditTable(&controller->audit)), "how long the audit log is kept"},
       {"state_dir", Need::kOptional, Path(&controller->state_dir), "leases and epochs live here"},
       {"lease_default",
        Need::kOptional,
@@ -526,7 +534,7 @@ Table RackTable(RackConfig* config, SlotEntries* slots, RackLines* lines) {
       {"rack", Need::kRequired, NotingLine(&lines->rack, Text(&config->rack)), "the rack's name, such as r01"},
       {"controller",
        Need::kOptional,
-       NotingLine(&lines->controller, MapOf(ControllerTable(&config->controller))),
+       NotingLine(&lines->controller, MapOf(ControllerTable(&config->controller, lines))),
        "the daemon"},
       {"hosts", Need::kOptional, Hosts(config, lines), "computers the USB cables run to"},
       {"boards",
@@ -602,7 +610,8 @@ std::vector<std::string> RackKeys() {
   RailConfig rail;
   std::vector<std::string> keys;
   AddKeys(RackTable(&config, &slots, &lines), "", &keys);
-  AddKeys(ControllerTable(&config.controller), "controller.", &keys);
+  AddKeys(ControllerTable(&config.controller, &lines), "controller.", &keys);
+  AddKeys(AuditTable(&config.controller.audit), "controller.audit.", &keys);
   AddKeys({{"name", Need::kRequired, {}, ""}, {"agent", Need::kOptional, {}, ""}}, "hosts[].", &keys);
   AddKeys(BoardTable(&board, &board_lines), "boards[].", &keys);
   AddKeys(PortTable(&board.config.port), "boards[].port.", &keys);

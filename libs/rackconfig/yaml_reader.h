@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "rackconfig/serving.h"
 
 namespace faraday::rackconfig {
 
@@ -192,8 +193,8 @@ Setter Number(Target* target, double min, double max, std::string unit) {
 
 // A file or folder; a relative one is taken from the config file's own folder and given absolute.
 Setter Path(std::string* target);
-// "tcp://127.0.0.1:7700" or "ipc:///path"; a tcp endpoint beyond loopback is a mistake (no keys yet). `allow_port_0`
-// for addresses that are bound.
+// "tcp://127.0.0.1:7700", "tcp://lab.example:7710" or "ipc:///path". `allow_port_0` for addresses that are bound: port
+// 0 takes a free one, host * every interface.
 Setter Endpoint(std::string* target, bool allow_port_0 = false);
 Setter TextList(std::vector<std::string>* target, size_t min_count = 0);
 Setter EndpointList(std::vector<std::string>* target, size_t min_count = 0);
@@ -235,6 +236,24 @@ Setter ListOf(std::vector<T>* target, std::string where, MakeTable make_table) {
 }
 // Also notes the value's line, for cross checks after reading.
 Setter NotingLine(int* line, Setter setter);
+
+// ---- keys that several daemons' files have ------------------------------------------------------------------------
+
+// security: curve | plain
+Row SecurityRow(Security* security);
+// keep_days, max_mb
+Table AuditTable(AuditConfig* audit);
+// An endpoint of the file; line 0: its default, or a line of the file that is not known.
+struct NamedEndpoint {
+  std::string key;
+  std::string endpoint;  // may be empty
+  int line = 0;
+};
+// Reports endpoints that other machines can reach (or that lie on other machines) where the sockets are plain text.
+void CheckPlain(Security security,
+                const std::vector<NamedEndpoint>& endpoints,
+                const std::string& where,
+                Report& report);
 
 // The valid name nearest to `text`, or empty when none is near (at most a third of its letters differ).
 std::string Nearest(std::string_view text, const std::vector<std::string>& names);

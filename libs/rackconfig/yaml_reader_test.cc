@@ -172,10 +172,10 @@ const BadText kBadTexts[] = {
     {"nothing_given", "agent:\n", "a.yaml:1: agent: must be a text, not nothing"},
     {"list_wanted", "agent: a\nports: 3\n", "a.yaml:2: ports: must be a list"},
     {"empty_list", "agent: a\ncontrollers: []\n", "controllers: has 0 entries, at least 1 needed"},
-    {"beyond_loopback",
-     "agent: a\nlisten: tcp://0.0.0.0:7700\n",
-     "listen: \"tcp://0.0.0.0:7700\" is not a loopback address"},
-    {"name_that_begins_like_loopback", "agent: a\nlisten: tcp://127.evil.example:1\n", "is not a loopback address"},
+    {"no_host", "agent: a\nlisten: \"tcp://:7700\"\n", "listen: \"tcp://:7700\" names no host"},
+    {"every_interface_is_no_place_to_connect_to",
+     "agent: a\ncontrollers: [\"tcp://*:7700\"]\n",
+     "controllers: \"tcp://*:7700\" names no host to connect to"},
     {"port_out_of_range", "agent: a\nlisten: tcp://127.0.0.1:70000\n", "has no valid port, allowed 0 to 65535"},
     {"no_port", "agent: a\nlisten: \"tcp://127.0.0.1:\"\n", "has no valid port"},
     {"no_endpoint", "agent: a\nlisten: 7700\n", "is no endpoint: write tcp://127.0.0.1:PORT"},
@@ -271,6 +271,27 @@ TEST(Nearest, FindsTyposAndStemsOnly) {
   EXPECT_EQ(Nearest("rial", names), "rail");
   EXPECT_EQ(Nearest("host", names), "hosts");
   EXPECT_EQ(Nearest("banana", names), "");
+}
+
+TEST(Plain, IsForLoopbackAndIpcOnly) {
+  const std::vector<NamedEndpoint> near = {{"listen", "tcp://127.0.0.1:1", 1},
+                                           {"listen", "tcp://[::1]:1", 1},
+                                           {"listen", "tcp://localhost:1", 1},
+                                           {"listen", "ipc:///tmp/x", 1},
+                                           {"lab", "", 1}};
+  const std::vector<NamedEndpoint> far = {{"listen", "tcp://*:1", 1},
+                                          {"listen", "tcp://0.0.0.0:1", 1},
+                                          {"listen", "tcp://127.evil.example:1", 1},
+                                          {"listen", "tcp://[::]:1", 1}};
+  Report report("a.yaml");
+  CheckPlain(Security::kPlain, near, "", report);
+  CheckPlain(Security::kCurve, far, "", report);
+  EXPECT_EQ(report.errors(), 0u);
+  for (const NamedEndpoint& one : far) {
+    Report refused("a.yaml");
+    CheckPlain(Security::kPlain, {one}, "", refused);
+    EXPECT_EQ(refused.errors(), 1u) << one.endpoint;
+  }
 }
 
 }  // namespace

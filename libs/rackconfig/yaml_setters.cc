@@ -120,10 +120,11 @@ std::string EndpointProblem(std::string_view text, bool allow_port_0) {
   if (!port || *port < least || *port > 65535) {
     return fmt::format("has no valid port, allowed {} to 65535", least);
   }
-  if (!IsLoopbackHost(address.substr(0, colon))) {
-    return "is not a loopback address: only 127.0.0.0/8, localhost and [::1] are allowed until connections are "
-           "encrypted";
+  const std::string_view host = address.substr(0, colon);
+  if (host.empty() || host.find_first_of(" /") != std::string_view::npos) {
+    return "names no host: write tcp://127.0.0.1:PORT or tcp://HOST:PORT";
   }
+  if (host == "*" && !allow_port_0) return "names no host to connect to: write tcp://HOST:PORT";
   return "";
 }
 
@@ -335,6 +336,44 @@ Setter NotingLine(int* line, Setter setter) {
     *line = node.line;
     setter(key, node, report);
   };
+}
+
+Row SecurityRow(Security* security) {
+  return {
+      "security",
+      Need::kOptional,
+      Choice(security,
+             std::vector<std::pair<std::string, Security>>{{"curve", Security::kCurve}, {"plain", Security::kPlain}}),
+      "curve: encrypted, keys on both sides; plain: for loopback and ipc only"};
+}
+
+Table AuditTable(AuditConfig* audit) {
+  return {
+      {"keep_days", Need::kOptional, Integer(&audit->keep_days, Range{1, 3650, "days"}), "older records go"},
+      {"max_mb",
+       Need::kOptional,
+       Integer(&audit->max_mb, Range{32, 1'000'000, "MiB"}),
+       "the oldest records go beyond it"},
+  };
+}
+
+void CheckPlain(Security security,
+                const std::vector<NamedEndpoint>& endpoints,
+                const std::string& where,
+                Report& report) {
+  if (security != Security::kPlain) return;
+  for (const NamedEndpoint& named : endpoints) {
+    const std::string_view text = named.endpoint;
+    if (!text.starts_with("tcp://")) continue;
+    const std::string_view address = text.substr(6);
+    if (IsLoopbackHost(address.substr(0, address.rfind(':')))) continue;
+    report.AddAt(named.line,
+                 where,
+                 fmt::format("{}: \"{}\" is not a loopback address, and security: plain is for loopback (127.0.0.0/8, "
+                             "localhost, [::1]) and ipc only: leave security out",
+                             named.key,
+                             named.endpoint));
+  }
 }
 
 }  // namespace faraday::rackconfig
