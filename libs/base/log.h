@@ -1,5 +1,7 @@
 // One line to stderr a message: "<6>controller: text". The number is the syslog level journald reads.
-// Thread-safe (one write(2) a line, control bytes replaced). Log once, where it is decided, with parameters.
+// Thread-safe (one write(2) a line). Log once, where it is decided, with parameters.
+// What comes from elsewhere may hold any bytes: a line stays one line, steers no terminal, is UTF-8 (plain_text.h), and
+// has an end. Secrets are never parameters.
 #pragma once
 
 #include <fmt/core.h>
@@ -7,6 +9,8 @@
 
 #include <string>
 #include <string_view>
+
+#include "base/plain_text.h"
 
 namespace faraday::log {
 
@@ -18,9 +22,12 @@ inline std::string& Program() {
   return name;
 }
 
+inline constexpr size_t kLongestLine = 8192;  // bytes of text; chosen: a peer cannot fill the journal with one error
+
 inline void Write(Level level, std::string_view text) {
-  std::string line = fmt::format("<{}>{}: ", static_cast<int>(level), Program());
-  for (char c : text) line += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? ' ' : c;
+  std::string line =
+      fmt::format("<{}>{}: {}", static_cast<int>(level), Program(), PlainLine(text.substr(0, kLongestLine)));
+  if (text.size() > kLongestLine) line += fmt::format(" ... ({} bytes more)", text.size() - kLongestLine);
   line += '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
