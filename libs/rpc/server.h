@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
+#include "rpc/audit_facts.h"
 #include "rpc/security.h"
 
 namespace faraday::rpc {
@@ -34,6 +35,10 @@ class Call {
   // Who asks: what the gate found out (SetCaller), else what the request says.
   const v1::Caller& caller() const { return request_.caller(); }
   void SetCaller(v1::Caller caller) { *request_.mutable_caller() = std::move(caller); }
+  void SetTrace(std::string trace) { request_.set_trace_id(std::move(trace)); }
+  // What the handler knows for the audit log; fill it in before the answer.
+  AuditFacts& audit() { return audit_; }
+  const AuditFacts& audit() const { return audit_; }
   // The key that the peer's connection has proved; nullopt on a plain socket.
   const std::optional<access::PublicKey>& peer_key() const { return peer_key_; }
   // "10.0.0.7", as the transport says; may be empty.
@@ -57,6 +62,7 @@ class Call {
   bool delimiter_ = false;  // mirror REQ's empty frame
   std::optional<access::PublicKey> peer_key_;
   std::string peer_address_;
+  AuditFacts audit_;
   v1::Request request_;
   BootTime deadline_;
   bool answered_ = false;
