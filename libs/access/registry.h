@@ -9,60 +9,21 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "access/key.h"
+#include "access/registry_book.h"
 #include "access/role.h"
 #include "access/roster.h"
+#include "access/user.h"
 #include "base/clock.h"
 #include "base/result.h"
 
 namespace faraday::access {
-
-inline constexpr std::chrono::seconds kDefaultCodeLife{86'400};
-inline constexpr std::chrono::seconds kMinCodeLife{60};
-inline constexpr std::chrono::seconds kMaxCodeLife{604'800};
-inline constexpr std::chrono::seconds kMinTokenLife{60};
-inline constexpr std::chrono::seconds kMaxTokenLife{31'622'400};
-// A used code may enrol the same key again for so long: the first answer may have been lost (chosen).
-inline constexpr std::chrono::seconds kRetryLife{600};
-// A token that was replaced works on for so long, unless rotated `now`: whoever uses it must get the new one (chosen).
-inline constexpr std::chrono::seconds kTokenOverlap{86'400};
-inline constexpr size_t kMaxNameBytes = 64;
-inline constexpr size_t kMaxTeams = 16;       // of one user
-inline constexpr size_t kMaxKeysOfUser = 16;  // open codes included
-
-struct UserKey {
-  enum class Kind : uint8_t {
-    kEnrolled,  // made by its owner, enrolled with a code
-    kToken,     // made by the keeper, expires
-    kCode,      // of an open or just used enrolment code
-  };
-  Kind kind = Kind::kEnrolled;
-  PublicKey key;
-  UtcTime since;
-  UtcTime expires;  // zero: never
-  // kCode only.
-  bool replaces = false;    // enrolling with it removes the user's other keys
-  std::set<PublicKey> old;  // those that were there when it was made
-  PublicKey enrolled;       // what it has enrolled; zero: still open
-  bool used() const { return enrolled != PublicKey{}; }
-};
-
-struct User {
-  std::string name;
-  std::vector<Role> roles;
-  std::vector<std::string> teams;
-  bool disabled = false;
-  std::string reason;  // why disabled
-  std::vector<UserKey> keys;
-  std::string endpoint;
-};
 
 // What a change answers.
 struct Change {
@@ -120,10 +81,10 @@ class Registry {
   void OnChange(std::function<void()> on_change) { on_change_ = std::move(on_change); }
 
   const Roster& roster() const { return roster_; }
-  const std::string& signed_roster() const { return signed_; }  // v1::SignedRoster, serialised
+  const std::string& signed_roster() const { return book_.signed_roster; }  // v1::SignedRoster, serialised
   uint64_t number() const { return roster_.number; }
   const Options& options() const { return options_; }
-  PublicKey signer() const { return SignerOf(seed_); }
+  const PublicKey& signer() const { return book_.signer; }
   // The signed roster that a receiver which has number `have` is to get next, "" when it has the newest. Not always the
   // newest: rosters that introduce a new signer are kept, and whoever missed one gets it first. Ask again after each.
   const std::string& RosterAfter(uint64_t have) const;
@@ -163,21 +124,30 @@ class Registry {
   Status SeeRoster(std::string_view signed_bytes, UtcTime now);
 
  private:
-  struct State;  // what the file holds
-  explicit Registry(Options options);
+  explicit Registry(Options options) : options_(std::move(options)) {}
+
+  Status Begin(UtcTime now);  // an empty registry
+  Status Resume(const std::string& bytes, UtcTime now);
+  Status FindSeeds();
+  // The durable step: the roster of `users`, signed, on disk, then in force. `introduced`: a new signer to name.
+  Status Commit(UserTable users, UtcTime now, const SecretKey* introduced = nullptr);
+  Roster RosterOf(const UserTable& users, UtcTime now) const;
+  Result<Change> CommitChange(
+      UserTable users, const std::string& name, UtcTime now, std::string secret = {}, std::string note = {});
+  Result<Change> Unchanged(const std::string& name) const;
+  Result<User> Existing(std::string_view name) const;
+  bool IsTaken(const PublicKey& key) const;
+  std::string UsersPath() const { return options_.state_dir + "/users"; }
+  std::string SignerPath() const { return options_.state_dir + "/keys/signer.key"; }
+  std::string NextSignerPath() const { return options_.state_dir + "/keys/signer.next.key"; }
 
   Options options_;
-  std::unique_ptr<State> state_;
-  SecretKey seed_;
-  Roster roster_;
-  std::string signed_;
-  uint64_t last_number_ = 0;  // also of steps that failed
+  Book book_;                           // as it is on disk
+  Roster roster_;                       // book_.signed_roster, opened
+  SecretKey seed_;                      // of book_.signer
+  std::optional<SecretKey> next_seed_;  // introduced; signs from the next change on
+  uint64_t last_number_ = 0;            // of steps that failed too: no number is used twice
   std::function<void()> on_change_;
-
-  friend struct RegistrySteps;
-
- public:
-  ~Registry();
 };
 
 }  // namespace faraday::access
