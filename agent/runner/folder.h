@@ -9,6 +9,7 @@
 //   log          stdout and stderr of the command                            runner, only ever grows
 //   result       how it ended, "key value" lines                             runner, last
 //   work/        the command's working folder, with artifacts/
+//   tmp/         its TMPDIR
 // Files that are replaced are written beside and renamed. No threads; both programs use this.
 #pragma once
 

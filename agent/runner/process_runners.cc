@@ -51,10 +51,12 @@ Status ProcessRunners::WriteOrder(const AttemptRecord& record,
   const std::string folder = FolderOf(record.wish.attempt);
   std::error_code error;
   std::filesystem::create_directories(folder + "/work/artifacts", error);
-  if (error) return {Code::kInternal, fmt::format("cannot make {}/work: {}", folder, error.message())};
+  if (!error) std::filesystem::create_directories(folder + "/tmp", error);
+  if (error) return {Code::kInternal, fmt::format("cannot make {}/work and tmp: {}", folder, error.message())};
   // The later wins: base, the job's own, ours.
   auto environment = kBaseEnvironment;
   environment["HOME"] = folder + "/work";
+  environment["TMPDIR"] = folder + "/tmp";
   for (const auto& [name, value] : record.wish.spec.environment) environment[name] = value;
   for (const auto& [name, value] : extra) environment[name] = value;
   environment["FARADAY_ARTIFACTS"] = folder + "/work/artifacts";

@@ -13,6 +13,7 @@
 #include "agent/runner/folder.h"
 #include "agent/runner/kept_log.h"
 #include "agent/runner/process_runners.h"
+#include "agent/runner/seclude.h"
 
 namespace faraday::agent {
 namespace {
@@ -127,6 +128,46 @@ TEST_F(Runner, Environment_IsMinimalAndOursWins) {
   EXPECT_THAT(Log(), Not(HasSubstr("AGENT_SECRET")));
 }
 
+// What a daemon is given, or keeps, of secrets. A job sees none of it, also not by looking at those who started it.
+TEST_F(Runner, Environment_HasNoSecretOfTheAgents) {
+  const std::vector<std::string> names = {"FARADAY_TOKEN",
+                                          "FARADAY_TOKEN_FILE",
+                                          "FARADAY_CODE",
+                                          "CREDENTIALS_DIRECTORY",
+                                          "NOTIFY_SOCKET",
+                                          "SSH_AUTH_SOCK",
+                                          "XDG_CONFIG_HOME"};
+  for (const std::string& name : names) ::setenv(name.c_str(), "SECRET-OF-THE-AGENT", 1);
+  Start("cat /proc/self/environ /proc/$PPID/environ /proc/$PPID/cmdline; ls -l /proc/self/fd");
+  End();
+  for (const std::string& name : names) {
+    ::unsetenv(name.c_str());
+    EXPECT_THAT(Log(), Not(HasSubstr(name)));
+  }
+  EXPECT_THAT(Log(), Not(HasSubstr("SECRET-OF-THE-AGENT")));
+  EXPECT_THAT(Log(), HasSubstr("FARADAY_SLOT="));
+  EXPECT_THAT(Log(), Not(HasSubstr("/lock")));
+}
+
+TEST_F(Runner, Job_CannotOpenTheAgentsFolder) {
+  if (!CanSeclude()) GTEST_SKIP() << "this kernel has no Landlock: jobs CAN";
+  fs::create_directories(dir_ + "/keys");
+  std::ofstream(dir_ + "/keys/agent.key") << "KEY-OF-THE-AGENT";
+  fs::create_directories(dir_ + "/job-2.1/work");
+  std::ofstream(dir_ + "/job-2.1/work/theirs") << "OF-ANOTHER-JOB";
+  Start(
+      "cat ../../keys/agent.key ../../job-2.1/work/theirs ../environment; echo 99999999999 >../deadline; touch "
+      "../cancel;"
+      "cat /proc/$PPID/environ; echo mine >a && mkdir b && mv a b/ && cat b/a; f=$(mktemp) && echo tmp >$f && cat $f");
+  EXPECT_EQ(End().exit_code, 0);
+  EXPECT_THAT(Log(), Not(HasSubstr("KEY-OF-THE-AGENT")));
+  EXPECT_THAT(Log(), Not(HasSubstr("OF-ANOTHER-JOB")));
+  EXPECT_THAT(Log(), Not(HasSubstr("MINE")));
+  EXPECT_THAT(Log(), HasSubstr("../deadline: Permission denied"));
+  EXPECT_FALSE(fs::exists(folder_ + "/cancel"));
+  EXPECT_THAT(Log(), HasSubstr("mine\ntmp\n"));
+}
+
 TEST_F(Runner, ExitCode_IsTheCommands) {
   Start("exit 42");
   EXPECT_EQ(End().exit_code, 42);
@@ -170,8 +211,9 @@ TEST_F(Runner, Timeout_LetsACommandCleanUp) {
 }
 
 TEST_F(Runner, DoubleForkedChild_DoesNotOutliveTheCommand) {
-  Start("setsid sh -c '(trap \"\" TERM HUP; : > deaf; while :; do sleep 0.1; done) & "
-        "while [ ! -e deaf ]; do sleep 0.05; done; echo $! > child' ; exit 0");
+  Start(
+      "setsid sh -c '(trap \"\" TERM HUP; : > deaf; while :; do sleep 0.1; done) & "
+      "while [ ! -e deaf ]; do sleep 0.05; done; echo $! > child' ; exit 0");
   EXPECT_EQ(End().exit_code, 0);
   const std::string child = ReadAll(folder_ + "/work/child");
   ASSERT_FALSE(child.empty());

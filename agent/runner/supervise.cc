@@ -22,7 +22,9 @@
 #include "agent/runner/folder.h"
 #include "agent/runner/kept_log.h"
 #include "agent/runner/process_tree.h"
+#include "agent/runner/seclude.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 namespace faraday::agent {
 namespace {
@@ -72,6 +74,7 @@ class Run {
  private:
   Status Start();
   [[noreturn]] void Child(int output, int error_pipe);
+  bool Secluded();
   void Loop();
   void Drain();
   void LookAtSignals();
@@ -134,7 +137,7 @@ void Run::Child(int output, int error_pipe) {
   ::dup2(null, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
-  if (::chdir((folder_ + "/work").c_str()) == 0) {
+  if (::chdir((folder_ + "/work").c_str()) == 0 && Secluded()) {
     auto arguments = Pointers(order_.command);
     auto environment = Pointers(order_.environment);
     // execvpe looks for the command in this process's PATH: make it the job's.
@@ -146,6 +149,13 @@ void Run::Child(int output, int error_pipe) {
   const int error = errno;
   [[maybe_unused]] const auto written = ::write(error_pipe, &error, sizeof(error));
   ::_exit(kCannotStart);
+}
+
+// In the child. A kernel that cannot is no reason to run nothing (Go has said so); a refusal is.
+bool Run::Secluded() {
+  if (!CanSeclude() || Seclude(StateFolderOf(folder_), {folder_ + "/work", folder_ + "/tmp"}).ok()) return true;
+  errno = EACCES;
+  return false;
 }
 
 void Run::Drain() {
@@ -239,6 +249,8 @@ RunEnd Run::End() {
 Status Run::Go() {
   FARADAY_TRY_ASSIGN(lease_end_, folder::ReadDeadline(folder_));
   BecomeSubreaper();
+  if (!CanSeclude())
+    log::Warn("this kernel has no Landlock (Linux 5.19): the job can read the agent's key and other jobs");
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
