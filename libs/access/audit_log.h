@@ -30,8 +30,8 @@ namespace faraday::access {
 struct AuditOptions {
   std::string folder;                  // "<state_dir>/audit"
   std::string server;                  // "r01", "lab"
-  uint32_t keep_days = 400;            // 1 to 3650
-  uint32_t max_mb = 1024;              // MiB of all segments together; 32 to 1000000
+  uint32_t keep_days = 400;            // at least 1
+  uint32_t max_mb = 1024;              // MiB of all segments together; at least 1
   uint64_t segment_bytes = 8U << 20U;  // chosen: read at each start
 };
 
@@ -49,6 +49,7 @@ class AuditLog {
   struct View {
     AuditFiles* files = nullptr;  // outlives the view
     std::vector<Segment> segments;
+    AuditPlace last;  // of the last whole line, as this process wrote it
   };
   struct SyncJob {
     AuditFiles* files = nullptr;
@@ -66,7 +67,7 @@ class AuditLog {
   // full, the record is counted as lost and a NOTE will say so. REQUIRES: texts are valid UTF-8.
   uint64_t Append(v1::AuditRecord record, UtcTime now);
   // OK, or why records do not reach the disk: kUnavailable.
-  const Status& status() const { return status_; }
+  const Status& status() const { return write_status_.ok() ? sync_status_ : write_status_; }
   // Writes what waits. Returns status().
   const Status& Retry(UtcTime now);
 
@@ -76,6 +77,8 @@ class AuditLog {
   // back through EndSync, in the log's thread.
   std::optional<SyncJob> BeginSync();
   void EndSync(const SyncJob& job, const Status& done, UtcTime now);
+  // Writes and syncs all there is, in this thread: at the end. REQUIRES: no job is under way in another thread.
+  void SyncAll();
   // Closes a segment that is old, removes what is too old or too much. Now and then, for example each hour.
   void Keep(UtcTime now);
 
@@ -90,13 +93,17 @@ class AuditLog {
   };
   AuditLog(AuditOptions options, AuditFiles& files) : options_(std::move(options)), files_(&files) {}
   Status Load();
-  Status LoadNewest(const std::string& bytes, Segment* segment);
-  void SetTornAside(const Segment& segment, std::string_view torn);
+  Status FindHeadBefore(size_t segment);
+  std::string LastLineOf(const Segment& segment) const;
+  void LoadNewest(std::string_view bytes);
+  void SetTornAside(std::string_view torn, size_t good);
+  void GoOnElsewhere(std::string_view rest, const std::string& why);
   void CloseOpen(UtcTime now);
   void NoteFindings(UtcTime now);
   void Note(
       const std::string& call, const std::string& on, const std::string& what, const std::string& result, UtcTime);
   void Push(v1::AuditRecord record, UtcTime now);
+  std::string Waiting() const;
   void Write();
   void Rotate(UtcTime now);
   bool IsFull(UtcTime now) const;
@@ -109,13 +116,15 @@ class AuditLog {
   bool new_segment_ = false;       // its name is not on disk yet
   AuditPlace head_;
   uint64_t durable_ = 0;
+  std::string durable_hash_ = AuditPlace().hash;
   std::deque<std::string> tail_;  // lines with '\n' after durable_
   size_t tail_bytes_ = 0;
   size_t written_ = 0;      // bytes of the tail that are in the file
   size_t whole_lines_ = 0;  // lines of the tail that are in the file entirely
   size_t whole_bytes_ = 0;  // their bytes
   bool syncing_ = false;
-  Status status_;
+  Status write_status_;
+  Status sync_status_;
   uint64_t lost_ = 0;
   std::deque<Removal> removals_;
   std::vector<std::string> findings_;

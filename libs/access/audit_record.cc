@@ -143,11 +143,12 @@ std::string CleanText(std::string_view text, size_t most) {
   constexpr std::string_view kCut = "...";
   constexpr std::string_view kBroken = "\xef\xbf\xbd";
   std::string out;
+  size_t fits = 0;  // with kCut behind it
   while (!text.empty()) {
     const Decoded next = Decode(text);
-    const std::string_view piece = next.good ? text.substr(0, next.bytes) : kBroken;
-    if (out.size() + piece.size() + (text.size() > next.bytes ? kCut.size() : 0) > most) return out.append(kCut);
-    out += piece;
+    out += next.good ? text.substr(0, next.bytes) : kBroken;
+    if (out.size() > most) return out.substr(0, fits).append(kCut);
+    if (out.size() + kCut.size() <= most) fits = out.size();
     text.remove_prefix(next.bytes);
   }
   return out;
@@ -211,6 +212,8 @@ uint64_t NumberOfLine(std::string_view line) {
 }
 
 int64_t UtcOfLine(std::string_view line) { return NumberAfter<int64_t>(line, kUtcKey, 0); }
+
+uint64_t AskedOfLine(std::string_view line) { return NumberAfter<uint64_t>(line, ",\"asked\":", 0); }
 
 std::string_view HashOfLine(std::string_view line) {
   if (line.size() < kTail) return {};

@@ -37,10 +37,11 @@ Result<v1::AuditRecord> ParseAuditLine(std::string_view line);
 Result<AuditPlace> CheckAuditLine(std::string_view line);
 // The same, and that it follows `before`.
 Result<AuditPlace> CheckAuditLine(std::string_view line, const AuditPlace& before);
-// Number, utc and hash as the line has them, unchecked; 0 and "" where it has none.
+// Number, utc, hash and `asked` as the line has them, unchecked; 0 and "" where it has none.
 uint64_t NumberOfLine(std::string_view line);
 int64_t UtcOfLine(std::string_view line);
 std::string_view HashOfLine(std::string_view line);
+uint64_t AskedOfLine(std::string_view line);
 
 // `text` in double quotes as records have it.
 std::string AuditQuoted(std::string_view text);

@@ -23,8 +23,7 @@ class AuditVerifier {
  public:
   // False once something does not fit; what follows is not looked at.
   bool Feed(std::string_view line);
-  // `where`: "faraday audit export of r01".
-  v1::VerifyAuditResult Result();
+  v1::VerifyAuditResult Outcome() const;
 
  private:
   AuditPlace place_;

@@ -11,7 +11,7 @@ class AuditCalls {
  public:
   // `trail` outlives the server that the table goes to.
   explicit AuditCalls(AuditTrail& trail) : trail_(trail) {}
-  void AddTo(HandlerTable& table);
+  void AddTo(HandlerTable* table);
 
  private:
   void Read(const CallPtr& call);

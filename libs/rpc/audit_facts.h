@@ -13,6 +13,7 @@ struct AuditFacts {
   std::string after;
   std::vector<std::string> mcu_commands;  // "board 0 session 71af command 1042"
   // Set by the door.
+  std::string proven;  // the user that the key belongs to, of refused calls too
   uint64_t asked = 0;  // number of the ASKED record, 0: none
   bool entered = false;
   bool break_glass = false;

@@ -8,7 +8,7 @@
 //                                                                    .max_mb = config.audit.max_mb}));
 //   rpc::Door door({.directory = &directory, .audit = audit.get()});
 //   rpc::AuditCalls audit_calls(*audit);       // audit_calls.h: read_audit, verify_audit
-//   audit_calls.AddTo(table);                  // before Server::Bind
+//   audit_calls.AddTo(&table);                 // before Server::Bind
 //   state->set_audit_records(audit->records()), state->set_audit_head(audit->head());   // where RackState is made
 //
 // Destroy it after the servers and the door. It logs once when the log cannot be written and once when it can again.
@@ -109,10 +109,11 @@ class AuditTrail {
   void SyncNow();
   void OnSynced(const access::AuditLog::SyncJob& job, const Status& done);
   void SendDurable();
-  void Watch();
+  void Look();
   void TellUntold();
   void TellStatus();
-  void ReadLater(std::function<std::function<void()>()> work, std::function<void(const Status&)> refuse);
+  template <typename T>
+  void InReader(std::function<Result<T>()> work, std::function<void(Result<T>)> done);
 
   evloop::Loop& loop_;
   std::unique_ptr<access::AuditFiles> own_files_;

@@ -1,23 +1,30 @@
 #include "rpc/door.h"
 
 #include <fmt/format.h>
+#include <sodium.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "rpc/audit_trail.h"
+#include "rpc/audit_words.h"
 #include "rpc/server.h"
 
 namespace faraday::rpc {
 namespace {
 
-// The text of the call's own `reason`, where the schema has one.
-std::string ReasonOf(const v1::Request& request) {
-  const auto* field = request.GetDescriptor()->FindFieldByNumber(static_cast<int>(request.call_case()));
-  if (field == nullptr) return "";
-  const google::protobuf::Message& call = request.GetReflection()->GetMessage(request, field);
-  const auto* reason = call.GetDescriptor()->FindFieldByName("reason");
-  if (reason == nullptr || reason->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) return "";
-  return call.GetReflection()->GetString(call, reason);
+// Trace ids go into logs and files: short, plain names. Anything else is replaced.
+void SetTrace(Call& call) {
+  constexpr size_t kMost = 64;
+  const std::string& trace = call.request().trace_id();
+  const bool plain =
+      trace.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
+  if (!trace.empty() && trace.size() <= kMost && plain) return;
+  std::array<uint8_t, 8> random{};
+  randombytes_buf(random.data(), random.size());
+  call.SetTrace(access::ToHex(random));
 }
 
 std::string Names(const std::vector<access::Role>& roles) {
@@ -70,7 +77,7 @@ bool Door::Admits(const access::PublicKey& key) {
   return options_.directory != nullptr && options_.directory->Find(key, UtcNow()).ok();
 }
 
-Result<v1::Caller> Door::CallerOf(const Call& call, access::Call what) const {
+Result<v1::Caller> Door::CallerOf(Call& call, access::Call what) const {
   const v1::Caller& wish = call.caller();
   if (options_.plain) {
     const access::Role role = access::ParseRole(wish.role());
@@ -81,6 +88,8 @@ Result<v1::Caller> Door::CallerOf(const Call& call, access::Call what) const {
     return Status(Code::kUnauthenticated, "this connection has proved no key: faraday login");
   }
   FARADAY_TRY_ASSIGN(const access::Identity who, options_.directory->Find(*call.peer_key(), UtcNow()));
+  call.audit().proven = who.user;
+  call.audit().break_glass = who.break_glass;
   if (!wish.user().empty() && wish.user() != who.user) {
     return Status(Code::kPermissionDenied,
                   fmt::format("this key belongs to {}, not to '{}': nobody speaks for another", who.user, wish.user()));
@@ -106,13 +115,21 @@ Status Door::Limit(const Call& call, access::Call what, const Result<v1::Caller>
 Status Door::Enter(Call& call) {
   const access::Call what = access::CallOfNumber(static_cast<int>(call.request().call_case()));
   if (what == access::Call::kNone) return {Code::kUnimplemented, "no such call"};
+  SetTrace(call);
   auto found = CallerOf(call, what);
   FARADAY_TRY(Limit(call, what, found));
   FARADAY_TRY_ASSIGN(v1::Caller caller, std::move(found));
   call.SetCaller(std::move(caller));
-  return OkStatus();
+  if (call.audit().break_glass) {
+    log::Warn(
+        "BREAK-GLASS key used: {} from {}, trace {}", RowOf(what).name, call.peer_address(), call.request().trace_id());
+  }
+  return options_.audit == nullptr ? OkStatus() : options_.audit->Asked(call, what);
 }
 
-void Door::Leave(const Call&, const v1::Reply&, std::function<void()> send) { send(); }
+void Door::Leave(const Call& call, const v1::Reply& reply, std::function<void()> send) {
+  if (options_.audit == nullptr) return send();
+  options_.audit->Done(call, reply, std::move(send));
+}
 
 }  // namespace faraday::rpc

@@ -13,6 +13,8 @@
 
 namespace faraday::rpc {
 
+class AuditTrail;
+
 class Door : public Gate {
  public:
   // `plain`: the sockets are plain text, callers are believed. `directory` outlives the door; REQUIRED unless plain.
@@ -20,18 +22,19 @@ class Door : public Gate {
     const access::Directory* directory = nullptr;
     bool plain = false;
     RateTable rates = {};
+    AuditTrail* audit = nullptr;  // null: nothing is recorded. Outlives the door
   };
   explicit Door(Options options) : options_(options), limits_(options.rates) {}
 
   bool Admits(const access::PublicKey& key) override;
   // Errors: kUnauthenticated (key unknown, disabled, expired), kPermissionDenied (another user's name, a role or team
   // that the key does not have, a role that may not), kUnimplemented (no row), kResourceExhausted (called too often;
-  // calls of kind `safe` never are).
+  // calls of kind `safe` never are), those of AuditTrail::Asked.
   Status Enter(Call& call) override;
   void Leave(const Call& call, const v1::Reply& reply, std::function<void()> send) override;
 
  private:
-  Result<v1::Caller> CallerOf(const Call& call, access::Call what) const;
+  Result<v1::Caller> CallerOf(Call& call, access::Call what) const;
 
   Status Limit(const Call& call, access::Call what, const Result<v1::Caller>& caller);
 

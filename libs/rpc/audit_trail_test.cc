@@ -1,0 +1,3 @@
+#include "rpc/audit_trail.h"
+
+#include <gtest/gtest.h>
