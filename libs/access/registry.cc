@@ -231,10 +231,11 @@ Status Registry::Resume(const std::string& bytes, UtcTime now) {
         Code::kDataLoss,
         fmt::format("{} is damaged ({}): {}", UsersPath(), roster.status().message(), Mend(UsersPath(), SignerPath()))};
   }
+  // A first start that was cut short: nobody has seen its roster, and its signer is lost.
+  if (roster->number == 1 && book->users.empty() && !Exists(SignerPath())) return Begin(now);
   book_ = std::move(*book);
   roster_ = std::move(*roster);
   last_number_ = roster_.number;
-  if (roster_.number == 1 && book_.users.empty() && !Exists(SignerPath())) return Begin(now);  // a cut first start
   FARADAY_TRY(FindSeeds());
   const Roster fresh = RosterOf(book_.users, now);
   const bool same = roster_.keeper == fresh.keeper && !roster_.entries.empty() &&
