@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "access/credential.h"
 #include "cli/text.h"
 #include "rackconfig/yaml_reader.h"
 
@@ -35,6 +36,7 @@ void AddArgument(CLI::App* app, const Argument& argument, Invocation* into) {
         names, [into, name](const std::vector<std::string>& values) { into->values[name] = values; }, argument.doc);
     option->type_name(argument.value)->expected(1);
     if (argument.kind == Argument::Kind::kRepeated) option->take_all();
+    if (argument.kind == Argument::Kind::kPositional) option->allow_extra_args(false);
     if (argument.kind == Argument::Kind::kOption) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   option->required(argument.required);
@@ -47,14 +49,20 @@ void AddGlobals(CLI::App* app, GlobalOptions* options) {
   app->add_option(
          "--controller", options->controller, "a rack's controller without the lab, default $FARADAY_CONTROLLER")
       ->type_name("ENDPOINT");
-  app->add_option("--user", options->user, "who asks, default $FARADAY_USER, else the login name")->type_name("NAME");
-  app->add_option("--role", options->role, "as what, default $FARADAY_ROLE, else user")->type_name("ROLE");
+  app->add_option("--user", options->user, "whom your key must belong to, default $FARADAY_USER")->type_name("NAME");
+  app->add_option("--role", options->role, "in which of your roles, default $FARADAY_ROLE, else the least that may")
+      ->type_name("ROLE");
+  app->add_option("--key", options->key, "your key, default: the one that faraday login made for the server")
+      ->type_name("FILE");
+  app->add_option("--server-key", options->server_key, "with --key: the server's public key")->type_name("HEX");
+  app->add_flag("--plain", options->plain, "no keys: a server on this machine that is set to plain text");
 }
 
 constexpr char kGlobalFooter[] =
-    "Every verb also takes --json, --lab ENDPOINT, --controller ENDPOINT, --user NAME, --role ROLE (faraday --help).";
+    "Every verb also takes --json, --lab ENDPOINT, --controller ENDPOINT, --role ROLE and others (faraday --help).";
 
 constexpr char kTopFooter[] = R"(Begin with:
+  faraday login tcp://lab:7710                     once: makes your key; an admin gives you the code
   faraday status                                   all slots of all racks
   faraday reserve -l model=pixel-8 --for 1h        a phone for you
   faraday power on r01/07                          switch its VBUS on, and see what is measured
@@ -62,6 +70,7 @@ constexpr char kTopFooter[] = R"(Begin with:
 
 faraday VERB --help shows each verb with examples. Servers are found by --lab and --controller, else $FARADAY_LAB and
 $FARADAY_CONTROLLER, else lab: and controller: in ~/.config/faraday/config.yaml, else tcp://127.0.0.1:7710.
+Your key is the one that faraday login made; CI sets FARADAY_TOKEN_FILE (or FARADAY_TOKEN) to a token instead.
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no answer (try again); `run` has more, see faraday run --help.)";
 
 CLI::App* GroupApp(CLI::App* top,
@@ -153,7 +162,8 @@ std::string UsageText(const CLI::App& top,
   if (command == "faraday" && !first_word.empty() && first_word[0] != '-') {
     what = "'" + first_word + "' is no verb" + rackconfig::DidYouMean(first_word, TopWords(verbs));
   }
-  return "faraday: " + what + "\nSee: " + command + " --help\n";
+  // A code that was typed in the wrong place is not repeated.
+  return "faraday: " + access::HideCredentials(what) + "\nSee: " + command + " --help\n";
 }
 
 void TakeVerb(const std::vector<Bound>& bound, ParsedLine* line) {
@@ -183,7 +193,7 @@ void CheckRest(ParsedLine* line, bool had_mark) {
 std::string NotUtf8(const std::vector<std::string>& args) {
   for (size_t i = 0; i < args.size(); ++i) {
     if (IsUtf8(args[i])) continue;
-    return "faraday: argument " + std::to_string(i + 1) + " ('" + Printable(args[i]) +
+    return "faraday: argument " + std::to_string(i + 1) + " ('" + Printable(access::HideCredentials(args[i])) +
            "') is not UTF-8: write it in UTF-8, or give such bytes to the job in a file\n";
   }
   return "";

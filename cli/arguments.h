@@ -14,6 +14,9 @@ struct GlobalOptions {
   std::string controller;
   std::string user;
   std::string role;
+  std::string key;         // file
+  std::string server_key;  // hex
+  bool plain = false;
   bool json = false;
 };
 

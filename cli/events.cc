@@ -17,6 +17,17 @@ namespace {
 constexpr Milliseconds kFirstTick{3000};  // ticks come each second; then the subscription surely stands
 constexpr Milliseconds kLook{100};        // how soon Ctrl-C is noticed
 
+// Where a server that listens everywhere ("tcp://0.0.0.0:7701") publishes, seen from here: at the host it is called by.
+std::string Reachable(const std::string& events, const std::string& server) {
+  const size_t port = events.rfind(':');
+  const size_t server_port = server.rfind(':');
+  for (const char* everywhere : {"tcp://0.0.0.0", "tcp://*", "tcp://[::]"}) {
+    if (events.substr(0, port) == everywhere && server_port > 5)
+      return server.substr(0, server_port) + events.substr(port);
+  }
+  return events;
+}
+
 // One server's events. Subscribes first and reads the snapshot once something has come, so that nothing falls between.
 class Source {
  public:
@@ -25,15 +36,19 @@ class Source {
 
   Status Begin() {
     FARADAY_TRY_ASSIGN(const v1::SnapshotResult snapshot, Snapshot());
+    FARADAY_TRY_ASSIGN(const rpc::Credentials who, session_.CredentialsOf(server_));
     subscriber_ = std::make_unique<rpc::Subscriber>(loop_,
                                                     session_.context(),
-                                                    snapshot.events_endpoint(),
-                                                    rpc::Credentials(),
+                                                    Reachable(snapshot.events_endpoint(), server_),
+                                                    who,
                                                     std::vector<std::string>{""},
                                                     [this](const v1::Event& event) { OnEvent(event); });
     loop_.AddTimer("first tick", BootClock::now() + kFirstTick, [this] { ReadState(); });
-    return OkStatus();
+    return subscriber_->status();
   }
+
+  // OK, or why no more events come: this key is no longer let in.
+  const Status& status() const { return subscriber_->status(); }
 
  private:
   Result<v1::SnapshotResult> Snapshot() {
@@ -149,6 +164,7 @@ Result<std::vector<Server>> Servers(Session& session, const std::string& rack) {
   std::vector<Server> servers{{"the lab", session.lab(), false}};
   for (const auto& one : reply.list_racks().racks()) {
     if (one.reachable()) {
+      session.LearnKey(one.rack());
       servers.push_back({"rack " + one.rack(), one.controller(), true});
     } else {
       session.Progress("rack " + one.rack() + " is left out: " + one.reason());
@@ -170,6 +186,9 @@ int Events(Session& session, const Invocation& invocation) {
   }
   loop.AddPeriodic("Ctrl-C", kLook, [&] {
     if (session.interrupted()) loop.Stop(kExitOk);
+    for (const auto& source : sources) {
+      if (!source->status().ok()) loop.Stop(session.Fail(source->status()));
+    }
   });
   if (*limit > 0) loop.AddTimer("end", BootClock::now() + Milliseconds(*limit), [&] { loop.Stop(kExitOk); });
   return loop.Run();

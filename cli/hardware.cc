@@ -10,9 +10,10 @@
 namespace faraday::cli {
 namespace {
 
-// A tech or admin who gives a reason acts without a lease.
+// A tech or admin who gives a reason acts without a lease. Without a wished role the server takes the one that may.
 bool ActsWithoutLease(const Session& session, const std::string& reason) {
-  return !reason.empty() && (session.role() == "tech" || session.role() == "admin");
+  const std::string& role = session.role();
+  return !reason.empty() && (role.empty() || role == "tech" || role == "admin");
 }
 
 int Send(Session& session, const std::string& controller, v1::Request request, Milliseconds timeout) {
@@ -32,9 +33,9 @@ int Switch(Session& session, const Invocation& invocation, v1::Request* request,
   const auto target = FindSlot(session, invocation.Get("slot"));
   if (!target.ok()) return session.Fail(target.status());
   const std::string reason = invocation.Get("reason");
-  const bool mine = target->state.lease().holder() == session.user();
+  const bool without_lease = ActsWithoutLease(session, reason) && target->state.lease().holder() != session.user();
   call->set_slot(target->name);
-  call->set_epoch(ActsWithoutLease(session, reason) && !mine ? 0 : target->state.lease().epoch());
+  call->set_epoch(without_lease ? 0 : target->state.lease().epoch());
   call->set_reason(reason);
   return Send(session, target->controller, std::move(*request), Milliseconds(10'000) + extra);
 }
@@ -128,7 +129,7 @@ std::vector<Verb> HardwareVerbs() {
       SwitchVerb({"power", "off"},
                  "VBUS off: stops charging and USB; the phone runs on from its battery",
                  {},
-                 "  faraday power off r01/07\n  faraday --role tech power off r01/07 --reason 'smells hot'",
+                 "  faraday power off r01/07\n  faraday power off r01/07 --reason 'smells hot'",
                  Power(v1::PowerCall::ACTION_OFF)),
       SwitchVerb({"power", "cycle"},
                  "VBUS off, a pause, on again: one command, run by the board",
@@ -156,12 +157,12 @@ std::vector<Verb> HardwareVerbs() {
       {.path = {"slot", "stop"},
        .summary = "VBUS off, data open, isolated, at once; ends the lease (tech, admin)",
        .arguments = {kSlot, kMustReason},
-       .examples = "  faraday --role tech slot stop r01/07 --reason 'battery swells'",
+       .examples = "  faraday slot stop r01/07 --reason 'battery swells'",
        .run = StopSlot},
       {.path = {"slot", "clear"},
        .summary = "Clear a trip or quarantine after the cause is mended (tech, admin)",
        .arguments = {kSlot, kMustReason},
-       .examples = "  faraday --role tech slot clear r01/07 --reason 'cable replaced'",
+       .examples = "  faraday slot clear r01/07 --reason 'cable replaced'",
        .run = ClearSlot},
   };
 }

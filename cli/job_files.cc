@@ -70,8 +70,8 @@ Result<Chunk> ReadChunk(Session& session,
 }
 
 Result<std::string> ArtifactPath(const std::string& folder, const std::string& name) {
-  std::string below = name.rfind("artifacts/", 0) == 0 ? name.substr(10) : name;
-  const bool climbs = ("/" + below + "/").find("/../") != std::string::npos || below.find('\0') != std::string::npos;
+  const std::string below = PrintableName(name.rfind("artifacts/", 0) == 0 ? name.substr(10) : name);
+  const bool climbs = ("/" + below + "/").find("/../") != std::string::npos;
   if (below.empty() || below[0] == '/' || below.back() == '/' || climbs) {
     return Status(Code::kInvalidArgument,
                   fmt::format("artefact '{}' is not kept: its name leaves the folder", Printable(name)));
@@ -87,7 +87,8 @@ Status FetchFile(Session& session,
                  BootTime give_up) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
-  const std::string part = path + ".part";
+  // Beside it, under a name that no artefact of the job has: one may be called anything.
+  const std::string part = (fs::path(path).parent_path() / (".part-" + Session::NewKey())).string();
   std::FILE* file = std::fopen(part.c_str(), "wb");
   if (file == nullptr) return CannotWrite(part);
   Status status = Copy(session, attempt, name, file, part, expected_size, give_up);

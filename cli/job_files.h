@@ -25,8 +25,8 @@ Result<Chunk> ReadChunk(Session& session,
                         Milliseconds wait,
                         BootTime give_up);
 
-// Where an artefact is kept below `folder`: folder/artifacts/NAME. Errors: kInvalidArgument for a name that would leave
-// it.
+// Where an artefact is kept below `folder`: folder/artifacts/NAME, with control characters and such written %1B.
+// Errors: kInvalidArgument for a name that would leave it.
 Result<std::string> ArtifactPath(const std::string& folder, const std::string& name);
 
 // Writes one file of an attempt to `path` (its folders made), whole or not at all. Errors: kDataLoss when size or

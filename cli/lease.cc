@@ -235,7 +235,7 @@ int Release(Session& session, const Invocation& invocation) {
   if (session.json()) {
     session.Json(reply->release().lease());
   } else {
-    session.Out(fmt::format("released {}\n", target->lease));
+    session.Out(fmt::format("released {}\n", Printable(target->lease)));
   }
   return kExitOk;
 }
@@ -275,7 +275,7 @@ std::vector<Verb> LeaseVerbs() {
                      {Kind::kOption, "--reason", "TEXT", "why, with --force; the holder sees it"}},
        .examples = "  faraday release r01-07-42\n"
                    "  faraday release r01/07\n"
-                   "  faraday --role tech release r01/07 --force --reason 'cable is being replaced'",
+                   "  faraday release r01/07 --force --reason 'cable is being replaced'",
        .run = Release},
   };
 }

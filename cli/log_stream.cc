@@ -11,15 +11,21 @@ void LogStream::Begin(const std::string& attempt) {
   complete_ = false;
 }
 
+LogStream::~LogStream() { Write(filter_.End()); }
+
+void LogStream::Write(const std::string& text) {
+  if (session_.json()) {
+    session_.Err(text);
+  } else {
+    session_.Out(text);
+  }
+}
+
+// A pipe or a file gets the bytes as they are; whoever sits at a terminal must not be steered by a phone.
 void LogStream::Show(const std::string& data) {
   if (file_ != nullptr) std::fwrite(data.data(), 1, data.size(), file_);
-  if (session_.json()) {
-    session_.Err(data);
-  } else if (session_.OutIsTerminal()) {
-    session_.Out(filter_.Feed(data));
-  } else {
-    session_.Out(data);
-  }
+  const bool terminal = session_.json() ? session_.ErrIsTerminal() : session_.OutIsTerminal();
+  Write(terminal ? filter_.Feed(data) : data);
 }
 
 Result<bool> LogStream::Read(Milliseconds wait, BootTime give_up) {
@@ -40,6 +46,7 @@ Status LogStream::Drain(BootTime give_up) {
     FARADAY_TRY_ASSIGN(const bool more, Read(Milliseconds(0), give_up));
     if (!more) break;
   }
+  Write(filter_.End());
   return OkStatus();
 }
 

@@ -15,6 +15,7 @@ class LogStream {
  public:
   // The log goes to stdout, or to stderr with --json; `file` (may be nullptr) takes it too and stays the caller's.
   LogStream(Session& session, std::FILE* file) : session_(session), file_(file) {}
+  ~LogStream();  // ends a colour that is still on
 
   // Follows this attempt from its beginning; the same one again changes nothing.
   void Begin(const std::string& attempt);
@@ -28,6 +29,7 @@ class LogStream {
 
  private:
   void Show(const std::string& data);
+  void Write(const std::string& text);
 
   Session& session_;
   std::FILE* file_;

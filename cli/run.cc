@@ -53,6 +53,12 @@ Status MakeFolder(const std::string& folder) {
                       error ? error.message() : "it is a file")};
 }
 
+// The lab names the job; a name that is no plain one makes no path of its own.
+std::string FolderName(const std::string& id) {
+  const bool plain = !id.empty() && id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  return plain ? id : "job";
+}
+
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 // One job from its submission to its end.
@@ -205,7 +211,7 @@ int RunJob(Session& session, const Invocation& invocation) {
   if (const Status made = MakeFolder(out); !made.ok()) return ExitOfRun(session, made);
   auto job = SubmitJob(session, *spec);
   if (!job.ok()) return ExitOfRun(session, job.status());
-  const std::string folder = invocation.Has("out") ? out : out + "/" + job->id();
+  const std::string folder = invocation.Has("out") ? out : out + "/" + FolderName(job->id());
   if (const Status made = MakeFolder(folder); !made.ok()) return ExitOfRun(session, made);
   Run run(session, std::move(*job), folder);
   if (const Status followed = run.Follow(); !followed.ok()) return ExitOfRun(session, followed);

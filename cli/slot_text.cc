@@ -291,6 +291,14 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   return out;
 }
 
+std::string SecurityWords(const std::string& server, const std::string& security) {
+  if (security.empty()) return "";
+  if (security.rfind("plain", 0) != 0) return fmt::format("{}: {}\n", Printable(server), Printable(security));
+  return fmt::format("WARNING: {} speaks {}: every program on its machine may act as anybody (security: plain)\n",
+                     Printable(server),
+                     Printable(security));
+}
+
 std::string RenderMeasured(const v1::SlotState& slot) {
   return fmt::format("{}: VBUS {}, {} mV, {} mA; data {}; RF {}\n",
                      Printable(slot.slot()),

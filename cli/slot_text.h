@@ -23,6 +23,8 @@ std::string PhoneWords(const v1::Device& device);
 std::string RenderRack(const v1::RackState& rack, int64_t now_utc_ms, size_t width, int64_t age_ms = 0);
 // Everything about one slot, a line a fact.
 std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms);
+// How a server's sockets are protected: "rack r01: CURVE", or a warning that nobody overlooks. Empty when not known.
+std::string SecurityWords(const std::string& server, const std::string& security);
 // One line after a switch command, measured: "r01/07: VBUS on, 5021 mV, 412 mA; data open; RF isolated".
 std::string RenderMeasured(const v1::SlotState& slot);
 

@@ -27,7 +27,7 @@ Result<v1::RackState> GetRack(Session& session,
 
 void PrintRack(Session& session, const v1::RackState& rack, int64_t age_ms) {
   session.Out(RenderRack(rack, NowMs(), session.Width(), age_ms));
-  if (!rack.security().empty()) session.Out(fmt::format("({})\n", Printable(rack.security())));
+  session.Out(SecurityWords("rack " + rack.rack(), rack.security()));
 }
 
 int ShowSlot(Session& session, const std::string& text) {
@@ -61,6 +61,7 @@ int ShowRack(Session& session, const std::string& name) {
 // The controller's own word where it answers, else the lab's last copy with its age.
 void Refresh(Session& session, v1::ListRacksResult::Rack* rack) {
   if (!rack->reachable()) return;
+  session.LearnKey(rack->rack());
   v1::Request request;
   request.mutable_get_rack();
   const auto reply = session.Call(rack->controller(), std::move(request), kRackTimeout);
@@ -84,6 +85,7 @@ int ShowAll(Session& session) {
     session.Json(racks);
     return kExitOk;
   }
+  if (session.plain()) session.Out(SecurityWords("the lab", "plain text, loopback only"));
   for (const auto& rack : racks.racks()) {
     if (!rack.reachable())
       session.Out(fmt::format("rack {} does not answer: {}\n", Printable(rack.rack()), Printable(rack.reason())));

@@ -5,42 +5,67 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/plain_text.h"
+
 namespace faraday::cli {
 namespace {
 
-// One character of UTF-8 at the front: its length in bytes and its code point; length 0 when it is broken.
-struct Character {
-  size_t length = 0;
-  uint32_t point = 0;
-};
-
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-Character TakeMultibyte(std::string_view text, size_t length, uint32_t first_bits, uint32_t least) {
-  if (text.size() < length) return {};
-  uint32_t point = first_bits;
-  for (size_t i = 1; i < length; ++i) {
-    if (!IsContinuation(text[i])) return {};
-    point = (point << 6) | (static_cast<unsigned char>(text[i]) & 0x3F);
+// Calls `take(character, bytes)` for each character of the text; a byte that is no UTF-8 comes alone, length 0.
+template <typename Take>
+void ForEachCharacter(std::string_view text, Take take) {
+  while (!text.empty()) {
+    const Utf8Character character = FrontCharacter(text);
+    const size_t length = std::max<size_t>(character.length, 1);
+    take(character, text.substr(0, length));
+    text.remove_prefix(length);
   }
-  const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
-  if (point < least || point > 0x10FFFF || surrogate) return {};
-  return {length, point};
 }
 
-Character TakeCharacter(std::string_view text) {
-  const uint32_t first = static_cast<unsigned char>(text[0]);
-  if (first < 0x80) return {1, first};
-  if ((first & 0xE0) == 0xC0) return TakeMultibyte(text, 2, first & 0x1F, 0x80);
-  if ((first & 0xF0) == 0xE0) return TakeMultibyte(text, 3, first & 0x0F, 0x800);
-  if ((first & 0xF8) == 0xF0) return TakeMultibyte(text, 4, first & 0x07, 0x10000);
-  return {};
+// How many bytes the character that begins with this byte has; 1 for a byte that begins none.
+size_t LengthOf(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  if (byte >= 0xC2 && byte <= 0xDF) return 2;
+  if (byte >= 0xE0 && byte <= 0xEF) return 3;
+  return byte >= 0xF0 && byte <= 0xF4 ? 4 : 1;
 }
 
-// Characters that steer a terminal or turn the reading direction.
-bool Steers(uint32_t point) {
-  return point < 0x20 || (point >= 0x7F && point <= 0x9F) || (point >= 0x202A && point <= 0x202E) ||
-         (point >= 0x2066 && point <= 0x2069);
+// Whether `text` is a beginning of a character that is not whole.
+bool IsCutCharacter(std::string_view text) {
+  return text.size() < LengthOf(text[0]) && std::all_of(text.begin() + 1, text.end(), IsContinuation);
+}
+
+// The numbers of "1;31"; an empty one is 0. Empty when one is above 255.
+std::vector<unsigned> ColourNumbers(std::string_view parameters) {
+  std::vector<unsigned> numbers = {0};
+  for (const char c : parameters) {
+    if (c == ';') {
+      numbers.push_back(0);
+    } else {
+      numbers.back() = numbers.back() * 10 + static_cast<unsigned>(c - '0');
+      if (numbers.back() > 255) return {};
+    }
+  }
+  return numbers;
+}
+
+// Colour, weight, slant, underline, reverse - not conceal (8), not fonts.
+bool IsColour(std::string_view parameters) {
+  const std::vector<unsigned> numbers = ColourNumbers(parameters);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const unsigned n = numbers[i];
+    if (n == 38 || n == 48) {  // 38;5;N or 38;2;R;G;B
+      if (i + 1 >= numbers.size() || (numbers[i + 1] != 5 && numbers[i + 1] != 2)) return false;
+      i += numbers[i + 1] == 5 ? 2 : 4;
+      if (i >= numbers.size()) return false;
+      continue;
+    }
+    const bool style = n <= 7 || n == 9 || (n >= 21 && n <= 29);
+    const bool colour = (n >= 30 && n <= 49) || (n >= 90 && n <= 107);
+    if (!style && !colour) return false;
+  }
+  return !numbers.empty();
 }
 
 size_t Width(std::string_view text) {
@@ -73,7 +98,7 @@ std::string FormatTime(const char* format, const tm& local) {
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = TakeCharacter(text).length;
+    const size_t length = FrontCharacter(text).length;
     if (length == 0) return false;
     text.remove_prefix(length);
   }
@@ -82,42 +107,106 @@ bool IsUtf8(std::string_view text) {
 
 std::string Printable(std::string_view text) {
   std::string out;
-  while (!text.empty()) {
-    const Character character = TakeCharacter(text);
-    if (character.length == 0 || Steers(character.point)) {
-      out += '?';
-      text.remove_prefix(std::max<size_t>(character.length, 1));
-    } else {
-      out += text.substr(0, character.length);
-      text.remove_prefix(character.length);
-    }
+  ForEachCharacter(text, [&](Utf8Character character, std::string_view bytes) {
+    const bool harmless = character.length > 0 && !SteersTerminals(character.point);
+    out += harmless ? bytes : "?";
+  });
+  return out;
+}
+
+std::string PrintableLines(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (at != 0) out += '\n';
+    out += Printable(text.substr(at, end - at));
+    at = end + 1;
   }
   return out;
 }
 
-std::string LogFilter::Feed(std::string_view piece) {
-  // ESC [ digits and ';' m is a colour; anything else that begins with ESC loses its ESC.
-  constexpr size_t kLongest = 24;  // chosen: longer than any colour
+std::string PrintableJson(std::string_view json) {
   std::string out;
-  for (char c : piece) {
-    if (!escape_.empty()) {
-      escape_ += c;
-      const bool second = escape_.size() == 2;
-      const bool inside = !second && escape_.size() < kLongest && ((c >= '0' && c <= '9') || c == ';');
-      if ((second && c == '[') || inside) continue;
-      const bool colour = !second && c == 'm';
-      out += colour ? escape_ : Printable(escape_.substr(0, escape_.size() - 1));
-      escape_.clear();
-      if (colour) continue;
-    }
-    if (c == '\x1b') {
-      escape_ = c;
-    } else if (c == '\n' || c == '\t' || c == '\r' || static_cast<unsigned char>(c) >= 0x20) {
-      out += c == '\x7f' ? '?' : c;
-    } else {
+  ForEachCharacter(json, [&](Utf8Character character, std::string_view bytes) {
+    const uint32_t point = character.point;
+    if (character.length == 0) {
       out += '?';
+    } else if (point == '\n' || !SteersTerminals(point)) {
+      out += bytes;
+    } else if (point < 0x10000) {
+      out += fmt::format("\\u{:04x}", point);
+    } else {
+      out += fmt::format("\\u{:04x}\\u{:04x}", 0xD7C0 + (point >> 10), 0xDC00 + (point & 0x3FF));
     }
+  });
+  return out;
+}
+
+std::string PrintableName(std::string_view name) {
+  std::string out;
+  ForEachCharacter(name, [&](Utf8Character character, std::string_view bytes) {
+    if (character.length > 0 && !SteersTerminals(character.point)) {
+      out += bytes;
+    } else {
+      for (const char byte : bytes) out += fmt::format("%{:02X}", static_cast<unsigned char>(byte));
+    }
+  });
+  return out;
+}
+
+// The escape sequence at the front of `text`, which begins with ESC: how many bytes it takes, 0 when its end is still
+// to come.
+size_t LogFilter::TakeEscape(std::string_view text, std::string* out) {
+  constexpr size_t kLongest = 24;  // chosen: longer than any colour
+  size_t end = 2;
+  if (text.size() >= 2 && text[1] != '[') end = 1;
+  while (end >= 2 && end < text.size() && end < kLongest &&
+         ((text[end] >= '0' && text[end] <= '9') || text[end] == ';'))
+    ++end;
+  if (end >= text.size() && end < kLongest) return 0;
+  if (end >= 2 && end < kLongest && text[end] == 'm' && IsColour(text.substr(2, end - 2))) {
+    const std::string_view parameters = text.substr(2, end - 2);
+    coloured_ = !(parameters.empty() || parameters == "0");
+    *out += text.substr(0, end + 1);
+    return end + 1;
   }
+  *out += '?';
+  return 1;  // what follows the ESC is text
+}
+
+std::string LogFilter::Feed(std::string_view piece) {
+  const std::string all = cut_ + std::string(piece);
+  cut_.clear();
+  std::string out;
+  for (std::string_view rest = all; !rest.empty();) {
+    if (rest[0] == '\x1b') {
+      const size_t taken = TakeEscape(rest, &out);
+      if (taken == 0) {
+        cut_ = rest;
+        break;
+      }
+      rest.remove_prefix(taken);
+      continue;
+    }
+    if (IsCutCharacter(rest)) {
+      cut_ = rest;
+      break;
+    }
+    const Utf8Character character = FrontCharacter(rest);
+    const size_t length = std::max<size_t>(character.length, 1);
+    const bool layout = rest[0] == '\n' || rest[0] == '\t' || rest[0] == '\r';
+    const bool harmless = layout || (character.length > 0 && !SteersTerminals(character.point));
+    out += harmless ? rest.substr(0, length) : "?";
+    rest.remove_prefix(length);
+  }
+  return out;
+}
+
+std::string LogFilter::End() {
+  std::string out = cut_.empty() ? "" : "?";
+  if (coloured_) out += "\x1b[0m";
+  cut_.clear();
+  coloured_ = false;
   return out;
 }
 

@@ -1,4 +1,6 @@
 // Text for people's terminals: foreign bytes made harmless, ages and times, aligned columns. Pure.
+//
+// Whatever a server, phone, job, file or other person wrote passes one of these before it is shown.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +14,30 @@ namespace faraday::cli {
 // broken UTF-8 become '?'.
 std::string Printable(std::string_view text);
 
+// The same, line by line: '\n' stays.
+std::string PrintableLines(std::string_view text);
+// A JSON text with the same meaning in which nothing steers a terminal: such characters become \u escapes.
+std::string PrintableJson(std::string_view json);
+// A name for a file, of foreign text: what Printable would replace is written %1B, so that it can be typed and seen.
+std::string PrintableName(std::string_view name);
+
 // What strings of the protocol must be.
 bool IsUtf8(std::string_view text);
 
-// A job's log on a terminal: lines and colours pass, every other escape sequence and control byte becomes '?'.
-// Keeps its place between pieces.
+// A job's log on a terminal: lines, tabs and colours pass; every other escape sequence, control, direction override and
+// broken byte becomes '?'. An ESC goes out only as the first byte of a whole, known colour ("\x1b[1;31m"); text made
+// invisible (conceal) is no colour. Keeps its place between pieces, in at most 24 bytes.
 class LogFilter {
  public:
   std::string Feed(std::string_view piece);
+  // What undoes a colour that is still on.
+  std::string End();
 
  private:
-  std::string escape_;  // an escape sequence that has not ended yet
+  size_t TakeEscape(std::string_view text, std::string* out);
+
+  std::string cut_;  // the beginning of an escape sequence or a character that has not ended yet
+  bool coloured_ = false;
 };
 
 // "340ms", "3s", "5m", "2h", "4d": how long ago, in one unit.

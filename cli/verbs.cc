@@ -6,7 +6,8 @@ namespace faraday::cli {
 
 std::vector<Verb> AllVerbs() {
   std::vector<Verb> all;
-  for (auto family : {StatusVerbs, LeaseVerbs, HardwareVerbs, RunVerbs, JobVerbs, EventVerbs, LinkVerbs}) {
+  for (auto family :
+       {StatusVerbs, LeaseVerbs, HardwareVerbs, RunVerbs, JobVerbs, EventVerbs, LinkVerbs, LoginVerbs, UserVerbs}) {
     std::vector<Verb> verbs = family();
     all.insert(all.end(), std::make_move_iterator(verbs.begin()), std::make_move_iterator(verbs.end()));
   }
@@ -19,7 +20,8 @@ std::vector<Group> AllGroups() {
           {"usb", "Where a slot's data lines go: nowhere, to a charge port, to a host"},
           {"slot", "Stop a slot, or clear what stopped it (techs and admins)"},
           {"job", "Submit jobs and look at them"},
-          {"link", "Look at a board's serial line"}};
+          {"link", "Look at a board's serial line"},
+          {"user", "Who may come in, and in which roles (admins)"}};
 }
 
 }  // namespace faraday::cli

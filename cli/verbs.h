@@ -13,7 +13,9 @@ std::vector<Verb> HardwareVerbs();  // power, shield, usb, slot
 std::vector<Verb> RunVerbs();       // run
 std::vector<Verb> JobVerbs();       // job submit|list|show|logs|cancel
 std::vector<Verb> EventVerbs();     // events
-std::vector<Verb> LinkVerbs();      // link decode|ping
+std::vector<Verb> LinkVerbs();      // link decode|encode|ping
+std::vector<Verb> LoginVerbs();     // login, whoami, logout
+std::vector<Verb> UserVerbs();      // user add|list|role|disable|enable|rotate
 
 std::vector<Verb> AllVerbs();
 std::vector<Group> AllGroups();
