@@ -49,7 +49,7 @@ bool SendRequest(zmq::socket_t& socket, const v1::Request& request) {
   }
 }
 
-// The server could not read our frame, so it does not know whom it answers.
+// A server that could not even read the frame's id.
 bool RefusesAFrame(const v1::Reply& reply) { return reply.id() == 0 && reply.status().code() != 0; }
 
 Status NoAnswer(const std::string& endpoint, Milliseconds timeout) {
@@ -160,6 +160,11 @@ BlockingClient::BlockingClient(zmq::context_t& context, std::string endpoint, Cr
 
 BlockingClient::~BlockingClient() = default;
 
+void BlockingClient::Disconnect() {
+  handshake_.reset();
+  socket_.reset();
+}
+
 Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout) {
   if (!socket_) {
     FARADAY_TRY_ASSIGN(auto connection, ConnectDealer(context_, endpoint_, who_));
@@ -171,7 +176,7 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
   request.set_timeout_ms(static_cast<uint32_t>(timeout.count()));
   if (!request.has_caller()) *request.mutable_caller() = who_.caller;
   if (!SendRequest(*socket_, request)) {
-    socket_.reset();
+    Disconnect();
     return Status(Code::kUnavailable, fmt::format("cannot send to {}", endpoint_));
   }
   const auto end = BootClock::now() + timeout;
@@ -180,7 +185,7 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
     zmq_pollitem_t items[] = {{socket_->handle(), 0, ZMQ_POLLIN, 0}, {handshake_->handle(), 0, ZMQ_POLLIN, 0}};
     if (left.count() <= 0 || zmq_poll(items, 2, static_cast<long>(left.count())) < 0) break;
     if (const auto why = handshake_->Read()) {
-      socket_.reset();
+      Disconnect();
       return *why;
     }
     zmq::message_t body;
@@ -188,14 +193,14 @@ Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout
     v1::Reply reply;
     if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size()))) continue;
     if (RefusesAFrame(reply)) {
-      socket_.reset();
+      Disconnect();
       return GetStatus(reply);
     }
     if (reply.id() != id) continue;
     FARADAY_TRY(GetStatus(reply));
     return reply;
   }
-  socket_.reset();  // nothing old is delivered later
+  Disconnect();  // nothing old is delivered later
   return NoAnswer(endpoint_, timeout);
 }
 

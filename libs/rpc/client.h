@@ -80,6 +80,8 @@ class BlockingClient {
   zmq::context_t& context_;
   std::string endpoint_;
   Credentials who_;
+  void Disconnect();
+
   std::unique_ptr<zmq::socket_t> socket_;
   std::unique_ptr<HandshakeWatch> handshake_;
   uint64_t next_id_ = 1;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #include <algorithm>
 #include <random>
@@ -15,30 +16,30 @@ namespace {
 constexpr Milliseconds kTick{1000};
 constexpr Milliseconds kRecent{10'000};
 constexpr Milliseconds kBindRetry{20};
+constexpr int kBatch = 1000;
+// A handshake's largest frame is INITIATE, about 600 bytes with the longest identity (RFC 26).
+constexpr int64_t kMostSubscriptionBytes = 1024;
+constexpr size_t kSubscriptionOverhead = 31;  // beside the topic's bytes (estimated)
 
 std::string NewRun() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-zmq::socket_t BoundSocket(zmq::context_t& context, const std::string& endpoint, const Security& security) {
-  zmq::socket_t socket(context, zmq::socket_type::xpub);
-  socket.set(zmq::sockopt::linger, 0);
-  socket.set(zmq::sockopt::sndhwm, 10'000);
-  socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
-  Protect(socket, security);
-  socket.bind(endpoint);
-  return socket;
-}
-
 }  // namespace
 
-Result<std::unique_ptr<Publisher>> Publisher::Bind(
-    evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, Security security, TopicBound bound) {
+Result<std::unique_ptr<Publisher>> Publisher::Bind(evloop::Loop& loop,
+                                                   zmq::context_t& context,
+                                                   const std::string& endpoint,
+                                                   Security security,
+                                                   TopicBound bound,
+                                                   ConnectionBounds connections) {
   FARADAY_TRY(CheckBind(endpoint, security));
   try {
-    auto socket = BoundSocket(context, endpoint, security);
-    return std::unique_ptr<Publisher>(new Publisher(loop, context, std::move(socket), std::move(security), bound));
+    std::unique_ptr<Publisher> made(new Publisher(loop, context, std::move(security), bound, connections));
+    made->Open(endpoint);
+    made->endpoint_ = made->socket_.get(zmq::sockopt::last_endpoint);
+    return made;
   } catch (const zmq::error_t& error) {
     const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot publish on '{}': {}", endpoint, error.what()));
@@ -46,23 +47,42 @@ Result<std::unique_ptr<Publisher>> Publisher::Bind(
 }
 
 Publisher::Publisher(
-    evloop::Loop& loop, zmq::context_t& context, zmq::socket_t socket, Security security, TopicBound bound)
+    evloop::Loop& loop, zmq::context_t& context, Security security, TopicBound bound, ConnectionBounds connections)
     : loop_(loop),
       context_(context),
       security_(std::move(security)),
-      socket_(std::move(socket)),
-      endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
+      connection_bounds_(connections),
       run_(NewRun()),
       ticker_(loop_.AddPeriodic("events tick", kTick, [this] { Tick(); })),
       bound_(bound) {}
 
 Publisher::~Publisher() {
+  Close();
   loop_.Remove(ticker_);
   loop_.Remove(binder_);
 }
 
-void Publisher::EndConnections() {
+void Publisher::Open(const std::string& endpoint) {
+  zmq::socket_t socket(context_, zmq::socket_type::xpub);
+  BoundQueues(socket, kMostSubscriptionBytes);
+  socket.set(zmq::sockopt::xpub_verbose, 1);  // every subscription of every peer is told, to be counted
+  Protect(socket, security_);
+  auto connections = std::make_unique<Connections>(loop_, context_, socket, connection_bounds_);
+  socket.bind(endpoint);
+  socket_ = std::move(socket);
+  connections_ = std::move(connections);
+  watch_ = loop_.AddSocket("subscriptions", socket_.handle(), [this] { ReadSubscriptions(); });
+}
+
+void Publisher::Close() {
+  loop_.Remove(watch_);
+  watch_ = 0;
+  connections_.reset();
   socket_.close();
+}
+
+void Publisher::EndConnections() {
+  Close();
   BindAgain();
 }
 
@@ -71,10 +91,33 @@ void Publisher::BindAgain() {
   loop_.Remove(binder_);
   binder_ = 0;
   try {
-    socket_ = BoundSocket(context_, endpoint_, security_);
+    Open(endpoint_);
   } catch (const zmq::error_t&) {
     binder_ = loop_.AddTimer("events bind", BootClock::now() + kBindRetry, [this] { BindAgain(); });
   }
+}
+
+void Publisher::ReadSubscriptions() {
+  for (int i = 0; i < kBatch; ++i) {
+    zmq::message_t subscription;
+    if (!socket_.recv(subscription, zmq::recv_flags::dontwait)) return;
+    CountTopics(subscription);
+  }
+}
+
+// [1][topic] begins a subscription, [0][topic] ends one.
+void Publisher::CountTopics(zmq::message_t& subscription) {
+  const int fd = Connections::Of(subscription);
+  if (fd < 0 || subscription.size() == 0) return;
+  connections_->Heard(fd);
+  const char* key = zmq_msg_gets(subscription.handle(), "User-Id");
+  if (!connections_->Claim(fd, key != nullptr && *key != 0 ? key : fmt::format("connection {}", fd))) {
+    return connections_->Cut(fd, "its key has too many connections");
+  }
+  const auto bytes = static_cast<int64_t>(subscription.size() + kSubscriptionOverhead);
+  const uint8_t what = *subscription.data<uint8_t>();
+  if (what > 1) return connections_->Cut(fd, "a subscriber that publishes");
+  connections_->Subscribed(fd, what == 1 ? bytes : -bytes);
 }
 
 void Publisher::Publish(const std::string& topic, v1::Event event) {
@@ -102,10 +145,6 @@ v1::SnapshotResult Publisher::Snapshot() const {
 }
 
 void Publisher::Tick() {
-  // XPUB hands over subscriptions as messages; nobody here needs them, but unread they pile up.
-  zmq::message_t subscription;
-  while (socket_ && socket_.recv(subscription, zmq::recv_flags::dontwait)) {
-  }
   ForgetQuietTopics();
   v1::Event event;
   auto* last_seq = event.mutable_tick()->mutable_last_seq();
@@ -156,6 +195,7 @@ Subscriber::Subscriber(evloop::Loop& loop,
 }
 
 Subscriber::~Subscriber() {
+  handshake_.reset();  // before its socket
   loop_.Remove(watch_);
   loop_.Remove(handshake_watch_);
 }

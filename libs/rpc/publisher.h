@@ -14,6 +14,7 @@
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
 #include "faraday/v1/event.pb.h"
+#include "rpc/connections.h"
 #include "rpc/security.h"
 
 namespace faraday::rpc {
@@ -24,6 +25,8 @@ struct TopicBound {
   Milliseconds quiet{3'600'000};  // chosen; only topics silent for this long are forgotten
 };
 
+// A subscriber beyond ConnectionBounds is cut off; one that does not read loses events, and after 15 s
+// its connection.
 class Publisher {
  public:
   // Binds an XPUB socket. Errors as Server::Bind.
@@ -31,7 +34,8 @@ class Publisher {
                                                  zmq::context_t& context,
                                                  const std::string& endpoint,
                                                  Security security,
-                                                 TopicBound bound = {});
+                                                 TopicBound bound = {},
+                                                 ConnectionBounds connections = {});
   ~Publisher();
 
   // Fills topic, seq, publisher_run and utc_ms, sends; never blocks (a slow subscriber loses events and sees the gap).
@@ -43,17 +47,28 @@ class Publisher {
   // What a Snapshot call answers.
   v1::SnapshotResult Snapshot() const;
   const std::string& endpoint() const { return endpoint_; }
+  // nullptr while it is being bound again.
+  const Connections* connections() const { return connections_.get(); }
 
  private:
-  Publisher(evloop::Loop& loop, zmq::context_t& context, zmq::socket_t socket, Security security, TopicBound bound);
+  Publisher(
+      evloop::Loop& loop, zmq::context_t& context, Security security, TopicBound bound, ConnectionBounds connections);
+  // Throws zmq::error_t.
+  void Open(const std::string& endpoint);
+  void Close();
   void BindAgain();
+  void ReadSubscriptions();
+  void CountTopics(zmq::message_t& subscription);
   void Tick();
   void ForgetQuietTopics();
 
   evloop::Loop& loop_;
   zmq::context_t& context_;
   Security security_;
+  ConnectionBounds connection_bounds_;
   zmq::socket_t socket_;
+  std::unique_ptr<Connections> connections_;
+  evloop::Handle watch_ = 0;
   std::string endpoint_;
   std::string run_;
   evloop::Handle ticker_ = 0;

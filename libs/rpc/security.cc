@@ -63,25 +63,28 @@ void ZapHandler::OnReadable() {
   for (int i = 0; i < kZapBatch; ++i) {
     auto parts = ReceiveAll(socket_);
     if (parts.empty()) return;
-    Answer(std::move(parts));
+    Answer(parts);
   }
 }
 
-// RFC 27: [peer][empty][version][request id][domain][address][routing id][mechanism][credentials...]
-void ZapHandler::Answer(std::vector<zmq::message_t> request) {
-  if (request.size() < 4) return;
-  const bool is_curve = request.size() == 9 && request[2].to_string_view() == "1.0" &&
-                        request[7].to_string_view() == "CURVE" && request[8].size() == access::kKeyBytes;
-  std::string user;
-  if (is_curve) {
-    const auto key = access::PublicKeyOfBytes(request[8].to_string_view());
-    if (key.ok() && gate_.Admits(*key)) user = access::ToHex(*key);
-  }
-  ++(user.empty() ? refused_ : admitted_);
-  const std::string_view code = user.empty() ? "400" : "200";
-  const std::string_view text = user.empty() ? "this key is not admitted" : "OK";
-  const std::array<std::string_view, 8> parts = {
-      request[0].to_string_view(), "", "1.0", request[3].to_string_view(), code, text, user, ""};
+std::optional<ZapAnswer> AnswerZap(std::span<const std::string_view> question, Gate& gate) {
+  if (question.size() < 4) return std::nullopt;
+  const bool is_curve = question.size() == 9 && question[1].empty() && question[2] == "1.0" && question[7] == "CURVE";
+  if (!is_curve) return ZapAnswer{};
+  const auto key = access::PublicKeyOfBytes(question[8]);
+  if (!key.ok() || !gate.Admits(*key)) return ZapAnswer{};
+  return ZapAnswer{true, access::ToHex(*key)};
+}
+
+void ZapHandler::Answer(const std::vector<zmq::message_t>& request) {
+  std::vector<std::string_view> question;
+  for (const auto& part : request) question.push_back(part.to_string_view());
+  const auto answer = AnswerZap(question, gate_);
+  if (!answer) return;
+  ++(answer->admitted ? admitted_ : refused_);
+  const std::string_view code = answer->admitted ? "200" : "400";
+  const std::string_view text = answer->admitted ? "OK" : "this key is not admitted";
+  const std::array<std::string_view, 8> parts = {question[0], "", "1.0", question[3], code, text, answer->user, ""};
   try {
     for (size_t i = 0; i < parts.size(); ++i) {
       const auto more = i + 1 < parts.size() ? zmq::send_flags::sndmore : zmq::send_flags::none;
@@ -122,7 +125,8 @@ HandshakeWatch::HandshakeWatch(zmq::context_t& context,
                                zmq::socket_t& socket,
                                std::string endpoint,
                                const Credentials& who)
-    : monitor_(context, zmq::socket_type::pair),
+    : watched_(socket),
+      monitor_(context, zmq::socket_type::pair),
       endpoint_(std::move(endpoint)),
       fingerprint_(who.keys ? access::Fingerprint(who.keys->public_key) : "") {
   static std::atomic<uint64_t> next{1};
@@ -130,8 +134,12 @@ HandshakeWatch::HandshakeWatch(zmq::context_t& context,
   constexpr int kEvents = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
   monitor_.set(zmq::sockopt::linger, 0);
+  monitor_.set(zmq::sockopt::rcvhwm, 0);  // libzmq's own thread waits for a full queue
   if (zmq_socket_monitor(socket.handle(), name.c_str(), kEvents) == 0) monitor_.connect(name);
 }
+
+// First of all: libzmq's own thread would wait for a reader of its events for ever.
+HandshakeWatch::~HandshakeWatch() { zmq_socket_monitor(watched_.handle(), nullptr, 0); }
 
 std::optional<Status> HandshakeWatch::Read() {
   for (;;) {

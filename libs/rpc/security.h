@@ -7,7 +7,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 #include <zmq.hpp>
 
 #include "access/key.h"
@@ -42,6 +45,14 @@ struct Security {
 // Plain text without a gate, in words: for tests.
 inline Security Plain() { return {}; }
 
+// RFC 27: the answer to one question of libzmq, whose parts these are: [peer][empty][version][request id][domain]
+// [address][routing id][mechanism][credentials...]. nullopt when it is no question.
+struct ZapAnswer {
+  bool admitted = false;
+  std::string user;  // the admitted key in hex
+};
+std::optional<ZapAnswer> AnswerZap(std::span<const std::string_view> question, Gate& gate);
+
 // The ZAP handler of a context (RFC 27): answers libzmq's question for every CURVE handshake. Bind it before the first
 // encrypted socket of the context: without one libzmq lets everybody in.
 class ZapHandler {
@@ -55,7 +66,7 @@ class ZapHandler {
  private:
   ZapHandler(evloop::Loop& loop, zmq::socket_t socket, Gate& gate);
   void OnReadable();
-  void Answer(std::vector<zmq::message_t> request);
+  void Answer(const std::vector<zmq::message_t>& request);
 
   evloop::Loop& loop_;
   zmq::socket_t socket_;
@@ -89,14 +100,18 @@ Status Present(zmq::socket_t& socket, const std::string& endpoint, const Credent
 // Why a connection does not come about: libzmq retries in silence, its monitor knows.
 class HandshakeWatch {
  public:
-  // REQUIRES: before the socket connects.
+  // REQUIRES: before the socket connects; this goes before the socket is closed.
   HandshakeWatch(zmq::context_t& context, zmq::socket_t& socket, std::string endpoint, const Credentials& who);
+  ~HandshakeWatch();
+  HandshakeWatch(const HandshakeWatch&) = delete;
+  HandshakeWatch& operator=(const HandshakeWatch&) = delete;
   // For polling; readable when Read has something.
   void* handle() { return monitor_.handle(); }
   // What is new: nullopt nothing of interest; else kUnauthenticated with what to do.
   std::optional<Status> Read();
 
  private:
+  zmq::socket_ref watched_;
   zmq::socket_t monitor_;
   std::string endpoint_;
   std::string fingerprint_;  // ours, empty: plain

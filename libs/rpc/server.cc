@@ -1,6 +1,8 @@
 #include "rpc/server.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <string_view>
 #include <vector>
@@ -12,19 +14,62 @@ namespace {
 
 // At most this many requests before the loop looks at its other work (chosen).
 constexpr int kBatch = 64;
+constexpr Milliseconds kBatchTime{10};
+// A frame that cannot be read weighs as much as this many refusals (chosen).
+constexpr uint32_t kUnreadable = 10;
+constexpr size_t kSmall = 64 * 1024;
+constexpr size_t kMedium = 256 * 1024;
 
 bool IsLoopbackHost(std::string_view host) {
   return host == "localhost" || host == "[::1]" || host == "::1" || host.substr(0, 4) == "127.";
 }
 
+// No envelope has more than three parts; the rest of longer ones is thrown away.
 std::vector<zmq::message_t> ReceiveParts(zmq::socket_t& socket) {
   std::vector<zmq::message_t> parts;
-  do {
+  bool more = true;
+  while (more) {
     zmq::message_t part;
     if (!socket.recv(part, zmq::recv_flags::dontwait)) break;
-    parts.push_back(std::move(part));
-  } while (parts.back().more());
+    more = part.more();
+    if (parts.size() <= 3) parts.push_back(std::move(part));
+  }
   return parts;
+}
+
+// What can be read of a request without reading all of it.
+struct Glance {
+  uint64_t id = 0;
+  int call = 0;  // the last field that is a call, as the parser takes it
+};
+
+Glance GlanceAt(std::string_view body) {
+  using google::protobuf::internal::WireFormatLite;
+  Glance glance;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(body.data()),
+                                            static_cast<int>(body.size()));
+  while (const uint32_t tag = in.ReadTag()) {
+    const int field = WireFormatLite::GetTagFieldNumber(tag);
+    if (field == v1::Request::kIdFieldNumber &&
+        WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_VARINT) {
+      if (!in.ReadVarint64(&glance.id)) break;
+      continue;
+    }
+    if (field >= v1::Request::kGetRackFieldNumber) glance.call = field;
+    if (!WireFormatLite::SkipField(&in, tag)) break;
+  }
+  return glance;
+}
+
+std::vector<std::string_view> Views(const std::vector<zmq::message_t>& parts) {
+  std::vector<std::string_view> views;
+  for (const auto& part : parts) views.push_back(part.to_string_view());
+  return views;
+}
+
+// Whose connection it is. On plain sockets names prove nothing: each connection is its own.
+std::string OwnerOf(const Arrival& from) {
+  return from.peer_key ? access::ToHex(*from.peer_key) : fmt::format("connection {}", from.fd);
 }
 
 std::string Metadata(zmq::message_t& message, const char* name) {
@@ -76,106 +121,164 @@ void Call::Answer(v1::Reply reply) {
   if (answered_) return;
   answered_ = true;
   reply.set_id(request_.id());
-  if (const auto server = server_.lock()) (*server)->Leave(*this, std::move(reply));
+  leave_(*this, std::move(reply));
 }
 
 void Call::Fail(const Status& status) { Answer(ErrorReply(status)); }
 
+// ---- Desk ----
+
+std::optional<Envelope> OpenEnvelope(std::span<const std::string_view> parts) {
+  if (parts.size() == 2) return Envelope{false, 1};
+  if (parts.size() == 3 && parts[1].empty()) return Envelope{true, 2};
+  return std::nullopt;
+}
+
+size_t MostBytes(int call) {
+  static const std::map<int, size_t> kLarger = {{v1::Request::kPutChunk, kMaxMessageBytes},
+                                                {v1::Request::kPutRoster, kMaxMessageBytes},
+                                                {v1::Request::kReportAttempt, kMedium},
+                                                {v1::Request::kSubmitJob, kMedium}};
+  const auto found = kLarger.find(call);
+  return found == kLarger.end() ? kSmall : found->second;
+}
+
+Status Desk::Check(Call& call, std::string_view body, BootTime now) const {
+  const Glance glance = GlanceAt(body);
+  const auto most = MostBytes(glance.call);
+  if (body.size() > most) {
+    call.request_.set_id(glance.id);
+    return {Code::kInvalidArgument,
+            fmt::format("the request has {} bytes; this call may have {} at most", body.size(), most)};
+  }
+  if (!call.request_.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    call.request_.Clear();
+    call.request_.set_id(glance.id);
+    return {Code::kInvalidArgument, "the frame is no faraday.v1.Request"};
+  }
+  const auto timeout = call.request_.timeout_ms() == 0 ? kDefaultTimeout : Milliseconds(call.request_.timeout_ms());
+  call.deadline_ = now + timeout;
+  if (!table_.contains(call.request_.call_case())) {
+    return {Code::kUnimplemented,
+            fmt::format("this server has no call number {}; it may be older, or another program (controller, lab)",
+                        static_cast<int>(call.request_.call_case()))};
+  }
+  if (call.from_.surplus) {
+    return {Code::kResourceExhausted, "this key has too many connections to this server; close some"};
+  }
+  return gate_ == nullptr ? OkStatus() : gate_->Enter(call);
+}
+
+Status Desk::Serve(Arrival arrival, BootTime now, Call::Leave leave) const {
+  const std::string_view body = arrival.body;
+  arrival.body = {};
+  const CallPtr call(new Call(std::move(arrival), std::move(leave)));
+  Status checked = Check(*call, body, now);
+  if (checked.ok()) {
+    table_.at(call->request_.call_case())(call);
+  } else {
+    call->Fail(checked);
+  }
+  return checked;
+}
+
 // ---- Server ----
 
-Result<std::unique_ptr<Server>> Server::Bind(
-    evloop::Loop& loop, zmq::context_t& context, const std::string& endpoint, HandlerTable table, Security security) {
+Result<std::unique_ptr<Server>> Server::Bind(evloop::Loop& loop,
+                                             zmq::context_t& context,
+                                             const std::string& endpoint,
+                                             HandlerTable table,
+                                             Security security,
+                                             ConnectionBounds bounds) {
   FARADAY_TRY(CheckBind(endpoint, security));
   try {
     zmq::socket_t socket(context, zmq::socket_type::router);
-    socket.set(zmq::sockopt::linger, 0);
+    BoundQueues(socket, kMaxMessageBytes);
     socket.set(zmq::sockopt::router_mandatory, 1);
-    socket.set(zmq::sockopt::maxmsgsize, kMaxMessageBytes);
-    socket.set(zmq::sockopt::sndhwm, 1000);
     Protect(socket, security);
-    socket.bind(endpoint);
-    return std::unique_ptr<Server>(new Server(loop, std::move(socket), std::move(table), std::move(security)));
+    std::unique_ptr<Server> server(
+        new Server(loop, context, std::move(socket), std::move(table), std::move(security), bounds));
+    server->socket_.bind(endpoint);
+    server->endpoint_ = server->socket_.get(zmq::sockopt::last_endpoint);
+    return server;
   } catch (const zmq::error_t& error) {
     const auto code = error.num() == EADDRINUSE ? Code::kUnavailable : Code::kInvalidArgument;
     return Status(code, fmt::format("cannot listen on '{}': {}", endpoint, error.what()));
   }
 }
 
-Server::Server(evloop::Loop& loop, zmq::socket_t socket, HandlerTable table, Security security)
+Server::Server(evloop::Loop& loop,
+               zmq::context_t& context,
+               zmq::socket_t socket,
+               HandlerTable table,
+               Security security,
+               ConnectionBounds bounds)
     : loop_(loop),
       socket_(std::move(socket)),
-      table_(std::move(table)),
+      connections_(std::make_unique<Connections>(loop, context, socket_, bounds)),
       security_(std::move(security)),
-      endpoint_(socket_.get(zmq::sockopt::last_endpoint)),
+      desk_(std::move(table), security_.gate),
       self_(std::make_shared<Server*>(this)) {
-  watch_ = loop_.AddSocket("rpc " + endpoint_, socket_.handle(), [this] { OnReadable(); });
+  watch_ = loop_.AddSocket("rpc", socket_.handle(), [this] { OnReadable(); });
 }
 
 Server::~Server() { loop_.Remove(watch_); }
 
 void Server::OnReadable() {
-  for (int i = 0; i < kBatch; ++i) {
+  const auto begin = BootClock::now();
+  for (int i = 0; i < kBatch && BootClock::now() - begin < kBatchTime; ++i) {
     auto parts = ReceiveParts(socket_);
     if (parts.empty()) return;
-    // DEALER sends [peer][body], REQ [peer][empty][body]. Anything else is not ours.
-    if (parts.size() == 2) {
-      Serve(std::move(parts[0]), false, parts[1]);
-    } else if (parts.size() == 3 && parts[1].size() == 0) {
-      Serve(std::move(parts[0]), true, parts[2]);
-    } else {
-      ++requests_bad_;
-    }
+    Take(parts);
   }
 }
 
-void Server::Serve(zmq::message_t peer, bool delimiter, zmq::message_t& body) {
-  const CallPtr call(new Call());
-  call->server_ = self_;
-  call->peer_ = peer.to_string();
-  call->delimiter_ = delimiter;
-  call->peer_address_ = Metadata(body, "Peer-Address");
+void Server::Take(std::vector<zmq::message_t>& parts) {
+  const std::vector<std::string_view> views = Views(parts);
+  const auto envelope = OpenEnvelope(views);
+  const int fd = Connections::Of(parts.back());
+  connections_->Heard(fd);
+  if (!envelope) {
+    ++requests_bad_;
+    return connections_->Refused(fd, kUnreadable);
+  }
+  Arrival from;
+  from.connection = views[0];
+  from.delimiter = envelope->delimiter;
+  from.peer_address = Metadata(parts.back(), "Peer-Address");
+  from.fd = fd;
+  from.body = views[envelope->body];
   if (security_.keys) {
     // Only the ZAP handler sets it, to the key that the handshake proved.
-    const auto key = access::PublicKeyOf(Metadata(body, "User-Id"));
-    if (key.ok()) call->peer_key_ = *key;
+    const auto key = access::PublicKeyOf(Metadata(parts.back(), "User-Id"));
+    if (key.ok()) from.peer_key = *key;
   }
-  if (!call->request_.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    ++requests_bad_;
-    call->request_.Clear();
-    call->Fail({Code::kInvalidArgument, "the frame is no faraday.v1.Request"});
-    return;
-  }
-  const auto timeout = call->request_.timeout_ms() == 0 ? kDefaultTimeout : Milliseconds(call->request_.timeout_ms());
-  call->deadline_ = loop_.now() + timeout;
-  const auto row = table_.find(call->request_.call_case());
-  if (row == table_.end()) {
-    call->Fail({Code::kUnimplemented,
-                fmt::format("this server has no call number {}; it may be older, or another program (controller, lab)",
-                            static_cast<int>(call->request_.call_case()))});
-    return;
-  }
-  if (security_.gate != nullptr) {
-    if (const Status entered = security_.gate->Enter(*call); !entered.ok()) return call->Fail(entered);
-  }
-  row->second(call);
+  from.surplus = !connections_->Claim(fd, OwnerOf(from));
+  const Status served = desk_.Serve(
+      std::move(from), loop_.now(), [self = std::weak_ptr<Server*>(self_)](const Call& call, v1::Reply reply) {
+        if (const auto server = self.lock()) (*server)->Leave(call, std::move(reply));
+      });
+  if (served.code() == Code::kInvalidArgument) ++requests_bad_;
+  if (served.code() == Code::kInvalidArgument) connections_->Refused(fd, kUnreadable);
+  if (served.code() == Code::kResourceExhausted) connections_->Refused(fd, 1);
 }
 
 void Server::Leave(const Call& call, v1::Reply reply) {
-  if (security_.gate == nullptr) return Send(call.peer_, call.delimiter_, reply);
+  if (security_.gate == nullptr) return Send(call.from_, reply);
   const auto shared = std::make_shared<v1::Reply>(std::move(reply));
-  security_.gate->Leave(
-      call, *shared, [self = std::weak_ptr<Server*>(self_), shared, peer = call.peer_, delimiter = call.delimiter_] {
-        if (const auto server = self.lock()) (*server)->Send(peer, delimiter, *shared);
-      });
+  security_.gate->Leave(call, *shared, [self = std::weak_ptr<Server*>(self_), shared, to = call.from_] {
+    if (const auto server = self.lock()) (*server)->Send(to, *shared);
+  });
 }
 
-void Server::Send(const std::string& peer, bool delimiter, const v1::Reply& reply) {
+void Server::Send(const Arrival& to, const v1::Reply& reply) {
   zmq::message_t body(reply.ByteSizeLong());
   reply.SerializeToArray(body.data(), static_cast<int>(body.size()));
+  connections_->Sending(to.fd, body.size());
   try {
     const auto flags = zmq::send_flags::dontwait | zmq::send_flags::sndmore;
-    bool sent = socket_.send(zmq::buffer(peer), flags).has_value();
-    if (sent && delimiter) sent = socket_.send(zmq::message_t(), flags).has_value();
+    bool sent = socket_.send(zmq::buffer(to.connection), flags).has_value();
+    if (sent && to.delimiter) sent = socket_.send(zmq::message_t(), flags).has_value();
     if (sent) sent = socket_.send(body, zmq::send_flags::dontwait).has_value();
     if (!sent) ++replies_lost_;
   } catch (const zmq::error_t&) {  // EHOSTUNREACH: the peer is gone
