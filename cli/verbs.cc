@@ -6,8 +6,16 @@ namespace faraday::cli {
 
 std::vector<Verb> AllVerbs() {
   std::vector<Verb> all;
-  for (auto family :
-       {StatusVerbs, LeaseVerbs, HardwareVerbs, RunVerbs, JobVerbs, EventVerbs, LinkVerbs, LoginVerbs, UserVerbs}) {
+  for (auto family : {StatusVerbs,
+                      LeaseVerbs,
+                      HardwareVerbs,
+                      RunVerbs,
+                      JobVerbs,
+                      EventVerbs,
+                      LinkVerbs,
+                      LoginVerbs,
+                      UserVerbs,
+                      AuditVerbs}) {
     std::vector<Verb> verbs = family();
     all.insert(all.end(), std::make_move_iterator(verbs.begin()), std::make_move_iterator(verbs.end()));
   }

@@ -16,6 +16,7 @@ std::vector<Verb> EventVerbs();     // events
 std::vector<Verb> LinkVerbs();      // link decode|encode|ping
 std::vector<Verb> LoginVerbs();     // login, whoami, logout
 std::vector<Verb> UserVerbs();      // user add|list|role|disable|enable|rotate
+std::vector<Verb> AuditVerbs();     // audit
 
 std::vector<Verb> AllVerbs();
 std::vector<Group> AllGroups();
