@@ -85,6 +85,20 @@ class AgentCore : public testing::Test {
   std::unique_ptr<Agent> agent_;
 };
 
+TEST_F(AgentCore, Attempt_TracesItsSlotsCallsUntilItIsGivenBack) {
+  Sync(Leased(5));
+  AttemptWish wish = Wish();
+  wish.trace = "0123456789abcdef";
+  agent_->OnLabSync({wish}, now_);
+  Pass(1s);
+  EXPECT_EQ(world_.traces["r01/01"], "0123456789abcdef");
+  agent_->OnFacts("r01/01", Booted(), now_);
+  Pass(500ms);
+  Exit(0);
+  Pass(2s);
+  EXPECT_EQ(world_.traces["r01/01"], "");
+}
+
 TEST_F(AgentCore, Attempt_GoesThroughAllStepsInOrder) {
   GetRunning();
   EXPECT_EQ(world_.environment["ANDROID_SERIAL"], "127.0.0.1:5601");

@@ -77,6 +77,8 @@ void Attempt::Enter(Phase phase) {
   last_problem_.clear();
   if (phase == Phase::kReport && record_.ended_utc_ms == 0) record_.ended_utc_ms = utc_.since_epoch.count();
   Changed();
+  if (phase == Phase::kLease || phase == Phase::kBefore) ports_.rack.SetTrace(record_.wish.slot, record_.wish.trace);
+  if (phase == Phase::kCollect) ports_.rack.SetTrace(record_.wish.slot, "");  // the slot is given back
   if (phase == Phase::kGone) return ports_.journal.Forget(record_.wish.attempt);
   ports_.journal.Keep(record_);
   if (phase == Phase::kDevice || phase == Phase::kBoot) LookAtPhone();
@@ -84,6 +86,7 @@ void Attempt::Enter(Phase phase) {
 
 void Attempt::TakeUp(BootTime now) {
   now_ = entered_ = retry_at_ = now;
+  if (holds_slot()) ports_.rack.SetTrace(record_.wish.slot, record_.wish.trace);
   const auto end = ports_.runners.LeaseEnd(record_.wish.attempt);
   if (end.ok()) lease_end_ = *end;
   renew_at_ = now;

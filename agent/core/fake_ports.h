@@ -19,6 +19,7 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   // "power on r01/01 5", "release r01-01-5", ... in order; renewals, samples and reports are counted apart.
   std::vector<std::string> done;
   std::vector<AttemptRecord> lab_reports;
+  std::map<std::string, std::string> traces;  // by slot
   std::vector<RackReport> rack_reports;
   int renewals = 0;
   std::vector<BootTime> runner_ends;  // lease ends told to the runner
@@ -69,6 +70,7 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
     done.push_back("release " + lease);
     Later([this, then] { then(rack_status); });
   }
+  void SetTrace(const std::string& slot, const std::string& trace) override { traces[slot] = trace; }
   void Report(int, const RackReport& report, std::function<void(Status)> then) override {
     rack_reports.push_back(report);
     Later([this, then] { then(rack_status); });

@@ -33,6 +33,8 @@ class RackCalls {
   virtual void Renew(const std::string& slot, const std::string& lease, std::function<void(Result<BootTime>)> done) = 0;
   virtual void Release(const std::string& slot, const std::string& lease, std::function<void(Status)> done) = 0;
   virtual void Report(int controller, const RackReport& report, std::function<void(Status)> done) = 0;
+  // The calls about the slot are for this trace from now on; "": for none.
+  virtual void SetTrace(const std::string& slot, const std::string& trace) = 0;
 };
 
 // The phones' adb sessions, one adb server a slot. Facts come back through Agent::OnFacts.

@@ -53,6 +53,7 @@ struct AttemptWish {
   uint32_t epoch = 0;
   JobSpec spec;
   std::string user;
+  std::string trace = {};  // of the call that submitted the job
   bool operator==(const AttemptWish&) const = default;
 };
 

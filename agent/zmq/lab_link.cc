@@ -56,6 +56,7 @@ void LabLink::NoLab(std::function<void(Status)> done) {
 void LabLink::Report(const AttemptRecord& record, std::function<void(Result<bool>)> done) {
   if (!reports_) return NoLab([done](Status status) { done(status); });
   v1::Request request;
+  request.set_trace_id(record.wish.trace);
   v1::ReportAttemptCall* call = request.mutable_report_attempt();
   call->set_agent(agent_);
   *call->mutable_attempt() = ToWire(record, agent_);

@@ -75,6 +75,7 @@ void Racks::Call(const std::string& slot, v1::Request request, Milliseconds time
     });
     return;
   }
+  if (const auto trace = trace_of_.find(slot); trace != trace_of_.end()) request.set_trace_id(trace->second);
   links_[static_cast<size_t>(found->second)].calls->Call(
       std::move(request), timeout, [done](Result<v1::Reply> reply) { done(Unwrap(std::move(reply))); });
 }
@@ -126,6 +127,11 @@ void Racks::Release(const std::string& slot, const std::string& lease, std::func
   v1::Request request;
   request.mutable_release()->set_lease(lease);
   Call(slot, std::move(request), kShort, OnlyStatus(std::move(done)));
+}
+
+void Racks::SetTrace(const std::string& slot, const std::string& trace) {
+  trace_of_.erase(slot);
+  if (!trace.empty()) trace_of_[slot] = trace;
 }
 
 void Racks::Report(int controller, const RackReport& report, std::function<void(Status)> done) {

@@ -28,6 +28,7 @@ class Racks : public RackCalls {
   void SetData(const std::string& slot, uint32_t epoch, bool connect, std::function<void(Status)> done) override;
   void Renew(const std::string& slot, const std::string& lease, std::function<void(Result<BootTime>)> done) override;
   void Release(const std::string& slot, const std::string& lease, std::function<void(Status)> done) override;
+  void SetTrace(const std::string& slot, const std::string& trace) override;
   void Report(int controller, const RackReport& report, std::function<void(Status)> done) override;
 
  private:
@@ -48,6 +49,7 @@ class Racks : public RackCalls {
   OnSlots on_slots_;
   std::vector<Link> links_;
   std::map<std::string, int> controller_of_;
+  std::map<std::string, std::string> trace_of_;  // by slot, of the attempt that has it
 };
 
 }  // namespace faraday::agent

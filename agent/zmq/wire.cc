@@ -86,8 +86,14 @@ Result<AttemptWish> FromWire(const v1::SyncResult::Attempt& attempt) {
   if (attempt.spec().command_size() == 0) {
     return Status(Code::kInvalidArgument, fmt::format("attempt {} has no command", attempt.attempt()));
   }
-  AttemptWish wish{
-      attempt.attempt(), attempt.job(), attempt.slot(), attempt.lease(), attempt.epoch(), {}, attempt.user()};
+  AttemptWish wish{attempt.attempt(),
+                   attempt.job(),
+                   attempt.slot(),
+                   attempt.lease(),
+                   attempt.epoch(),
+                   {},
+                   attempt.user(),
+                   attempt.trace_id()};
   const v1::JobSpec& spec = attempt.spec();
   wish.spec.command = {spec.command().begin(), spec.command().end()};
   wish.spec.timeout = std::chrono::seconds(spec.timeout_s() == 0 ? kDefaultTimeoutS : spec.timeout_s());
@@ -105,6 +111,7 @@ v1::SyncResult::Attempt ToWire(const AttemptWish& wish) {
   attempt.set_lease(wish.lease);
   attempt.set_epoch(wish.epoch);
   attempt.set_user(wish.user);
+  attempt.set_trace_id(wish.trace);
   FillSpec(wish.spec, attempt.mutable_spec());
   return attempt;
 }

@@ -22,6 +22,16 @@ TEST(Wire, BytesThatAreNoUtf8_LeaveTheMessageReadable) {
   EXPECT_EQ(device.serial(), "?");
 }
 
+TEST(Wire, AnAttemptKeepsItsTraceThroughTheJournal) {
+  AttemptWish wish;
+  wish.attempt = "job-1.1";
+  wish.spec.command = {"true"};
+  wish.trace = "0123456789abcdef";
+  const auto back = FromWire(ToWire(wish));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->trace, wish.trace);
+}
+
 TEST(Wire, LongReason_IsCutToFit) {
   AttemptRecord record;
   record.reason.assign(2'000'000, 'x');

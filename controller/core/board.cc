@@ -221,9 +221,16 @@ Status Board::Transmit(decltype(link::Command::call) call, std::string what, Don
   pending.done = std::move(done);
   pending_[command.id] = std::move(pending);
   Status sent = line_ == nullptr ? Status(Code::kUnavailable, "no line") : line_->Send(command, now);
-  if (sent.ok()) return sent;
+  if (sent.ok()) {
+    last_id_ = command.id;
+    return sent;
+  }
   pending_.erase(command.id);
   return {sent.code(), what + ": " + sent.message()};
+}
+
+std::string Board::last_command() const {
+  return fmt::format("board {} session {:04x} command {}", index_, hello_.session, last_id_);
 }
 
 void Board::Finish(std::map<uint32_t, Pending>::iterator it, Outcome outcome, Now now) {

@@ -81,6 +81,8 @@ class Board final : public LineEvents {
   Status CheckReady() const;
   const std::string& reason() const { return reason_; }
   const link::HelloReply& hello() const { return hello_; }
+  // What Send or Give has just sent, for people: "board 0 session 71af command 1042".
+  std::string last_command() const;
   const link::Telemetry& telemetry() const { return telemetry_; }
   LineCounters counters() const { return line_ == nullptr ? LineCounters{} : line_->counters(); }
   // 1 to 32.
@@ -126,6 +128,7 @@ class Board final : public LineEvents {
   bool new_session_ = true;
   uint32_t configure_crc_ = 0;
   uint32_t next_id_;
+  uint32_t last_id_ = 0;
   uint32_t generation_ = 0;
   int leases_left_ = 0;
   BootTime retry_at_;

@@ -128,7 +128,7 @@ void Grants::Acquire(const CallContext& context, const AcquireRequest& request, 
         OnAcknowledged(slot, epoch, context, outcome, answer, at);
       },
       now);
-  if (sent.ok()) return;
+  if (sent.ok()) return context.Sent(parts_.BoardOf(slot));
   Void(slot, now);
   answer(sent, now);
 }
@@ -212,7 +212,7 @@ Result<LeaseView> Grants::Renew(const CallContext& context, const std::string& l
   FARADAY_TRY(parts_.book.Renew(slot, duration, context.once, now));
   Board& board = parts_.BoardOf(slot);
   // Without a line the board is told at the next handshake.
-  if (board.ready()) (void)board.Give(LeaseFor(slot, false, now), nullptr, now);
+  if (board.ready() && board.Give(LeaseFor(slot, false, now), nullptr, now).ok()) context.Sent(board);
   if (tenure.purpose == Purpose::kPerson) {
     parts_.events.OnSlot(slot, "lease.renewed", parts_.HeldTextOf(slot, now), context.trace, now);
   }
@@ -242,7 +242,7 @@ Status Grants::End(int slot, const CallContext& context, const std::string& call
   FARADAY_TRY(parts_.book.End(slot, parts_.Witness(slot), context.once, Line(context, call, slot, why, now), now));
   care_.Drop(slot);
   if (parts_.book.at(slot).phase == Phase::kCare) care_.Due(slot);
-  Reconcile(slot, now);
+  Reconcile(slot, now, context);
   parts_.events.OnSlot(
       slot,
       "lease.ended",
@@ -285,7 +285,7 @@ link::SetLease Grants::LeaseFor(int slot, bool to_safe_state, Now now) const {
   return {board_slot, tenure.epoch, Count(parts_.book.LeftOf(slot, now) + kFirmwareBackstop), false};
 }
 
-void Grants::Reconcile(int slot, Now now) {
+void Grants::Reconcile(int slot, Now now, const CallContext& context) {
   const Tenure& tenure = parts_.book.at(slot);
   if (tenure.phase == Phase::kGranting) {
     if (granting_.count(slot) != 0 || now.boot < store_retry_) return;
@@ -297,7 +297,7 @@ void Grants::Reconcile(int slot, Now now) {
   }
   Board& board = parts_.BoardOf(slot);
   if (!board.ready() || board.Told(parts_.SlotOf(slot).board_slot, tenure.epoch)) return;
-  (void)board.Give(LeaseFor(slot, true, now), nullptr, now);
+  if (board.Give(LeaseFor(slot, true, now), nullptr, now).ok()) context.Sent(board);
 }
 
 }  // namespace faraday::controller

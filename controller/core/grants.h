@@ -51,7 +51,7 @@ class Grants {
   void ExpireDue(Now now);
   bool IsOver(int slot, Now now) const;
   // Tells the board the slot's current tenure when it does not have it, voids grants nobody waits for.
-  void Reconcile(int slot, Now now);
+  void Reconcile(int slot, Now now, const CallContext& context = {});
   link::SetLease LeaseFor(int slot, bool to_safe_state, Now now) const;
 
  private:

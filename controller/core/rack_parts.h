@@ -19,6 +19,13 @@ struct CallContext {
   Caller caller;
   std::string trace;  // goes into the events it causes
   OnceKey once;
+  // The commands that boards were given for it, "board 0 session 71af command 1042"; may be null.
+  std::shared_ptr<std::vector<std::string>> commands = nullptr;
+
+  // `board` was just given one.
+  void Sent(const Board& board) const {
+    if (commands) commands->push_back(board.last_command());
+  }
 };
 
 template <typename T>

@@ -273,6 +273,23 @@ TEST_F(RackTest, LeasedSlot_IsRefusedNamingHolderAndEnd) {
   EXPECT_THAT(lease.status().message(), HasSubstr("(lease r01-03-2)"));
 }
 
+TEST_F(RackTest, CallsNameTheirBoardsCommands) {
+  Connect();
+  const auto lease = Acquire("r01/03", "ana");
+  ASSERT_TRUE(lease.ok());
+  CallContext context = As("ana");
+  context.commands = std::make_shared<std::vector<std::string>>();
+  ASSERT_TRUE(Power("r01/03", lease->tenure.epoch, context).ok());
+  ASSERT_TRUE(Power("r01/03", lease->tenure.epoch, context, false).ok());
+  ASSERT_EQ(context.commands->size(), 2U);
+  EXPECT_THAT(context.commands->front(), testing::MatchesRegex("board 0 session [0-9a-f]{4,8} command [0-9]+"));
+  EXPECT_NE(context.commands->front(), context.commands->back());
+  ASSERT_TRUE(rack->grants().Release(context, {lease->id, false, ""}, now).ok());
+  EXPECT_EQ(context.commands->size(), 3U) << "handing the slot back to care";
+  EXPECT_FALSE(Power("r01/03", 1, context).ok());
+  EXPECT_EQ(context.commands->size(), 3U) << "refused before a command was sent";
+}
+
 TEST_F(RackTest, Switch_NeedsTheCurrentEpochAndTheHolder) {
   Connect();
   const auto lease = Acquire("r01/03", "ana");

@@ -176,7 +176,8 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
         answer(views_.Of(slot, at), at);
       },
       now);
-  if (!sent.ok()) answer(sent, now);
+  if (!sent.ok()) return answer(sent, now);
+  context.Sent(parts_.BoardOf(slot));
 }
 
 void Switching::AnswerUnknown(int slot, const Status& status, Answer<SlotView> answer, Now now) {
@@ -218,6 +219,7 @@ void Switching::Stop(
         AwaitStopped(slot, both, at);
       },
       now);
+  if (sent.ok()) context.Sent(parts_.BoardOf(slot));
   const std::string why = fmt::format("stopped by {}: {}", context.caller.user, reason);
   const AuditLine line{
       now.utc, context.caller.user, std::string(RoleName(context.caller.role)), "stop_slot", slot, why};
@@ -275,7 +277,8 @@ void Switching::Clear(
   };
   const Status sent =
       parts_.BoardOf(slot).Send(link::ClearTrip{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": clear", done, now);
-  if (!sent.ok()) answer(sent, now);
+  if (!sent.ok()) return answer(sent, now);
+  context.Sent(parts_.BoardOf(slot));
 }
 
 // ---- answers that wait for a measurement --------------------------------------------------------------------------

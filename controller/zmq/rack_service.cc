@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "controller/core/words.h"
 #include "controller/zmq/render.h"
 #include "model/slot_id.h"
 
@@ -146,6 +147,8 @@ void RackService::Ping(const rpc::CallPtr& call, Now now) {
 
 CallContext RackService::ContextOf(const rpc::CallPtr& call, std::function<v1::Reply(const Tenure&)> reply_of) const {
   CallContext context{FromWire(call->caller()), call->request().trace_id(), {}};
+  // Goes straight into the call's facts for the audit.
+  context.commands = {call, &call->audit().mcu_commands};
   if (!reply_of) return context;
   context.once = OnceCalls::Key(call->request());
   context.once.reply = [reply_of = std::move(reply_of)](const Tenure& held) {
@@ -231,16 +234,26 @@ void RackService::Release(const rpc::CallPtr& call, Now now) {
 
 // ---- hardware -----------------------------------------------------------------------------------------------------
 
-Answer<SlotView> RackService::SlotAnswer(const rpc::CallPtr& call) {
+void RackService::Measure(const std::string& name, std::string* text, Now now) const {
+  const auto slot = rack_.parts().FindSlot(name);
+  if (!slot.ok()) return;
+  const SlotView view = rack_.views().Of(*slot, now);
+  const Measured& measured = view.measured;
+  *text = view.fresh ? MeasuredText(measured.vbus_mv, measured.vbus_ma, measured.bits) : "not measured";
+}
+
+Answer<SlotView> RackService::SlotAnswer(const rpc::CallPtr& call, const std::string& slot) {
   Watch(call);
-  return [call](const Result<SlotView>& view, Now now) {
+  Measure(slot, &call->audit().before, Time());
+  return [this, call, slot](const Result<SlotView>& view, Now now) {
+    Measure(slot, &call->audit().after, now);
     if (!view.ok()) return call->Fail(view.status());
     call->Answer(SlotReply(*view, now));
   };
 }
 
 void RackService::Switch(const rpc::CallPtr& call, SwitchRequest request, Now now) {
-  rack_.switching().Switch(ContextOf(call, nullptr), request, SlotAnswer(call), now);
+  rack_.switching().Switch(ContextOf(call, nullptr), request, SlotAnswer(call, request.slot), now);
 }
 
 // Not a level: with a key it acts once. "Outcome unknown" is stored before it begins, so that a controller killed in
@@ -259,10 +272,12 @@ void RackService::Cycle(const rpc::CallPtr& call, SwitchRequest request, Now now
                                                      "before it did; read the slot again before repeating"}));
   if (!begun.ok()) return once_.Answer(call, ReplyOf(begun));
   request.acted = std::make_shared<bool>(false);
+  Measure(request.slot, &call->audit().before, now);
   rack_.switching().Switch(
       ContextOf(call, nullptr),
       request,
-      [this, call, key, store, acted = request.acted](const Result<SlotView>& view, Now at) {
+      [this, call, key, store, slot = request.slot, acted = request.acted](const Result<SlotView>& view, Now at) {
+        Measure(slot, &call->audit().after, at);
         v1::Reply reply = view.ok() ? SlotReply(*view, at) : ReplyOf(view.status());
         // A refusal switched nothing: the same key may try again.
         const Status kept = *acted ? store(reply)
@@ -298,12 +313,12 @@ void RackService::Usb(const rpc::CallPtr& call, Now now) {
 
 void RackService::StopSlot(const rpc::CallPtr& call, Now now) {
   const v1::StopSlotCall& wire = call->request().stop_slot();
-  rack_.switching().Stop(ContextOf(call, nullptr), wire.slot(), wire.reason(), SlotAnswer(call), now);
+  rack_.switching().Stop(ContextOf(call, nullptr), wire.slot(), wire.reason(), SlotAnswer(call, wire.slot()), now);
 }
 
 void RackService::ClearSlot(const rpc::CallPtr& call, Now now) {
   const v1::ClearSlotCall& wire = call->request().clear_slot();
-  rack_.switching().Clear(ContextOf(call, nullptr), wire.slot(), wire.reason(), SlotAnswer(call), now);
+  rack_.switching().Clear(ContextOf(call, nullptr), wire.slot(), wire.reason(), SlotAnswer(call, wire.slot()), now);
 }
 
 // ---- agents -------------------------------------------------------------------------------------------------------

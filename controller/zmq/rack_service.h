@@ -53,7 +53,9 @@ class RackService {
   void Watch(const rpc::CallPtr& call);
   // `reply_of` makes the stored reply's bytes.
   CallContext ContextOf(const rpc::CallPtr& call, std::function<v1::Reply(const Tenure&)> reply_of) const;
-  Answer<SlotView> SlotAnswer(const rpc::CallPtr& call);
+  // Both tell the audit what the slot measured before and after.
+  Answer<SlotView> SlotAnswer(const rpc::CallPtr& call, const std::string& slot);
+  void Measure(const std::string& slot, std::string* text, Now now) const;
   void Switch(const rpc::CallPtr& call, SwitchRequest request, Now now);
   void Cycle(const rpc::CallPtr& call, SwitchRequest request, Now now);
   v1::Reply AcquireReply(const LeaseView& lease) const;

@@ -12,7 +12,10 @@ namespace faraday::lab {
 class FakeLeaseDesk : public LeaseDesk {
  public:
   void Acquire(const AcquireOrder& order) override { acquires.push_back(order); }
-  void Release(const std::string& lease, const std::string&) override { releases.push_back(lease); }
+  void Release(const std::string& lease, const std::string&, const std::string& trace) override {
+    releases.push_back(lease);
+    last_release_trace = trace;
+  }
 
   // The orders since the last call.
   std::vector<AcquireOrder> TakeAcquires() { return std::exchange(acquires, {}); }
@@ -20,6 +23,7 @@ class FakeLeaseDesk : public LeaseDesk {
 
   std::vector<AcquireOrder> acquires;
   std::vector<std::string> releases;
+  std::string last_release_trace;
 };
 
 }  // namespace faraday::lab

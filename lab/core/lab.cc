@@ -221,14 +221,16 @@ Status Lab::Cancel(Reservation reservation, const std::string& reason, Now now) 
   }
   reservation.cancel_asked = true;
   const std::string lease = reservation.lease->id;
+  const std::string trace = reservation.trace;
   FARADAY_TRY(Save(std::move(reservation)));
-  ReleaseOnce(lease, reason, now);
+  ReleaseOnce(lease, reason, trace, now);
   return OkStatus();
 }
 
 // ---- jobs -----------------------------------------------------------------------------------------------------------
 
-Result<JobView> Lab::SubmitJob(const Person& person, JobSpec spec, const RequestKey& key, Now now) {
+Result<JobView> Lab::SubmitJob(
+    const Person& person, JobSpec spec, const RequestKey& key, Now now, const std::string& trace) {
   FARADAY_TRY_ASSIGN(const std::optional<std::string> done, FindDone(person, key, now));
   if (done) return GetJob(*done, now);
   FARADAY_TRY(CheckSpec(&spec));
@@ -240,6 +242,7 @@ Result<JobView> Lab::SubmitJob(const Person& person, JobSpec spec, const Request
   job.person = person;
   job.spec = std::move(spec);
   job.created = now.utc;
+  job.trace = trace;
   FARADAY_TRY(Save(job, KeyRow(person, key, JobName(job.number), now)));
   ++last_job_;
   ++last_arrival_;
@@ -283,9 +286,10 @@ Status Lab::Cancel(Job job, const std::string& why, Now now) {
   const Attempt* attempt = job.current();
   const bool unheard = attempt != nullptr && attempt->state == AttemptState::kAssigned;
   const std::string lease = attempt == nullptr ? "" : attempt->lease;
+  const std::string trace = job.trace;
   FARADAY_TRY(Save(std::move(job)));
   // No agent has begun: nobody else would give the lease back.
-  if (unheard) ReleaseOnce(lease, why, now);
+  if (unheard) ReleaseOnce(lease, why, trace, now);
   Step(now);
   return OkStatus();
 }

@@ -67,7 +67,8 @@ class Lab {
   // controller says so. Else unchanged.
   Result<ReservationView> CancelReservation(const std::string& id, const Person& by, Now now);
 
-  Result<JobView> SubmitJob(const Person& person, JobSpec spec, const RequestKey& key, Now now);
+  Result<JobView> SubmitJob(
+      const Person& person, JobSpec spec, const RequestKey& key, Now now, const std::string& trace = "");
   Result<JobView> GetJob(const std::string& id, Now now);
   Result<std::vector<Job>> ListJobs(size_t limit, const std::string& before, const std::string& user);
   // Queued: ended at once. Running: the attempt leaves its agent's list; the job finishes when the agent reports.
@@ -171,7 +172,7 @@ class Lab {
   void CheckStrays(const RackFacts& rack, Now now);
   bool Wanted(const SlotFacts& slot, Now now);
   void ForgetLostGrants(const RackFacts& rack);
-  void ReleaseOnce(const std::string& lease, const std::string& reason, Now now);
+  void ReleaseOnce(const std::string& lease, const std::string& reason, const std::string& trace, Now now);
   void EndSilentAttempts(Now now);
   void RefreshLease(const Reservation& reservation, const LeaseFacts& seen);
   void EndReservation(const Reservation& reservation, const std::string& reason);

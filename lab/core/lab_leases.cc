@@ -76,7 +76,7 @@ void Lab::CheckReservations(const RackFacts& rack, Now now) {
     switch (FateOf(rack, reservation.lease->slot, reservation.lease->epoch, &seen)) {
       case LeaseFate::kAlive:
         RefreshLease(reservation, seen->lease);
-        if (reservation.cancel_asked) ReleaseOnce(reservation.lease->id, reservation.reason, now);
+        if (reservation.cancel_asked) ReleaseOnce(reservation.lease->id, reservation.reason, reservation.trace, now);
         break;
       case LeaseFate::kEnded: {
         const bool ran_out = now.utc >= reservation.lease->end_utc;
@@ -115,7 +115,7 @@ void Lab::CheckAttempts(const RackFacts& rack, Now now) {
     const LeaseFate fate = FateOf(rack, attempt->slot, attempt->epoch, &seen);
     if (fate == LeaseFate::kEnded) watch.lease_ended = now.boot;
     const bool nobody_began = job.cancel_asked && attempt->state == AttemptState::kAssigned;
-    if (fate == LeaseFate::kAlive && nobody_began) ReleaseOnce(attempt->lease, job.cancel_reason, now);
+    if (fate == LeaseFate::kAlive && nobody_began) ReleaseOnce(attempt->lease, job.cancel_reason, job.trace, now);
   }
 }
 
@@ -143,7 +143,7 @@ void Lab::CheckStrays(const RackFacts& rack, Now now) {
     const LeaseFacts& lease = slot.lease;
     const bool ours = ParseReservationName(lease.reservation) || JobOfAttemptName(lease.reservation);
     if (slot.allocation != Allocation::kLeased || lease.purpose == Purpose::kCare || !ours) continue;
-    if (!Wanted(slot, now)) ReleaseOnce(lease.id, "no record of the lab needs it", now);
+    if (!Wanted(slot, now)) ReleaseOnce(lease.id, "no record of the lab needs it", "", now);
   }
   ForgetLostGrants(rack);
 }
@@ -176,12 +176,12 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
   return found != jobs_.end() && found->second.current() != nullptr && found->second.current()->lease == lease.id;
 }
 
-void Lab::ReleaseOnce(const std::string& lease, const std::string& reason, Now now) {
+void Lab::ReleaseOnce(const std::string& lease, const std::string& reason, const std::string& trace, Now now) {
   BootTime& next_try = releasing_[lease];
   if (next_try > now.boot) return;
   next_try = now.boot + kReleaseRetry;
   log::Info("giving back lease {}: {}", lease, reason);
-  desk_.Release(lease, reason);
+  desk_.Release(lease, reason, trace);
 }
 
 void Lab::OnReleased(const std::string& lease, const Status& status, Now now) {

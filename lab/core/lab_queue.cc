@@ -98,12 +98,14 @@ void Lab::SendOrder(Waiting& waiting, const model::SlotId& slot) {
     order.on_behalf_of = reservation.person;
     order.reservation = ReservationName(reservation.number);
     order.note = reservation.note;
+    order.trace = reservation.trace;
   } else {
     const Job& job = jobs_.at(waiting.number);
     order.purpose = Purpose::kJob;
     order.on_behalf_of = job.person;
     order.reservation = AttemptName(job.number, job.attempts.size() + 1);
     order.note = job.spec.note;
+    order.trace = job.trace;
   }
   order.key = fmt::format("{}@{}#{}.{}", order.reservation, model::ToString(slot), run_, ++last_order_);
   waiting.ordered = slot;
@@ -215,7 +217,7 @@ void Lab::OnAcquired(const model::SlotId& slot, const std::string& key, Result<L
   if (lease.ok()) {
     learned_[slot] = {*lease, now.boot};
     if (waiting == queue_.end()) {
-      ReleaseOnce(lease->id, "its wish was cancelled meanwhile", now);
+      ReleaseOnce(lease->id, "its wish was cancelled meanwhile", "", now);
     } else if (const Status granted = Grant(waiting->second, *lease, now); !granted.ok()) {
       log::Error("{} granted but not stored, will be taken up again: {}", lease->id, ToString(granted));
       waiting->second.ordered = slot;

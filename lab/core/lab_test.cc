@@ -628,5 +628,26 @@ TEST_F(LabCore, FullQueue_IsRefusedNotLost) {
   EXPECT_EQ(lab_->SubmitJob(kAna, spec, {}, now_).status().code(), Code::kResourceExhausted);
 }
 
+// ---- traces ---------------------------------------------------------------------------------------------------------
+
+TEST_F(LabCore, ATraceGoesFromTheWishToEveryOrder) {
+  Reservation wish;
+  wish.person = kAna;
+  wish.wait_s = 600;
+  wish.trace = "0123456789abcdef";
+  const auto view = lab_->Reserve(wish, {}, now_);
+  ASSERT_TRUE(view.ok()) << ToString(view.status());
+  const AcquireOrder order = OnlyOrder();
+  EXPECT_EQ(order.trace, "0123456789abcdef");
+  Grant(order);
+  ASSERT_TRUE(lab_->CancelReservation(ReservationName(view->reservation.number), kAna, now_).ok());
+  EXPECT_EQ(desk_.TakeReleases().size(), 1u);
+  EXPECT_EQ(desk_.last_release_trace, "0123456789abcdef");
+  JobSpec spec;
+  spec.command = {"true"};
+  ASSERT_TRUE(lab_->SubmitJob(kAna, spec, {}, now_, "fedcba9876543210").ok());
+  EXPECT_EQ(OnlyOrder().trace, "fedcba9876543210");
+}
+
 }  // namespace
 }  // namespace faraday::lab

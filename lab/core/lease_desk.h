@@ -16,14 +16,15 @@ struct AcquireOrder {
   Person on_behalf_of;
   std::string reservation;  // "res-3" or "job-12.1"
   std::string note;
-  std::string key;  // idempotency; new for every order
+  std::string key;    // idempotency; new for every order
+  std::string trace;  // of the reservation or job
 };
 
 class LeaseDesk {
  public:
   virtual ~LeaseDesk() = default;
   virtual void Acquire(const AcquireOrder& order) = 0;
-  virtual void Release(const std::string& lease, const std::string& reason) = 0;
+  virtual void Release(const std::string& lease, const std::string& reason, const std::string& trace) = 0;
 };
 
 }  // namespace faraday::lab

@@ -36,6 +36,7 @@ struct Reservation {
   std::optional<LeaseFacts> lease;
   bool cancel_asked = false;  // granted, and its lease is being released
   UtcTime created;
+  std::string trace;  // of the call that made it; goes along with everything that is done for it
 
   bool active() const { return state == ReservationState::kWaiting || state == ReservationState::kGranted; }
 };
@@ -121,6 +122,7 @@ struct Job {
   UtcTime created;
   UtcTime finished;
   uint64_t change = 0;  // grows with every stored change
+  std::string trace;    // of the call that submitted it
 
   Attempt* current() { return attempts.empty() ? nullptr : &attempts.back(); }
   const Attempt* current() const { return attempts.empty() ? nullptr : &attempts.back(); }

@@ -35,6 +35,11 @@ inline const std::vector<std::string>& LabMigrations() {
         attempt TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
         PRIMARY KEY (attempt, name)) STRICT;
       )sql",
+      // 2: which call made a reservation or job.
+      R"sql(
+      ALTER TABLE reservations ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+      ALTER TABLE jobs ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+      )sql",
   };
   return migrations;
 }

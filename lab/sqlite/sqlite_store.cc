@@ -9,10 +9,10 @@ namespace {
 
 #define FARADAY_LAB_JOB_COLUMNS                                                                           \
   "SELECT number, arrival, user, role, team, spec, state, outcome, reason, cancel_asked, cancel_reason, " \
-  "created_utc_ms, finished_utc_ms, change FROM jobs "
+  "created_utc_ms, finished_utc_ms, change, trace FROM jobs "
 #define FARADAY_LAB_RESERVATION_COLUMNS                                                                                \
   "SELECT number, arrival, user, role, team, selector, duration_s, wait_s, note, state, reason, lease, cancel_asked, " \
-  "created_utc_ms FROM reservations "
+  "created_utc_ms, trace FROM reservations "
 
 UtcTime Utc(int64_t ms) { return {Milliseconds(ms)}; }
 int64_t Ms(UtcTime utc) { return utc.since_epoch.count(); }
@@ -55,7 +55,7 @@ Status SqliteStore::Commit(const Changes& changes) {
 }
 
 Status SqliteStore::Write(const Reservation& r) {
-  return Statement(database_, "INSERT OR REPLACE INTO reservations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+  return Statement(database_, "INSERT OR REPLACE INTO reservations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .Bind(r.number)
       .Bind(r.arrival)
       .Bind(r.person.user)
@@ -70,30 +70,33 @@ Status SqliteStore::Write(const Reservation& r) {
       .BindBlob(LeaseBytes(r.lease))
       .Bind(int64_t{r.cancel_asked})
       .Bind(Ms(r.created))
+      .Bind(r.trace)
       .Run();
 }
 
 Status SqliteStore::Write(const Job& job) {
   // Not REPLACE: that would delete the row its attempts refer to.
-  FARADAY_TRY(Statement(database_,
-                        "INSERT INTO jobs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14) ON CONFLICT (number) "
-                        "DO UPDATE SET state=?7, outcome=?8, reason=?9, cancel_asked=?10, cancel_reason=?11, "
-                        "finished_utc_ms=?13, change=?14")
-                  .Bind(job.number)
-                  .Bind(job.arrival)
-                  .Bind(job.person.user)
-                  .Bind(job.person.role)
-                  .Bind(job.person.team)
-                  .BindBlob(ToProto(job.spec).SerializeAsString())
-                  .Bind(static_cast<int64_t>(job.state))
-                  .Bind(static_cast<int64_t>(job.outcome))
-                  .Bind(job.reason)
-                  .Bind(int64_t{job.cancel_asked})
-                  .Bind(job.cancel_reason)
-                  .Bind(Ms(job.created))
-                  .Bind(Ms(job.finished))
-                  .Bind(job.change)
-                  .Run());
+  FARADAY_TRY(
+      Statement(database_,
+                "INSERT INTO jobs VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15) ON CONFLICT (number) "
+                "DO UPDATE SET state=?7, outcome=?8, reason=?9, cancel_asked=?10, cancel_reason=?11, "
+                "finished_utc_ms=?13, change=?14")
+          .Bind(job.number)
+          .Bind(job.arrival)
+          .Bind(job.person.user)
+          .Bind(job.person.role)
+          .Bind(job.person.team)
+          .BindBlob(ToProto(job.spec).SerializeAsString())
+          .Bind(static_cast<int64_t>(job.state))
+          .Bind(static_cast<int64_t>(job.outcome))
+          .Bind(job.reason)
+          .Bind(int64_t{job.cancel_asked})
+          .Bind(job.cancel_reason)
+          .Bind(Ms(job.created))
+          .Bind(Ms(job.finished))
+          .Bind(job.change)
+          .Bind(job.trace)
+          .Run());
   for (size_t i = 0; i < job.attempts.size(); ++i) {
     const Attempt& attempt = job.attempts[i];
     FARADAY_TRY(Statement(database_, "INSERT OR REPLACE INTO attempts VALUES (?,?,?,?,?,?,?)")
@@ -170,6 +173,7 @@ Result<std::vector<Reservation>> SqliteStore::ReadReservations(Statement& select
     }
     r.cancel_asked = select.Int(12) != 0;
     r.created = Utc(select.Int(13));
+    r.trace = select.Text(14);
     reservations.push_back(std::move(r));
   }
 }
@@ -194,6 +198,7 @@ Result<std::vector<Job>> SqliteStore::ReadJobs(Statement& select) {
     job.created = Utc(select.Int(11));
     job.finished = Utc(select.Int(12));
     job.change = select.Number(13);
+    job.trace = select.Text(14);
     jobs.push_back(std::move(job));
   }
   for (Job& job : jobs) FARADAY_TRY(ReadAttempts(&job));

@@ -186,6 +186,37 @@ TEST_F(SqliteStoreTest, OldKeys_AreDropped) {
   EXPECT_FALSE(store_->FindIdempotency("ana", "old")->has_value());
 }
 
+TEST_F(SqliteStoreTest, TheFirstSchemasRecordsAreReadAndTakeTraces) {
+  store_.reset();
+  database_.reset();
+  crashed_ = folder_ + "/version1.sqlite";
+  {
+    auto old = Database::Open(path(), {LabMigrations().front()});
+    ASSERT_TRUE(old.ok()) << ToString(old.status());
+    ASSERT_TRUE(
+        old->Execute("INSERT INTO reservations VALUES (3, 1, 'ana', 'user', '', 'model=pixel-8', 60, 0, 'n', 1, "
+                     "'waits', x'', 0, 5)")
+            .ok());
+    ASSERT_TRUE(
+        old->Execute("INSERT INTO jobs VALUES (4, 2, 'bob', 'ci', '', x'', 1, 0, 'waits', 0, '', 5, 0, 1)").ok());
+  }
+  Open();
+  auto loaded = store_->Load();
+  ASSERT_TRUE(loaded.ok()) << ToString(loaded.status());
+  ASSERT_EQ(loaded->reservations.size(), 1u);
+  ASSERT_EQ(loaded->jobs.size(), 1u);
+  EXPECT_EQ(loaded->reservations[0].selector, "model=pixel-8");
+  EXPECT_EQ(loaded->jobs[0].person.user, "bob");
+  EXPECT_EQ(loaded->jobs[0].trace, "");
+  loaded->reservations[0].trace = "0123456789abcdef";
+  Job job = FullJob(5);
+  job.trace = "fedcba9876543210";
+  ASSERT_TRUE(store_->Commit({{loaded->reservations[0]}, {job}, {}, {}}).ok());
+  Open();
+  EXPECT_EQ(store_->FindReservation(3)->trace, "0123456789abcdef");
+  EXPECT_EQ(store_->FindJob(5)->trace, "fedcba9876543210");
+}
+
 TEST_F(SqliteStoreTest, NewerSchema_IsRefused) {
   ASSERT_TRUE(database_->Execute("PRAGMA user_version=999").ok());
   database_.reset();

@@ -30,7 +30,7 @@ Status StatusOf(const Result<v1::Reply>& reply) { return reply.ok() ? rpc::GetSt
 v1::Request ToRequest(const AcquireOrder& order) {
   v1::Request request;
   request.set_idempotency_key(order.key);
-  request.set_trace_id(order.reservation);
+  request.set_trace_id(order.trace.empty() ? order.reservation : order.trace);
   auto* acquire = request.mutable_acquire();
   acquire->set_slot(model::ToString(order.slot));
   acquire->set_purpose(static_cast<v1::Purpose>(order.purpose));
@@ -158,7 +158,7 @@ void Racks::Acquire(const AcquireOrder& order) {
       });
 }
 
-void Racks::Release(const std::string& lease, const std::string& reason) {
+void Racks::Release(const std::string& lease, const std::string& reason, const std::string& trace) {
   const auto id = model::ParseLeaseId(lease);
   const auto link = id.ok() ? links_.find(id->slot.rack) : links_.end();
   if (link == links_.end()) {
@@ -166,6 +166,7 @@ void Racks::Release(const std::string& lease, const std::string& reason) {
         [this, lease] { listener_.on_released(lease, Status(Code::kNotFound, "no such rack: " + lease)); });
   }
   v1::Request request;
+  request.set_trace_id(trace);
   request.mutable_release()->set_lease(lease);
   request.mutable_release()->set_reason(reason);
   link->second->orders().Call(

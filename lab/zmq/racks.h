@@ -91,7 +91,7 @@ class Racks : public LeaseDesk {
   void Start(const std::vector<RackAddress>& addresses, Listener listener);
 
   void Acquire(const AcquireOrder& order) override;
-  void Release(const std::string& lease, const std::string& reason) override;
+  void Release(const std::string& lease, const std::string& reason, const std::string& trace) override;
 
   const RackLink* Find(const std::string& rack) const;
   const std::map<std::string, std::unique_ptr<RackLink>>& all() const { return links_; }

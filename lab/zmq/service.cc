@@ -146,6 +146,7 @@ void Service::Changed(
 void Service::OnChanged(const Reservation& reservation) {
   v1::Event event;
   *event.mutable_reservation() = ToWire({reservation, 0});
+  event.set_command_id(reservation.trace);
   Changed(ReservationName(reservation.number),
           std::move(event),
           "reservation",
@@ -156,6 +157,7 @@ void Service::OnChanged(const Reservation& reservation) {
 void Service::OnChanged(const Job& job) {
   v1::Event event;
   *event.mutable_job() = ToProto(job, 0);
+  event.set_command_id(job.trace);
   // Every viewer may read events, and environments carry secrets.
   event.mutable_job()->mutable_spec()->clear_environment();
   Changed(JobName(job.number), std::move(event), "job", kJobWords[static_cast<int>(job.state)], job.reason);
@@ -189,6 +191,7 @@ void Service::Reserve(const rpc::CallPtr& call) {
   reservation.duration_s = wish.duration_s();
   reservation.wait_s = wish.wait_s();
   reservation.note = CutText(wish.note(), kMaxNote);
+  reservation.trace = call->request().trace_id();
   Answer(call, lab_.Reserve(std::move(reservation), {call->request().idempotency_key(), HashOf(wish)}, ReadClocks()));
 }
 
@@ -225,7 +228,8 @@ void Service::SubmitJob(const rpc::CallPtr& call) {
          lab_.SubmitJob(FromProto(call->caller()),
                         FromProto(submit.spec()),
                         {call->request().idempotency_key(), HashOf(submit)},
-                        ReadClocks()));
+                        ReadClocks(),
+                        call->request().trace_id()));
 }
 
 void Service::GetJob(const rpc::CallPtr& call) {
@@ -379,6 +383,7 @@ v1::SyncResult Service::DesiredList(const std::string& agent) const {
     *wanted->mutable_spec() = ToProto(job->spec);
     wanted->set_rack(RackNameOf(attempt.slot));
     wanted->set_user(job->person.user);
+    wanted->set_trace_id(job->trace);
   }
   return result;
 }
