@@ -36,7 +36,8 @@ class AgentProcess : public testing::Test {
     rack_ = std::make_unique<FakeRack>(loop_, context_, phone_address_);
     lab_ = std::make_unique<FakeLab>(loop_, context_);
     std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << rack_->endpoint()
-                                        << "]\nlab: " << lab_->endpoint() << "\nstate_dir: " << dir_ << "/state\n";
+                                        << "]\nlab: " << lab_->endpoint() << "\nstate_dir: " << dir_
+                                        << "/state\nsecurity: plain\n";
     StartAgent();
   }
   void TearDown() override {
@@ -246,7 +247,8 @@ TEST_F(AgentProcess, HungControllerAndLab_DelayNoOther) {
   hung.bind("tcp://127.0.0.1:*");
   const std::string nowhere = hung.get(zmq::sockopt::last_endpoint);
   std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << nowhere << ", " << rack_->endpoint()
-                                      << "]\nlab: " << nowhere << "\nstate_dir: " << dir_ << "/state\n";
+                                      << "]\nlab: " << nowhere << "\nstate_dir: " << dir_
+                                      << "/state\nsecurity: plain\n";
   StartAgent();
   rack_->Discover();
   ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].serial() == "X1"; }));

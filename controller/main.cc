@@ -1,4 +1,5 @@
 // faraday-controller: owns one rack's hardware and the leases on it. This file is the list of its parts.
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <CLI/CLI.hpp>
 
@@ -9,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "access/local_admin.h"
 #include "base/log.h"
 #include "controller/core/rack.h"
 #include "controller/in_turn.h"
@@ -18,6 +20,8 @@
 #include "controller/zmq/event_publisher.h"
 #include "controller/zmq/rack_service.h"
 #include "rackconfig/yaml_rack_config.h"
+#include "rpc/enrolment.h"
+#include "rpc/guard.h"
 
 namespace faraday::controller {
 namespace {
@@ -37,6 +41,8 @@ struct Flags {
   std::string capture;
   int away_s = kAwaySeconds;
   bool check = false;
+  std::string enrol;
+  std::vector<std::string> words;  // of the local admin
 };
 
 int Fail(const Status& status) {
@@ -109,6 +115,42 @@ void FeedWatchdog(evloop::Loop& loop) {
   loop.AddPeriodic("watchdog", Milliseconds(period_us / 3000), [] { sd_notify(0, "WATCHDOG=1"); });
 }
 
+bool IsPlain(const rackconfig::RackConfig& config) {
+  return config.controller.security == rackconfig::Security::kPlain;
+}
+
+// One step for a person: the code comes on standard input.
+int EnrolAt(const std::string& lab, const rackconfig::RackConfig& config) {
+  if (IsPlain(config)) {
+    return Fail({Code::kInvalidArgument, "controller.security is plain: no keys, nothing to enrol; take it out first"});
+  }
+  const auto state_dir = StateDir::Open(config.controller.state_dir);
+  if (!state_dir.ok()) return Fail(state_dir.status());
+  rpc::EnrolMachine machine;
+  machine.server = lab;
+  machine.name = config.rack;
+  machine.role = Role::kController;
+  machine.state_dir = (*state_dir)->path();
+  machine.key_file = "keys/server.key";
+  const auto code = rpc::ReadCodeFromStdin();
+  if (!code.ok()) return Fail(code.status());
+  zmq::context_t context(1);
+  const auto done = rpc::Enrol(context, machine, *code);
+  if (!done.ok()) return Fail(done.status());
+  std::printf("%s\nThe lab keeps its users from now on. Start faraday-controller.\n", done->c_str());
+  return 0;
+}
+
+rpc::Guard::Options GuardOptions(const rackconfig::RackConfig& config) {
+  return {.name = config.rack,
+          .role = Role::kController,
+          .state_dir = config.controller.state_dir,
+          .endpoint = config.controller.listen,
+          .plain = IsPlain(config),
+          .audit_days = config.controller.audit.keep_days,
+          .audit_mb = config.controller.audit.max_mb};
+}
+
 int Run(const rackconfig::RackConfig& config, const Flags& flags) {
   const auto state_dir = StateDir::Open(config.controller.state_dir);
   if (!state_dir.ok()) return Fail(state_dir.status());
@@ -124,14 +166,22 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
     loop.AddTimer("farewell", BootClock::now() + kFarewell, [&loop] { loop.Stop(0); });
   });
   zmq::context_t context(1);
+  const auto guard = rpc::Guard::Open(loop, context, GuardOptions(config));
+  if (!guard.ok()) return Fail(guard.status());
   std::random_device random;
   EventPublisher events(config.rack);
   Rack rack(config, book, events, random());
-  auto publisher = rpc::Publisher::Bind(loop, context, config.controller.events, rpc::Plain());
+  auto publisher = rpc::Publisher::Bind(loop, context, config.controller.events, (*guard)->security());
   if (!publisher.ok()) return Fail(publisher.status());
-  RackService service(loop, rack, **store, **publisher, {kVersion, std::to_string(random())});
+  (*guard)->Watch(**publisher);
+  RackService service(
+      loop, rack, **store, **publisher, {kVersion, std::to_string(random()), [&guard](v1::RackState* state) {
+                                           (*guard)->Tell(state);
+                                         }});
   events.Attach(**publisher, rack, [&service] { service.OnSyncChange(); });
-  auto server = rpc::Server::Bind(loop, context, config.controller.listen, service.Table(), rpc::Plain());
+  rpc::HandlerTable table = service.Table();
+  (*guard)->AddTo(&table);
+  auto server = rpc::Server::Bind(loop, context, config.controller.listen, std::move(table), (*guard)->security());
   if (!server.ok()) return Fail(server.status());
   service.SetEndpoint((*server)->endpoint());
   if (const Status told = (*state_dir)->WriteEndpoints((*server)->endpoint(), (*publisher)->endpoint()); !told.ok()) {
@@ -145,6 +195,9 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
     options.push_back(std::move(*of_board));
   }
   lines.emplace(loop, rack, std::move(options));
+  (*guard)->OnLook([&rack, &guard] {
+    rack.grants().EndOfGone([&guard](const std::string& holder) { return (*guard)->WhyGone(holder); }, Time());
+  });
   loop.AddPeriodic("rack tick", kTick, [&] {
     rack.OnTime(Time());
     service.OnTime(Time());
@@ -166,24 +219,36 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
 
 int Main(int argc, char** argv) {
   log::Program() = "controller";
+  ::umask(0077);  // keys, users and records are this user's alone
   CLI::App app{
       "Owns one rack's hardware and the leases on it.\n\nExamples:\n"
       "  faraday-controller --config rack-configs/r01.yaml --check\n"
-      "  faraday-controller --config /etc/faraday/r01.yaml --capture /tmp/r01.link",
+      "  faraday-controller --config /etc/faraday/r01.yaml --capture /tmp/r01.link\n"
+      "  faraday-controller --config /etc/faraday/r01.yaml --enrol tcp://lab:7710 < code\n"
+      "  faraday-controller --config /etc/faraday/r01.yaml user add ana --role user   (a rack without a lab)",
       "faraday-controller"};
   Flags flags;
   app.add_option("--config", flags.config, "the rack's YAML (docs/reference/rack-config.md)")->required();
   app.add_flag("--check", flags.check, "read the config, print every mistake, exit 0 or 2");
   app.add_option(
       "--capture", flags.capture, "append every frame of the line to this file; with several boards .0, .1, ...");
+  app.add_option(
+         "--enrol", flags.enrol, "enrol this rack at the lab with the one-time code on standard input, then end")
+      ->type_name("tcp://LAB:PORT");
   app.add_option("--away", flags.away_s, "seconds of absence to announce to the boards on SIGTERM; 0: none")
       ->check(CLI::Range(0, 3600))
       ->capture_default_str();
   app.set_version_flag("--version", std::string("faraday-controller ") + kVersion);
+  app.prefix_command();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfig;
+  }
+  flags.words = app.remaining();
+  if (!flags.words.empty() && !access::IsAdminWord(flags.words.front())) {
+    std::fprintf(stderr, "'%s' is no word of faraday-controller: see --help\n", flags.words.front().c_str());
+    return kBadConfig;
   }
   const rackconfig::LoadedRack loaded = rackconfig::LoadRackConfig(flags.config);
   const std::string report = rackconfig::CheckReport(loaded, flags.config);
@@ -191,6 +256,11 @@ int Main(int argc, char** argv) {
     std::fputs(report.c_str(), loaded.ok() ? stdout : stderr);
     return loaded.ok() ? 0 : kBadConfig;
   }
+  if (!flags.words.empty()) {
+    return Fail(access::BecomeAdmin(
+        {loaded.config->controller.state_dir, "--controller", IsPlain(*loaded.config), std::move(flags.words)}));
+  }
+  if (!flags.enrol.empty()) return EnrolAt(flags.enrol, *loaded.config);
   return Run(*loaded.config, flags);
 }
 

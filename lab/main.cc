@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <utility>
 
+#include "access/local_admin.h"
 #include "base/log.h"
 #include "evloop/loop.h"
 #include "lab/config/lab_config.h"
@@ -22,6 +25,7 @@
 #include "lab/sqlite/sqlite_store.h"
 #include "lab/zmq/racks.h"
 #include "lab/zmq/service.h"
+#include "rpc/guard.h"
 #include "rpc/publisher.h"
 #include "rpc/server.h"
 
@@ -71,18 +75,48 @@ void FeedWatchdog(evloop::Loop& loop) {
   loop.AddPeriodic("watchdog", Milliseconds(microseconds / 3000), [] { sd_notify(0, "WATCHDOG=1"); });
 }
 
+rpc::Guard::Options GuardOptions(const LabConfig& config) {
+  return {.name = "lab",
+          .role = access::Role::kLab,
+          .state_dir = config.state_dir,
+          .endpoint = config.listen,
+          .plain = config.security == rackconfig::Security::kPlain,
+          .audit_days = config.audit.keep_days,
+          .audit_mb = config.audit.max_mb};
+}
+
+// Where agents and people find the enrolled controllers: the roster says it, from the lab's list of racks.
+void FillEndpoints(rpc::Guard& guard, const std::vector<RackEntry>& racks) {
+  for (const RackEntry& entry : racks) {
+    if (guard.ControllerKey(entry.rack) == nullptr) continue;
+    const Status filled = guard.registry()->FillEndpoint(entry.rack, entry.controller, UtcNow());
+    if (!filled.ok()) log::Error("endpoint of {}: {}", entry.rack, filled.message());
+  }
+}
+
+// A new signer for the rosters, while the lab is stopped.
+Result<std::string> RotateSigner(const LabConfig& config) {
+  if (const Status locked = LockStateDir(config.state_dir); !locked.ok()) {
+    return Status(locked.code(), "the signer is replaced while the lab is stopped: " + locked.message());
+  }
+  FARADAY_TRY_ASSIGN(const std::string done, rpc::Guard::RotateSigner(GuardOptions(config)));
+  return done + ". Start faraday-lab: controllers and agents follow by themselves; the old key is of no use then";
+}
+
 Result<int> Run(const LabConfig& config) {
   evloop::Loop loop;
   loop.OnSignals({SIGTERM, SIGINT}, [&loop](int) { loop.Stop(0); });
   FARADAY_TRY(LockStateDir(config.state_dir));
   zmq::context_t context;
 
+  FARADAY_TRY_ASSIGN(const auto guard, rpc::Guard::Open(loop, context, GuardOptions(config)));
   FARADAY_TRY_ASSIGN(Database database, Database::Open(config.state_dir + "/lab.sqlite", LabMigrations()));
   SqliteStore store(database);
   FARADAY_TRY_ASSIGN(const auto spool, Spool::Open(database, config.state_dir + "/spool"));
-  FARADAY_TRY_ASSIGN(const auto publisher, rpc::Publisher::Bind(loop, context, config.events, rpc::Plain()));
+  FARADAY_TRY_ASSIGN(const auto publisher, rpc::Publisher::Bind(loop, context, config.events, guard->security()));
+  guard->Watch(*publisher);
 
-  Racks racks(loop, context);
+  Racks racks(loop, context, *guard);
   std::optional<Service> service;
   const std::string run = fmt::format("{}-{}", UtcNow().since_epoch.count(), ::getpid());
   Lab lab(store,
@@ -96,7 +130,7 @@ Result<int> Run(const LabConfig& config) {
              if (service) service->OnChanged(job);
            }});
   FARADAY_TRY(lab.Start(ReadClocks()));
-  service.emplace(loop, lab, racks, *spool, *publisher);
+  service.emplace(loop, lab, racks, *spool, *publisher, *guard);
   racks.Start(AddressesOf(config.racks),
               {[&](RackFacts facts) { lab.OnRackFacts(std::move(facts), ReadClocks()); },
                [&](const model::SlotId& slot, const std::string& key, Result<LeaseFacts> lease) {
@@ -104,8 +138,19 @@ Result<int> Run(const LabConfig& config) {
                },
                [&](const std::string& lease, const Status& status) { lab.OnReleased(lease, status, ReadClocks()); },
                [&] { return lab.anyone_waits(); }});
+  uint64_t roster = 0;
+  guard->OnLook([&] {
+    FillEndpoints(*guard, config.racks);
+    lab.CancelOfGone([&](const std::string& user) { return guard->WhyGone(user); }, ReadClocks());
+    if (std::exchange(roster, guard->roster_number()) == guard->roster_number()) return;
+    racks.BringRoster();
+    service->OnRoster();
+  });
 
-  FARADAY_TRY_ASSIGN(const auto server, rpc::Server::Bind(loop, context, config.listen, service->Table(), rpc::Plain()));
+  rpc::HandlerTable table = service->Table();
+  guard->AddTo(&table);
+  FARADAY_TRY_ASSIGN(const auto server,
+                     rpc::Server::Bind(loop, context, config.listen, std::move(table), guard->security()));
   FARADAY_TRY(WriteEndpoints(config.state_dir, server->endpoint(), publisher->endpoint()));
   log::Info("serves {} racks on {}, events on {}", config.racks.size(), server->endpoint(), publisher->endpoint());
   FeedWatchdog(loop);
@@ -119,9 +164,21 @@ Result<int> Run(const LabConfig& config) {
 }  // namespace
 }  // namespace faraday::lab
 
+namespace {
+
+constexpr char kRotateSigner[] = "rotate-signer";
+
+int Fail(const faraday::Status& status) {
+  faraday::log::Error("{}", ToString(status));
+  return 1;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace faraday;
   log::Program() = "lab";
+  ::umask(0077);  // keys, users and records are this user's alone
   CLI::App app{
       "faraday-lab: takes reservations and jobs, places them on the phones of its racks, keeps their history."};
   std::string path;
@@ -130,8 +187,15 @@ int main(int argc, char** argv) {
       ->required();
   app.add_flag("--check", check, "read the config, say every mistake, and end");
   app.set_version_flag("--version", "faraday-lab 0.1.0");
+  app.prefix_command();
   app.footer(
-      "Example:\n  faraday-lab --config /etc/faraday/lab.yaml\n\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot "
+      "Examples:\n"
+      "  faraday-lab --config /etc/faraday/lab.yaml\n"
+      "  faraday-lab --config /etc/faraday/lab.yaml user add ana --role user     the words of faraday, as local admin\n"
+      "  faraday-lab --config /etc/faraday/lab.yaml audit --on r01/07\n"
+      "  faraday-lab --config /etc/faraday/lab.yaml rotate-signer                a new key for the rosters; lab "
+      "stopped\n"
+      "\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot "
       "serve (see stderr), 2 bad usage or config.");
   try {
     app.parse(argc, argv);
@@ -139,6 +203,12 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   lab::LabConfig config;
+  const std::vector<std::string> words = app.remaining();
+  const std::string word = words.empty() ? "" : words.front();
+  if (!word.empty() && word != kRotateSigner && !access::IsAdminWord(word)) {
+    fmt::print(stderr, "'{}' is no word of faraday-lab: see --help\n", word);
+    return 2;
+  }
   const auto mistakes = lab::ReadLabConfig(path, &config);
   fmt::print(stderr, "{}", rackconfig::Describe(mistakes));
   if (!rackconfig::Usable(mistakes)) return 2;
@@ -146,8 +216,16 @@ int main(int argc, char** argv) {
     fmt::print("{}: good: {} rack(s)\n", path, config.racks.size());
     return 0;
   }
+  if (access::IsAdminWord(word)) {
+    const bool plain = config.security == rackconfig::Security::kPlain;
+    return Fail(access::BecomeAdmin({config.state_dir, "--lab", plain, words}));
+  }
+  if (word == kRotateSigner) {
+    const auto done = lab::RotateSigner(config);
+    if (!done.ok()) return Fail(done.status());
+    fmt::print("{}\n", *done);
+    return 0;
+  }
   const auto code = lab::Run(config);
-  if (code.ok()) return *code;
-  log::Error("{}", ToString(code.status()));
-  return 1;
+  return code.ok() ? *code : Fail(code.status());
 }

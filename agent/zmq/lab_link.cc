@@ -18,26 +18,29 @@ constexpr Milliseconds kChunkTimeout{15'000};  // chosen: the lab may be writing
 LabLink::LabLink(evloop::Loop& loop,
                  zmq::context_t& context,
                  const std::string& endpoint,
+                 const rpc::Credentials& who,
                  std::string agent,
                  std::string host,
-                 OnAttempts on_attempts)
-    : loop_(loop), agent_(std::move(agent)), on_attempts_(std::move(on_attempts)) {
+                 OnAttempts on_attempts,
+                 uint64_t roster,
+                 OnRoster on_roster)
+    : loop_(loop), agent_(std::move(agent)), on_attempts_(std::move(on_attempts)), on_roster_(std::move(on_roster)) {
   if (endpoint.empty()) return;
-  v1::Caller caller;
-  caller.set_user(agent_);
-  caller.set_role("agent");
   v1::SyncCall call;
   call.set_agent(agent_);
   call.set_host(std::move(host));
-  reports_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
-  chunks_ = std::make_unique<rpc::Channel>(loop, context, endpoint, caller);
+  call.set_roster(roster);
+  reports_ = std::make_unique<rpc::Channel>(loop, context, endpoint, who);
+  chunks_ = std::make_unique<rpc::Channel>(loop, context, endpoint, who);
   sync_ = std::make_unique<SyncLoop>(
-      loop, context, "lab", endpoint, caller, std::move(call), [this](const v1::SyncResult& result, BootTime, bool) {
+      loop, context, "lab", endpoint, who, std::move(call), [this](const v1::SyncResult& result, BootTime, bool) {
         OnSync(result);
       });
 }
 
 void LabLink::OnSync(const v1::SyncResult& result) {
+  // First: the controllers of the attempts may be new in it.
+  if (result.has_roster()) sync_->SetRoster(on_roster_(result.roster()));
   std::vector<AttemptWish> wishes;
   for (const auto& attempt : result.attempts()) {
     auto wish = FromWire(attempt);

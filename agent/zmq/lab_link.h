@@ -27,13 +27,20 @@ struct Chunk {
 class LabLink : public LabCalls {
  public:
   using OnAttempts = std::function<void(const std::vector<AttemptWish>& attempts)>;
-  // An empty endpoint: there is no lab, and every call is answered kUnavailable.
+  // Takes a newer signed roster; gives the number to go on from: of the one in force, or of one that was refused, which
+  // need not come again.
+  using OnRoster = std::function<uint64_t(const v1::SignedRoster& roster)>;
+  // `roster`: the number that the agent has. An empty endpoint: there is no lab, and every call is answered
+  // kUnavailable.
   LabLink(evloop::Loop& loop,
           zmq::context_t& context,
           const std::string& endpoint,
+          const rpc::Credentials& who,
           std::string agent,
           std::string host,
-          OnAttempts on_attempts);
+          OnAttempts on_attempts,
+          uint64_t roster,
+          OnRoster on_roster);
 
   void Report(const AttemptRecord& record, std::function<void(Result<bool>)> done) override;
   // Gives the offset to go on from.
@@ -46,6 +53,7 @@ class LabLink : public LabCalls {
   evloop::Loop& loop_;
   std::string agent_;
   OnAttempts on_attempts_;
+  OnRoster on_roster_;
   std::unique_ptr<SyncLoop> sync_;
   std::unique_ptr<rpc::Channel> reports_;
   std::unique_ptr<rpc::Channel> chunks_;

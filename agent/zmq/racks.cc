@@ -25,19 +25,18 @@ std::function<void(Result<v1::Reply>)> OnlyStatus(std::function<void(Status)> do
 
 }  // namespace
 
-Racks::Racks(evloop::Loop& loop, zmq::context_t& context, std::string agent, std::string host, OnSlots on_slots)
+Racks::Racks(evloop::Loop& loop,
+             zmq::context_t& context,
+             rpc::Credentials who,
+             std::string agent,
+             std::string host,
+             OnSlots on_slots)
     : loop_(loop),
       context_(context),
+      who_(std::move(who)),
       agent_(std::move(agent)),
       host_(std::move(host)),
       on_slots_(std::move(on_slots)) {}
-
-v1::Caller Racks::Caller() const {
-  v1::Caller caller;
-  caller.set_user(agent_);
-  caller.set_role("agent");
-  return caller;
-}
 
 void Racks::Add(const std::string& endpoint) {
   const int controller = static_cast<int>(links_.size());
@@ -45,12 +44,12 @@ void Racks::Add(const std::string& endpoint) {
   call.set_agent(agent_);
   call.set_host(host_);
   Link link;
-  link.calls = std::make_unique<rpc::Channel>(loop_, context_, endpoint, Caller());
+  link.calls = std::make_unique<rpc::Channel>(loop_, context_, endpoint, who_);
   link.sync = std::make_unique<SyncLoop>(loop_,
                                          context_,
                                          "controller",
                                          endpoint,
-                                         Caller(),
+                                         who_,
                                          std::move(call),
                                          [this, controller](const v1::SyncResult& result, BootTime asked, bool fresh) {
                                            OnSync(controller, result, asked, fresh);

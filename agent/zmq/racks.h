@@ -19,7 +19,13 @@ namespace faraday::agent {
 class Racks : public RackCalls {
  public:
   using OnSlots = std::function<void(int controller, const std::vector<SlotWish>& slots, bool fresh)>;
-  Racks(evloop::Loop& loop, zmq::context_t& context, std::string agent, std::string host, OnSlots on_slots);
+  // `who`: the agent, and the keys of the controllers.
+  Racks(evloop::Loop& loop,
+        zmq::context_t& context,
+        rpc::Credentials who,
+        std::string agent,
+        std::string host,
+        OnSlots on_slots);
   // Starts asking `endpoint`.
   void Add(const std::string& endpoint);
 
@@ -37,13 +43,13 @@ class Racks : public RackCalls {
     std::unique_ptr<rpc::Channel> calls;
   };
   using Answered = std::function<void(Result<v1::Reply>)>;
-  v1::Caller Caller() const;
   void OnSync(int controller, const v1::SyncResult& result, BootTime asked, bool fresh);
   // `done` with the reply when its own status is OK, else that status.
   void Call(const std::string& slot, v1::Request request, Milliseconds timeout, Answered done);
 
   evloop::Loop& loop_;
   zmq::context_t& context_;
+  rpc::Credentials who_;
   std::string agent_;
   std::string host_;
   OnSlots on_slots_;

@@ -19,15 +19,15 @@ SyncLoop::SyncLoop(evloop::Loop& loop,
                    zmq::context_t& context,
                    std::string what,
                    const std::string& endpoint,
-                   v1::Caller caller,
+                   rpc::Credentials who,
                    v1::SyncCall call,
                    OnResult on_result)
     : loop_(loop),
       what_(std::move(what)),
       endpoint_(endpoint),
-      caller_(std::move(caller)),
+      who_(std::move(who)),
       context_(context),
-      compare_(loop, context, endpoint, caller_),
+      compare_(loop, context, endpoint, who_),
       call_(std::move(call)),
       on_result_(std::move(on_result)),
       pause_(kFirstPause) {
@@ -44,7 +44,7 @@ void SyncLoop::AskAnew() {
   loop_.Remove(retry_);
   retry_ = 0;
   call_.clear_have();
-  channel_ = std::make_unique<rpc::Channel>(loop_, context_, endpoint_, caller_);
+  channel_ = std::make_unique<rpc::Channel>(loop_, context_, endpoint_, who_);
   Ask();
 }
 

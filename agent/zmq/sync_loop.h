@@ -25,10 +25,12 @@ class SyncLoop {
            zmq::context_t& context,
            std::string what,
            const std::string& endpoint,
-           v1::Caller caller,
+           rpc::Credentials who,
            v1::SyncCall call,
            OnResult on_result);
   ~SyncLoop();
+  // The number of the roster that the next questions say the agent has.
+  void SetRoster(uint64_t number) { call_.set_roster(number); }
 
  private:
   void Ask();
@@ -41,7 +43,7 @@ class SyncLoop {
   evloop::Loop& loop_;
   std::string what_;
   std::string endpoint_;
-  v1::Caller caller_;
+  rpc::Credentials who_;
   zmq::context_t& context_;
   std::unique_ptr<rpc::Channel> channel_;
   rpc::Channel compare_;

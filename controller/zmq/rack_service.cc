@@ -107,7 +107,7 @@ void RackService::GetRack(const rpc::CallPtr& call, Now now) {
   v1::RackState* state = reply.mutable_get_rack()->mutable_rack();
   state->set_rack(rack_.parts().config.rack);
   state->set_controller_version(options_.version);
-  state->set_security("plain text, loopback only");
+  if (options_.tell_more) options_.tell_more(state);
   for (int i = 0; i < rack_.boards(); ++i) *state->add_boards() = ToWire(rack_.views().BoardOf(i));
   for (const auto& slot : rack_.parts().config.slots) {
     if (wanted == 0 || wanted == slot.number) *state->add_slots() = ToWire(rack_.views().Of(slot.number, now), now);

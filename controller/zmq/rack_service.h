@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "controller/core/rack.h"
@@ -19,6 +20,8 @@ class RackService {
   struct Options {
     std::string version;
     std::string run;  // differs from run to run
+    // Adds what is not the rack's own: security, roster, audit. May be empty.
+    std::function<void(v1::RackState*)> tell_more;
   };
   // All must outlive the service.
   RackService(evloop::Loop& loop, Rack& rack, LeaseStore& store, rpc::Publisher& publisher, Options options);

@@ -29,16 +29,20 @@ v1::SlotState NewSlot(const std::string& rack, int number) {
 
 }  // namespace
 
-FakeController::FakeController(std::string rack, int slots) : rack_(std::move(rack)) {
+FakeController::FakeController(std::string rack, int slots)
+    : FakeController(std::move(rack), slots, "", "tcp://127.0.0.1:0") {}
+
+FakeController::FakeController(std::string rack, int slots, std::string state_dir, const std::string& endpoint)
+    : rack_(std::move(rack)), state_dir_(std::move(state_dir)) {
   for (int number = 1; number <= slots; ++number) {
     v1::SlotState slot = NewSlot(rack_, number);
     GiveToCare(&slot);
     slots_[slot.slot()] = slot;
   }
   std::promise<std::string> ready;
-  auto endpoint = ready.get_future();
-  thread_ = std::thread([this, promise = std::move(ready)]() mutable { Run(std::move(promise)); });
-  endpoint_ = endpoint.get();
+  auto bound = ready.get_future();
+  thread_ = std::thread([this, endpoint, promise = std::move(ready)]() mutable { Run(endpoint, std::move(promise)); });
+  endpoint_ = bound.get();
 }
 
 FakeController::~FakeController() {
@@ -46,8 +50,17 @@ FakeController::~FakeController() {
   thread_.join();
 }
 
-void FakeController::Run(std::promise<std::string> ready) {
+void FakeController::Run(const std::string& endpoint, std::promise<std::string> ready) {
   rpc::HandlerTable table;
+  rpc::Security security = rpc::Plain();
+  if (!state_dir_.empty()) {
+    auto guard = rpc::Guard::Open(
+        loop_, context_, {.name = rack_, .role = access::Role::kController, .state_dir = state_dir_, .endpoint = ""});
+    if (!guard.ok()) return ready.set_value(ToString(guard.status()));
+    guard_ = std::move(*guard);
+    guard_->AddTo(&table);
+    security = guard_->security();
+  }
   const auto handler = [this](const rpc::CallPtr& call) {
     const std::lock_guard lock(mutex_);
     if (hangs_) {
@@ -57,10 +70,12 @@ void FakeController::Run(std::promise<std::string> ready) {
     }
   };
   for (const auto call : {v1::Request::kGetRack, v1::Request::kAcquire, v1::Request::kRelease}) table[call] = handler;
-  auto server = rpc::Server::Bind(loop_, context_, "tcp://127.0.0.1:0", table, rpc::Plain());
+  auto server = rpc::Server::Bind(loop_, context_, endpoint, table, security);
   ready.set_value(server.ok() ? (*server)->endpoint() : ToString(server.status()));
   loop_.Run();
   unanswered_.clear();
+  if (server.ok()) server->reset();
+  guard_.reset();
 }
 
 void FakeController::Hang(bool on) {
@@ -116,6 +131,7 @@ v1::Reply FakeController::Serve(const v1::Request& request) {
   }
   v1::Reply reply;
   reply.mutable_get_rack()->mutable_rack()->set_rack(rack_);
+  if (guard_) guard_->Tell(reply.mutable_get_rack()->mutable_rack());
   for (const auto& [name, slot] : slots_) *reply.mutable_get_rack()->mutable_rack()->add_slots() = slot;
   return reply;
 }

@@ -4,6 +4,7 @@
 
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "evloop/loop.h"
 #include "faraday/v1/envelope.pb.h"
+#include "rpc/guard.h"
 #include "rpc/server.h"
 
 namespace faraday::lab {
@@ -19,6 +21,8 @@ namespace faraday::lab {
 class FakeController {
  public:
   FakeController(std::string rack, int slots);
+  // With the controller's own guard (keys, roster, CURVE), whose files are in `state_dir`.
+  FakeController(std::string rack, int slots, std::string state_dir, const std::string& endpoint);
   ~FakeController();
 
   const std::string& endpoint() const { return endpoint_; }
@@ -33,13 +37,14 @@ class FakeController {
   void Change(const std::string& slot, const std::function<void(v1::SlotState*)>& change);
 
  private:
-  void Run(std::promise<std::string> ready);
+  void Run(const std::string& endpoint, std::promise<std::string> ready);
   v1::Reply Serve(const v1::Request& request);
   v1::Reply Acquire(const v1::Request& request);
   v1::Reply Release(const v1::Request& request);
   void GiveToCare(v1::SlotState* slot);
 
   std::string rack_;
+  std::string state_dir_;  // empty: plain
   std::string endpoint_;
   std::mutex mutex_;
   bool hangs_ = false;
@@ -48,6 +53,7 @@ class FakeController {
   std::map<std::string, v1::Reply> done_;  // by idempotency key
   zmq::context_t context_;
   evloop::Loop loop_;
+  std::unique_ptr<rpc::Guard> guard_;
   std::vector<rpc::CallPtr> unanswered_;
   std::thread thread_;
 };

@@ -27,12 +27,13 @@ int Wait(pid_t pid) {
 
 }  // namespace
 
-LabProcess::LabProcess(const std::vector<RackLine>& racks) {
+LabProcess::LabProcess(const std::vector<RackLine>& racks, bool plain) {
   std::string pattern = (std::filesystem::temp_directory_path() / "faraday-lab-XXXXXX").string();
   FARADAY_CHECK(::mkdtemp(pattern.data()) != nullptr);
   folder_ = pattern;
   std::ofstream config(folder_ + "/lab.yaml");
-  config << "listen: tcp://127.0.0.1:0\nevents: tcp://127.0.0.1:0\nstate_dir: state\nracks:\n";
+  config << "listen: tcp://127.0.0.1:0\nevents: tcp://127.0.0.1:0\nstate_dir: state\n";
+  config << (plain ? "security: plain\nracks:\n" : "racks:\n");
   for (const auto& line : racks)
     config << fmt::format("  - {{rack: {}, controller: \"{}\"}}\n", line.rack, line.controller);
 }
@@ -90,6 +91,26 @@ Result<v1::Reply> LabProcess::Call(v1::Request request,
   request.mutable_caller()->set_user(user);
   request.mutable_caller()->set_role(role);
   return rpc::CallOnce(context_, endpoint_, std::move(request), timeout);
+}
+
+Result<v1::Reply> LabProcess::CallWith(v1::Request request, const access::KeyPair& keys, Milliseconds timeout) {
+  FARADAY_TRY_ASSIGN(const access::SecretKey server, access::ReadSecret(folder_ + "/state/keys/server.key"));
+  rpc::Credentials who;
+  who.keys = std::make_shared<const access::KeyPair>(keys);
+  who.server_key = [key = access::KeyPairOf(server).public_key](const std::string&) -> Result<access::PublicKey> {
+    return key;
+  };
+  return rpc::CallOnce(context_, endpoint_, std::move(request), timeout, std::move(who));
+}
+
+Result<v1::Reply> LabProcess::AsLocalAdmin(v1::Request request) {
+  FARADAY_TRY_ASSIGN(const access::SecretKey secret, access::ReadSecret(folder_ + "/state/keys/admin.key"));
+  return CallWith(std::move(request), access::KeyPairOf(secret));
+}
+
+std::string LabProcess::Log() const {
+  std::ifstream in(folder_ + "/lab.log");
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 bool Eventually(const std::function<bool()>& condition) {

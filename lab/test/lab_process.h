@@ -9,6 +9,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "access/key.h"
 #include "base/clock.h"
 #include "faraday/v1/envelope.pb.h"
 #include "rpc/client.h"
@@ -22,8 +23,8 @@ struct RackLine {
 
 class LabProcess {
  public:
-  // Writes the config; does not start.
-  explicit LabProcess(const std::vector<RackLine>& racks);
+  // Writes the config; does not start. `plain`: the lab believes callers, its racks are plain too.
+  explicit LabProcess(const std::vector<RackLine>& racks, bool plain = true);
   ~LabProcess();  // ends the program and removes the folder
 
   // Starts and waits until it serves.
@@ -42,6 +43,13 @@ class LabProcess {
                          const std::string& user,
                          const std::string& role,
                          Milliseconds timeout = Milliseconds(10'000));
+  // On a lab that is not plain.
+  Result<v1::Reply> CallWith(v1::Request request,
+                             const access::KeyPair& keys,
+                             Milliseconds timeout = Milliseconds(10'000));
+  Result<v1::Reply> AsLocalAdmin(v1::Request request);
+  // What the program and its further runs have said.
+  std::string Log() const;
   Result<v1::Reply> AsAna(v1::Request request) { return Call(std::move(request), "ana", "user"); }
   Result<v1::Reply> AsAgent(v1::Request request) { return Call(std::move(request), "h01", "agent"); }
 

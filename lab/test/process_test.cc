@@ -1,13 +1,21 @@
 // The real program against fake controllers and a scripted agent: the ways of jobs and reservations, and bad luck.
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
+#include "access/credential.h"
 #include "base/crc32.h"
 #include "evloop/loop.h"
 #include "lab/test/fake_controller.h"
 #include "lab/test/lab_process.h"
+#include "rpc/enrolment.h"
 #include "rpc/publisher.h"
 
 namespace faraday::lab {
@@ -369,6 +377,183 @@ TEST_F(LabProgram, Sigterm_EndsCleanly) {
   text << log.rdbuf();
   EXPECT_NE(text.str().find("serves 1 racks"), std::string::npos);
   EXPECT_EQ(text.str().find("Sanitizer"), std::string::npos) << text.str();
+}
+
+// ---- with keys
+// --------------------------------------------------------------------------------------------------------
+
+// The lab as it is without a word in its config: CURVE, one controller that enrols.
+class GuardedLab : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = (std::filesystem::temp_directory_path() / "faraday-guarded-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+    StartRack("tcp://127.0.0.1:0");
+    lab_ = std::make_unique<LabProcess>(std::vector<RackLine>{{"r01", r01_->endpoint()}}, false);
+    lab_->Start();
+  }
+  void TearDown() override {
+    if (HasFailure()) fprintf(stderr, "%s\n", lab_->Log().c_str());
+    r01_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void StartRack(const std::string& endpoint) {
+    r01_.reset();
+    r01_ = std::make_unique<FakeController>("r01", 2, folder_, endpoint);
+    ASSERT_TRUE(r01_->endpoint().starts_with("tcp://")) << r01_->endpoint();
+  }
+  std::string AddUser(const std::string& name, const std::string& role) {
+    v1::Request request;
+    request.mutable_add_user()->set_name(name);
+    request.mutable_add_user()->add_roles(role);
+    const auto reply = lab_->AsLocalAdmin(request);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->user().secret() : "";
+  }
+  access::KeyPair Enrolled(const std::string& name, const std::string& role) {
+    const auto code = access::ParseCredential(AddUser(name, role));
+    const access::KeyPair own = access::NewKeyPair();
+    v1::Request request;
+    request.mutable_enrol()->set_key(std::string(own.public_key.bytes.begin(), own.public_key.bytes.end()));
+    const auto reply = lab_->CallWith(request, code->keys);
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return own;
+  }
+  void EnrolTheRack() {
+    const std::string code = AddUser("r01", "controller");
+    const std::string endpoint = r01_->endpoint();
+    r01_.reset();
+    rpc::EnrolMachine machine;
+    machine.server = lab_->endpoint();
+    machine.name = "r01";
+    machine.role = access::Role::kController;
+    machine.state_dir = folder_;
+    machine.key_file = "keys/server.key";
+    zmq::context_t context;
+    const auto done = rpc::Enrol(context, machine, code);
+    ASSERT_TRUE(done.ok()) << ToString(done.status());
+    StartRack(endpoint);
+  }
+  v1::ListRacksResult::Rack Rack() {
+    v1::Request request;
+    request.mutable_list_racks();
+    const auto reply = lab_->AsLocalAdmin(request);
+    return reply.ok() ? reply->list_racks().racks(0) : v1::ListRacksResult::Rack();
+  }
+  uint64_t LabsRoster() {
+    v1::Request request;
+    request.mutable_list_users();
+    const auto reply = lab_->AsLocalAdmin(request);
+    return reply.ok() ? reply->list_users().roster() : 0;
+  }
+
+  std::string folder_;
+  std::unique_ptr<FakeController> r01_;
+  std::unique_ptr<LabProcess> lab_;
+};
+
+TEST_F(GuardedLab, NobodyComesInWithoutAKey) {
+  v1::Request request;
+  request.mutable_list_racks();
+  EXPECT_FALSE(lab_->Call(request, "ana", "admin", Milliseconds(2'000)).ok()) << "plain text";
+  EXPECT_EQ(lab_->CallWith(request, access::NewKeyPair()).status().code(), Code::kUnauthenticated);
+  EXPECT_TRUE(lab_->AsLocalAdmin(request).ok());
+}
+
+TEST_F(GuardedLab, RackThatIsNotEnrolled_SaysWhatToRun_ThenIsServed) {
+  EXPECT_TRUE(Eventually([&] { return Rack().reason().find("user add r01 --role controller") != std::string::npos; }))
+      << Rack().reason();
+  EnrolTheRack();
+  ASSERT_TRUE(Eventually([&] { return Rack().reachable(); })) << Rack().reason();
+  EXPECT_EQ(Rack().state().security(), "CURVE");
+  v1::Request request;
+  request.mutable_locate()->set_rack("r01/01");
+  const auto located = lab_->AsLocalAdmin(request);
+  ASSERT_TRUE(located.ok());
+  const auto own = access::ReadSecret(folder_ + "/keys/server.key");
+  const access::PublicKey key = access::KeyPairOf(*own).public_key;
+  EXPECT_EQ(located->locate().public_key(), std::string(key.bytes.begin(), key.bytes.end()));
+}
+
+TEST_F(GuardedLab, Users_ReachControllersAndAgentsAtOnce) {
+  EnrolTheRack();
+  const access::KeyPair h01 = Enrolled("h01", "agent");
+  const auto sync = [&](uint64_t roster, const std::string& have) {
+    v1::Request request;
+    request.mutable_sync()->set_agent("h01");
+    request.mutable_sync()->set_roster(roster);
+    request.mutable_sync()->set_have(have);
+    const auto reply = lab_->CallWith(request, h01, Milliseconds(15'000));
+    EXPECT_TRUE(reply.ok()) << ToString(reply.status());
+    return reply.ok() ? reply->sync() : v1::SyncResult();
+  };
+  const v1::SyncResult first = sync(0, "");
+  ASSERT_TRUE(first.has_roster());
+  v1::Roster roster;
+  ASSERT_TRUE(roster.ParseFromString(first.roster().roster()));
+  EXPECT_TRUE(std::ranges::any_of(roster.entries(), [&](const auto& entry) {
+    return entry.user() == "r01" && entry.endpoint() == r01_->endpoint();
+  })) << "agents find their controllers in it";
+  // A poll that waits is answered with the new roster, long before its 10 s.
+  std::thread later([&] {
+    ::usleep(300'000);
+    AddUser("bo", "user");
+  });
+  const BootTime asked = BootClock::now();
+  const v1::SyncResult next = sync(roster.number(), first.version());
+  later.join();
+  EXPECT_TRUE(next.has_roster());
+  EXPECT_LT(BootClock::now() - asked, Milliseconds(8'000));
+  EXPECT_TRUE(Eventually([&] { return LabsRoster() > roster.number() && Rack().state().roster() == LabsRoster(); }));
+}
+
+TEST_F(GuardedLab, Disabled_ReservationIsCancelledAndTheLeaseGivenBack) {
+  EnrolTheRack();
+  const access::KeyPair ana = Enrolled("ana", "user");
+  ASSERT_TRUE(Eventually([&] { return Rack().reachable() && Rack().state().slots_size() == 2; }));
+  v1::Request request;
+  request.mutable_reserve()->set_wait_s(60);
+  const auto reserved = lab_->CallWith(request, ana);
+  ASSERT_TRUE(reserved.ok()) << ToString(reserved.status());
+  ASSERT_TRUE(Eventually([&] { return r01_->leased() == 1; }));
+  v1::Request disable;
+  disable.mutable_disable_user()->set_name("ana");
+  disable.mutable_disable_user()->set_reason("has left");
+  ASSERT_TRUE(lab_->AsLocalAdmin(disable).ok());
+  EXPECT_EQ(lab_->CallWith(request, ana).status().code(), Code::kUnauthenticated);
+  EXPECT_TRUE(Eventually([&] { return r01_->leased() == 0; }));
+  v1::Request get;
+  get.mutable_get_reservation()->set_id(reserved->reservation().reservation().id());
+  ASSERT_TRUE(Eventually([&] {
+    const auto seen = lab_->AsLocalAdmin(get);
+    return seen.ok() && seen->reservation().reservation().state() == v1::RESERVATION_STATE_CANCELLED;
+  }));
+  EXPECT_EQ(lab_->AsLocalAdmin(get)->reservation().reservation().reason(),
+            "cancelled: user ana is disabled at the lab");
+}
+
+TEST_F(GuardedLab, WordsOfTheLocalAdmin_NeedARunningLab_RotateSignerAStoppedOne) {
+  const std::string config = lab_->folder() + "/lab.yaml";
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "user", "add", "ana", "--role", "user"}), 0) << lab_->Log();
+  EXPECT_GE(LabsRoster(), 2u);
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "rotate-signer"}), 1);
+  EXPECT_NE(lab_->Log().find("while the lab is stopped"), std::string::npos);
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "frobnicate"}), 2);
+  lab_->End();
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "user", "list"}), 1);
+  EXPECT_NE(lab_->Log().find("start it first"), std::string::npos);
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "rotate-signer"}), 0) << lab_->Log();
+  lab_->Start();
+}
+
+TEST_F(GuardedLab, KeyThatOthersMayRead_RefusesToStart) {
+  lab_->End();
+  const std::string key = lab_->folder() + "/state/keys/server.key";
+  ASSERT_EQ(::chmod(key.c_str(), 0644), 0);
+  EXPECT_EQ(lab_->RunAnother({"--config", lab_->folder() + "/lab.yaml"}), 1);
+  EXPECT_NE(lab_->Log().find("chmod"), std::string::npos);
+  ASSERT_EQ(::chmod(key.c_str(), 0600), 0);
+  lab_->Start();
 }
 
 }  // namespace

@@ -36,6 +36,12 @@ void LongPolls::Wake(const std::string& topic) {
   if (wake_timer_ == 0) wake_timer_ = loop_.AddTimer("wake long polls", BootClock::now(), [this] { TryWoken(); });
 }
 
+void LongPolls::WakeAll(const std::string& prefix) {
+  for (const auto& [topic, waiter] : waiting_) {
+    if (topic.starts_with(prefix)) Wake(topic);
+  }
+}
+
 void LongPolls::TryWoken() {
   wake_timer_ = 0;
   for (const std::string& topic : std::exchange(woken_, {})) {

@@ -28,6 +28,8 @@ class LongPolls {
   void Serve(const std::string& topic, const rpc::CallPtr& call, Milliseconds wait, Try attempt);
   // The calls on `topic` are tried again, later in the loop.
   void Wake(const std::string& topic);
+  // The same for every topic that begins so.
+  void WakeAll(const std::string& prefix);
   size_t waiting() const { return waiting_.size(); }
 
  private:

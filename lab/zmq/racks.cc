@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "lab/protobuf/convert.h"
 #include "model/slot_id.h"
@@ -18,12 +20,8 @@ constexpr Milliseconds kAfterEvent{30};
 // A grant needs the line's round trip (1.5 s at most) and a commit.
 constexpr Milliseconds kOrderTimeout{5000};
 
-v1::Caller LabCaller() {
-  v1::Caller caller;
-  caller.set_user("lab");
-  caller.set_role("lab");
-  return caller;
-}
+// Two fsyncs, on a slow disk.
+constexpr Milliseconds kRosterTimeout{5000};
 
 Status StatusOf(const Result<v1::Reply>& reply) { return reply.ok() ? rpc::GetStatus(*reply) : reply.status(); }
 
@@ -53,22 +51,43 @@ Now ReadClocks() { return {BootClock::now(), UtcNow()}; }
 
 RackLink::RackLink(evloop::Loop& loop,
                    zmq::context_t& context,
+                   rpc::Guard& guard,
                    RackAddress address,
                    std::function<bool()> anyone_waits,
                    OnFacts on_facts)
     : loop_(loop),
+      context_(context),
+      guard_(guard),
       address_(std::move(address)),
       anyone_waits_(std::move(anyone_waits)),
       on_facts_(std::move(on_facts)),
-      polls_(loop, context, address_.controller, LabCaller()),
-      orders_(loop, context, address_.controller, LabCaller()) {
-  if (!address_.events.empty()) {
-    events_ = std::make_unique<rpc::Subscriber>(
-        loop_, context, address_.events, LabCaller(), std::vector<std::string>{"slot/", "board/"}, [this](const v1::Event&) {
-          PollSoon();
-        });
-  }
+      polls_(loop, context, address_.controller, AsLab()),
+      orders_(loop, context, address_.controller, AsLab()),
+      rosters_(loop, context, address_.controller, AsLab()) {
   timer_ = loop_.AddTimer("poll " + address_.rack, BootClock::now(), [this] { Poll(); });
+}
+
+// The controller's key is looked up anew at each connect: it may enrol at any time.
+rpc::Credentials RackLink::AsLab() const {
+  const auto server_key = [this](const std::string&) -> Result<access::PublicKey> {
+    if (const access::PublicKey* key = guard_.ControllerKey(address_.rack)) return *key;
+    return Status(
+        Code::kUnauthenticated,
+        fmt::format("it is not enrolled here: faraday-lab --config FILE user add {0} --role controller, then on "
+                    "the rack, with the code on standard input: faraday-controller --config {0}.yaml --enrol "
+                    "tcp://THIS-LAB:PORT",
+                    address_.rack));
+  };
+  return guard_.As("lab", server_key);
+}
+
+void RackLink::Subscribe() {
+  if (address_.events.empty() || (events_ && events_->status().ok())) return;
+  events_.reset();
+  events_ = std::make_unique<rpc::Subscriber>(
+      loop_, context_, address_.events, AsLab(), std::vector<std::string>{"slot/", "board/"}, [this](const v1::Event&) {
+        PollSoon();
+      });
 }
 
 RackLink::~RackLink() { loop_.Remove(timer_); }
@@ -116,12 +135,61 @@ void RackLink::OnAnswer(BootTime asked, Result<v1::Reply> reply) {
     const Now now = ReadClocks();
     seen_ = now.boot;
     facts = FromProto(state_, asked, now);
+    Subscribe();
+    roster_ = state_.roster();
+    BringRoster();
   }
   facts.rack = address_.rack;
   facts.reachable = reachable_;
   facts.reason = reason_;
   on_facts_(std::move(facts));
   PollAgain();
+}
+
+// ---- the roster -----------------------------------------------------------------------------------------------------
+
+void RackLink::BringRoster() {
+  if (!reachable_ || rosters_.in_flight() > 0 || guard_.plain()) return;
+  if (roster_ > guard_.roster_number()) return AskForNewerRoster();
+  const std::string& next = guard_.RosterAfter(std::max(roster_, refused_));
+  v1::Request request;
+  v1::SignedRoster* brought = request.mutable_put_roster()->mutable_roster();
+  v1::Roster roster;
+  if (next.empty() || !brought->ParseFromString(next) || !roster.ParseFromString(brought->roster())) return;
+  rosters_.Call(std::move(request), kRosterTimeout, [this, number = roster.number()](const Result<v1::Reply>& reply) {
+    OnRosterBrought(number, reply);
+  });
+}
+
+void RackLink::OnRosterBrought(uint64_t number, const Result<v1::Reply>& reply) {
+  const Status status = StatusOf(reply);
+  // The next poll tells the number it has, and brings again what is missing.
+  if (!status.ok() && status.message() != roster_trouble_) {
+    log::Warn("rack {} does not take the roster: {}", address_.rack, status.message());
+  }
+  roster_trouble_ = status.message();
+  if (status.code() == Code::kPermissionDenied) refused_ = number;
+  if (!status.ok()) return;
+  roster_ = reply->put_roster().number();
+  log::Info("rack {} has roster {}", address_.rack, roster_);
+  BringRoster();
+}
+
+// This lab's users were restored from an older copy; numbers must go on beyond what is in force at its controllers.
+void RackLink::AskForNewerRoster() {
+  v1::Request request;
+  request.mutable_who_am_i();
+  rosters_.Call(std::move(request), kRosterTimeout, [this](const Result<v1::Reply>& reply) {
+    Status status = StatusOf(reply);
+    if (status.ok()) {
+      const std::string bytes = reply->who_am_i().signed_roster().SerializeAsString();
+      status = guard_.registry()->SeeRoster(bytes, UtcNow());
+    }
+    if (!status.ok() && status.message() != roster_trouble_) {
+      log::Warn("rack {} has a newer roster than this lab: {}", address_.rack, status.message());
+    }
+    roster_trouble_ = status.message();
+  });
 }
 
 void RackLink::PollAgain() {
@@ -135,8 +203,12 @@ void Racks::Start(const std::vector<RackAddress>& addresses, Listener listener) 
   listener_ = std::move(listener);
   for (const RackAddress& address : addresses) {
     links_[address.rack] =
-        std::make_unique<RackLink>(loop_, context_, address, listener_.anyone_waits, listener_.on_facts);
+        std::make_unique<RackLink>(loop_, context_, guard_, address, listener_.anyone_waits, listener_.on_facts);
   }
+}
+
+void Racks::BringRoster() {
+  for (const auto& [name, link] : links_) link->BringRoster();
 }
 
 const RackLink* Racks::Find(const std::string& rack) const {

@@ -16,6 +16,7 @@
 #include "lab/core/facts.h"
 #include "lab/core/lease_desk.h"
 #include "rpc/client.h"
+#include "rpc/guard.h"
 #include "rpc/publisher.h"
 
 namespace faraday::lab {
@@ -29,13 +30,15 @@ struct RackAddress {
 // Both clocks of this machine.
 Now ReadClocks();
 
-// One controller. `on_facts` gets every answer and every failure to answer.
+// One controller. `on_facts` gets every answer and every failure to answer. Brings the controller each newer roster.
 class RackLink {
  public:
   using OnFacts = std::function<void(RackFacts)>;
-  // `anyone_waits` says whether to ask every 500 ms instead of every second.
+  // `anyone_waits` says whether to ask every 500 ms instead of every second. `guard` keeps the users; the controller's
+  // key is in its roster, under the rack's name.
   RackLink(evloop::Loop& loop,
            zmq::context_t& context,
+           rpc::Guard& guard,
            RackAddress address,
            std::function<bool()> anyone_waits,
            OnFacts on_facts);
@@ -43,6 +46,8 @@ class RackLink {
 
   // Asks now, or as soon as the question under way is answered.
   void PollSoon();
+  // The roster has changed: brings it at once, when the controller answers.
+  void BringRoster();
   // For orders; a channel of its own, so that a poll that times out takes no order with it.
   rpc::Channel& orders() { return orders_; }
 
@@ -58,19 +63,29 @@ class RackLink {
   void OnAnswer(BootTime asked, Result<v1::Reply> reply);
   void PollAgain();
   Status CheckAnswer(const Result<v1::Reply>& reply) const;
+  rpc::Credentials AsLab() const;
+  void Subscribe();
+  void OnRosterBrought(uint64_t number, const Result<v1::Reply>& reply);
+  void AskForNewerRoster();
 
   evloop::Loop& loop_;
+  zmq::context_t& context_;
+  rpc::Guard& guard_;
   RackAddress address_;
   std::function<bool()> anyone_waits_;
   OnFacts on_facts_;
   rpc::Channel polls_;
   rpc::Channel orders_;
+  rpc::Channel rosters_;
   std::unique_ptr<rpc::Subscriber> events_;
   evloop::Handle timer_ = 0;
   bool asking_ = false;
   bool ask_again_ = false;
   bool reachable_ = false;
   std::string reason_ = "has not answered yet";
+  uint64_t roster_ = 0;   // number of the controller's
+  uint64_t refused_ = 0;  // number of one that it does not take: of a signer that was before its time
+  std::string roster_trouble_;
   v1::RackState state_;
   BootTime seen_;
 };
@@ -85,13 +100,17 @@ class Racks : public LeaseDesk {
     std::function<bool()> anyone_waits;
   };
 
-  Racks(evloop::Loop& loop, zmq::context_t& context) : loop_(loop), context_(context) {}
+  Racks(evloop::Loop& loop, zmq::context_t& context, rpc::Guard& guard)
+      : loop_(loop), context_(context), guard_(guard) {}
 
   // Begins to ask. Call once, after the listener's owner stands.
   void Start(const std::vector<RackAddress>& addresses, Listener listener);
 
   void Acquire(const AcquireOrder& order) override;
   void Release(const std::string& lease, const std::string& reason, const std::string& trace) override;
+
+  // To every controller.
+  void BringRoster();
 
   const RackLink* Find(const std::string& rack) const;
   const std::map<std::string, std::unique_ptr<RackLink>>& all() const { return links_; }
@@ -101,6 +120,7 @@ class Racks : public LeaseDesk {
 
   evloop::Loop& loop_;
   zmq::context_t& context_;
+  rpc::Guard& guard_;
   Listener listener_;
   std::map<std::string, std::unique_ptr<RackLink>> links_;
 };

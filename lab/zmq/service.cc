@@ -8,6 +8,7 @@
 #include <array>
 #include <string_view>
 
+#include "access/rights.h"
 #include "base/crc32.h"
 #include "lab/protobuf/convert.h"
 #include "model/slot_id.h"
@@ -77,30 +78,26 @@ std::string FileTopic(const std::string& attempt) { return "files/" + attempt; }
 
 struct Service::Row {
   v1::Request::CallCase call;
-  const char* name;
-  std::string_view roles;  // space around each; empty: every role
   Method method;
 };
 
 const std::vector<Service::Row>& Service::Rows() {
-  constexpr std::string_view kPeople = " user ci tech admin ";
-  constexpr std::string_view kAgents = " agent ";
   static const std::vector<Row> rows = {
-      {v1::Request::kReserve, "Reserve", kPeople, &Service::Reserve},
-      {v1::Request::kGetReservation, "GetReservation", "", &Service::GetReservation},
-      {v1::Request::kCancelReservation, "CancelReservation", kPeople, &Service::CancelReservation},
-      {v1::Request::kSubmitJob, "SubmitJob", kPeople, &Service::SubmitJob},
-      {v1::Request::kGetJob, "GetJob", "", &Service::GetJob},
-      {v1::Request::kListJobs, "ListJobs", "", &Service::ListJobs},
-      {v1::Request::kCancelJob, "CancelJob", kPeople, &Service::CancelJob},
-      {v1::Request::kReadChunk, "ReadChunk", "", &Service::ReadChunk},
-      {v1::Request::kLocate, "Locate", "", &Service::Locate},
-      {v1::Request::kListRacks, "ListRacks", "", &Service::ListRacks},
-      {v1::Request::kReportAttempt, "ReportAttempt", kAgents, &Service::ReportAttempt},
-      {v1::Request::kPutChunk, "PutChunk", kAgents, &Service::PutChunk},
-      {v1::Request::kSync, "Sync", kAgents, &Service::Sync},
-      {v1::Request::kSnapshot, "Snapshot", "", &Service::Snapshot},
-      {v1::Request::kPing, "Ping", "", &Service::Ping},
+      {v1::Request::kReserve, &Service::Reserve},
+      {v1::Request::kGetReservation, &Service::GetReservation},
+      {v1::Request::kCancelReservation, &Service::CancelReservation},
+      {v1::Request::kSubmitJob, &Service::SubmitJob},
+      {v1::Request::kGetJob, &Service::GetJob},
+      {v1::Request::kListJobs, &Service::ListJobs},
+      {v1::Request::kCancelJob, &Service::CancelJob},
+      {v1::Request::kReadChunk, &Service::ReadChunk},
+      {v1::Request::kLocate, &Service::Locate},
+      {v1::Request::kListRacks, &Service::ListRacks},
+      {v1::Request::kReportAttempt, &Service::ReportAttempt},
+      {v1::Request::kPutChunk, &Service::PutChunk},
+      {v1::Request::kSync, &Service::Sync},
+      {v1::Request::kSnapshot, &Service::Snapshot},
+      {v1::Request::kPing, &Service::Ping},
   };
   return rows;
 }
@@ -108,17 +105,11 @@ const std::vector<Service::Row>& Service::Rows() {
 rpc::HandlerTable Service::Table() {
   rpc::HandlerTable table;
   for (const Row& row : Rows()) {
-    table[row.call] = [this, &row](const rpc::CallPtr& call) {
-      const v1::Caller& caller = call->caller();
-      const bool may = row.roles.empty() || row.roles.find(" " + caller.role() + " ") != std::string_view::npos;
-      if (!may) {
-        return call->Fail(
-            {Code::kPermissionDenied,
-             fmt::format(
-                 "{} is for roles{}; caller '{}' has role '{}'", row.name, row.roles, caller.user(), caller.role())});
-      }
-      if (!row.roles.empty() && caller.user().empty()) {
-        return call->Fail({Code::kInvalidArgument, fmt::format("{} needs caller.user: who asks?", row.name)});
+    const access::CallRow& right = access::RowOf(access::CallOfNumber(static_cast<int>(row.call)));
+    table[row.call] = [this, &row, &right](const rpc::CallPtr& call) {
+      // Plain sockets believe a caller that names nobody; what changes something needs an owner.
+      if (right.kind != access::Kind::kRead && call->caller().user().empty()) {
+        return call->Fail({Code::kInvalidArgument, fmt::format("{} needs caller.user: who asks?", right.name)});
       }
       (this->*row.method)(call);
     };
@@ -126,8 +117,9 @@ rpc::HandlerTable Service::Table() {
   return table;
 }
 
-Service::Service(evloop::Loop& loop, Lab& lab, Racks& racks, Spool& spool, rpc::Publisher& publisher)
-    : loop_(loop), lab_(lab), racks_(racks), spool_(spool), publisher_(publisher), polls_(loop) {
+Service::Service(
+    evloop::Loop& loop, Lab& lab, Racks& racks, Spool& spool, rpc::Publisher& publisher, const rpc::Guard& guard)
+    : loop_(loop), lab_(lab), racks_(racks), spool_(spool), publisher_(publisher), guard_(guard), polls_(loop) {
   ticker_ = loop_.AddPeriodic("lab tick", kTick, [this] { lab_.Tick(ReadClocks()); });
 }
 
@@ -335,6 +327,9 @@ void Service::Locate(const rpc::CallPtr& call) {
   reply.mutable_locate()->set_rack(link->address().rack);
   reply.mutable_locate()->set_controller(link->address().controller);
   reply.mutable_locate()->set_events(link->address().events);
+  if (const access::PublicKey* key = guard_.ControllerKey(link->address().rack)) {
+    reply.mutable_locate()->set_public_key(std::string(key->bytes.begin(), key->bytes.end()));
+  }
   call->Answer(std::move(reply));
 }
 
@@ -394,11 +389,15 @@ void Service::Sync(const rpc::CallPtr& call) {
   polls_.Serve(AgentTopic(agent), call, at_once ? Milliseconds(0) : kSyncWait, [this, call, agent](bool last) {
     v1::Reply reply;
     *reply.mutable_sync() = DesiredList(agent);
-    if (!last && reply.sync().version() == call->request().sync().have()) return false;
+    const std::string& roster = guard_.RosterAfter(call->request().sync().roster());
+    if (!last && roster.empty() && reply.sync().version() == call->request().sync().have()) return false;
+    if (!roster.empty()) reply.mutable_sync()->mutable_roster()->ParseFromString(roster);
     call->Answer(std::move(reply));
     return true;
   });
 }
+
+void Service::OnRoster() { polls_.WakeAll(AgentTopic("")); }
 
 void Service::ReportAttempt(const rpc::CallPtr& call) {
   const auto& report = call->request().report_attempt();

@@ -1,5 +1,5 @@
-// The lab's calls: one row each in a table (who may, what is done), mapped to the core and the spool. No decisions
-// beyond that. In the loop's thread.
+// The lab's calls: one row each in a table, mapped to the core and the spool. Who may is decided by the door and by the
+// core (access/rights.table). In the loop's thread.
 #pragma once
 
 #include <memory>
@@ -12,6 +12,7 @@
 #include "lab/sqlite/spool.h"
 #include "lab/zmq/long_polls.h"
 #include "lab/zmq/racks.h"
+#include "rpc/guard.h"
 #include "rpc/publisher.h"
 #include "rpc/server.h"
 
@@ -20,7 +21,7 @@ namespace faraday::lab {
 class Service {
  public:
   // All outlive the service.
-  Service(evloop::Loop& loop, Lab& lab, Racks& racks, Spool& spool, rpc::Publisher& publisher);
+  Service(evloop::Loop& loop, Lab& lab, Racks& racks, Spool& spool, rpc::Publisher& publisher, const rpc::Guard& guard);
   ~Service();
 
   rpc::HandlerTable Table();
@@ -28,6 +29,8 @@ class Service {
   // The core's notices.
   void OnChanged(const Reservation& reservation);
   void OnChanged(const Job& job);
+  // The roster has changed: the agents' polls are answered with it.
+  void OnRoster();
 
  private:
   using Method = void (Service::*)(const rpc::CallPtr&);
@@ -64,6 +67,7 @@ class Service {
   Racks& racks_;
   Spool& spool_;
   rpc::Publisher& publisher_;
+  const rpc::Guard& guard_;
   LongPolls polls_;
   evloop::Handle ticker_ = 0;
 };
