@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <zmq.h>
 
+#include <algorithm>
+#include <thread>
 #include <vector>
 
+#include "rpc/rate_limits.h"
 #include "rpc/server.h"
 
 namespace faraday::rpc {
@@ -166,6 +169,16 @@ void BlockingClient::Disconnect() {
 }
 
 Result<v1::Reply> BlockingClient::Call(v1::Request request, Milliseconds timeout) {
+  const auto end = BootClock::now() + timeout;
+  for (;;) {
+    auto reply = CallOnceMore(request, std::max(Milliseconds(1), end - BootClock::now()));
+    const auto wait = reply.ok() ? std::nullopt : AskedToWait(reply.status());
+    if (!wait || BootClock::now() + *wait >= end) return reply;
+    std::this_thread::sleep_for(*wait);
+  }
+}
+
+Result<v1::Reply> BlockingClient::CallOnceMore(v1::Request request, Milliseconds timeout) {
   if (!socket_) {
     FARADAY_TRY_ASSIGN(auto connection, ConnectDealer(context_, endpoint_, who_));
     socket_ = std::move(connection.socket);

@@ -68,7 +68,8 @@ Result<v1::Reply> CallOnce(zmq::context_t& context,
                            Milliseconds timeout,
                            Credentials who = {});
 
-// The same on one kept connection, for programs that make several calls in a row. One thread.
+// The same on one kept connection, for programs that make several calls in a row; both wait, and ask again, when the
+// server refuses a call for its rate and `timeout` leaves time for it. One thread.
 class BlockingClient {
  public:
   BlockingClient(zmq::context_t& context, std::string endpoint, Credentials who);
@@ -81,6 +82,7 @@ class BlockingClient {
   std::string endpoint_;
   Credentials who_;
   void Disconnect();
+  Result<v1::Reply> CallOnceMore(v1::Request request, Milliseconds timeout);
 
   std::unique_ptr<zmq::socket_t> socket_;
   std::unique_ptr<HandshakeWatch> handshake_;

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <string_view>
 
 namespace faraday::rpc {
 namespace {
 
 // Full buckets are looked for at most this often (chosen: a look costs about 1 ms at 10,000 buckets).
 constexpr Milliseconds kSweep{1000};
+constexpr std::string_view kAgainIn = "; again in ";
 
 double Filled(double tokens, BootTime since, const Rate& rate, BootTime now) {
   const auto passed = static_cast<double>(std::max<int64_t>(0, (now - since).count())) / 1000;
@@ -34,7 +37,18 @@ Status RateLimits::Take(const std::string& identity, const std::string& name, Ra
   }
   const auto wait = std::max(1.0, std::ceil((1 - bucket.tokens) / rate.per_second * 1000));
   return {Code::kResourceExhausted,
-          fmt::format("{} made more than {} calls a second; again in {} ms", name, rate.per_second, wait)};
+          fmt::format("{} made more than {} calls a second{}{} ms", name, rate.per_second, kAgainIn, wait)};
+}
+
+std::optional<Milliseconds> AskedToWait(const Status& status) {
+  if (status.code() != Code::kResourceExhausted) return std::nullopt;
+  const std::string& text = status.message();
+  const auto at = text.rfind(kAgainIn);
+  int64_t wait = 0;
+  if (at == std::string::npos) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data() + at + kAgainIn.size(), text.data() + text.size(), wait);
+  if (error != std::errc() || std::string_view(end) != " ms" || wait < 0) return std::nullopt;
+  return Milliseconds(wait);
 }
 
 RateLimits::Bucket& RateLimits::BucketOf(Key key, const Rate& rate, BootTime now) {

@@ -29,10 +29,10 @@ constexpr RateClass RateClassOf(access::Role role) {
 }
 
 struct RateTable {
-  // All chosen. People: a log follower with 256 KiB chunks still gets 12.5 MiB/s. Machines: 32 slots, each at 30
+  // All chosen. People: a follower of logs with 256 KiB chunks still gets 25 MiB/s. Machines: 32 slots, each at 60
   // calls a second. A call that is refused for another reason counts as people's.
-  Rate people{50, 200};
-  Rate machines{1000, 2000};
+  Rate people{100, 500};
+  Rate machines{2000, 4000};
   Rate code{1, 5};
   // Most buckets kept (about 150 bytes each); callers beyond share one.
   size_t most = 10'000;
@@ -43,7 +43,7 @@ class RateLimits {
   explicit RateLimits(RateTable table = {}) : table_(table) {}
 
   // Counts one call. `identity`: the caller's key, or its name on a plain socket; `name`: for the text.
-  // kResourceExhausted: "ana made more than 50 calls a second; again in 120 ms".
+  // kResourceExhausted: "ana made more than 100 calls a second; again in 120 ms".
   Status Take(const std::string& identity, const std::string& name, RateClass of, BootTime now);
   size_t buckets() const { return buckets_.size(); }
 
@@ -61,5 +61,8 @@ class RateLimits {
   std::map<Key, Bucket> buckets_;
   std::optional<BootTime> swept_;
 };
+
+// For clients: how long such a refusal asks to wait; nullopt for any other status. The call was not served.
+std::optional<Milliseconds> AskedToWait(const Status& status);
 
 }  // namespace faraday::rpc

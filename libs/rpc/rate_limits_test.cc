@@ -30,7 +30,10 @@ TEST_F(RateLimitsTest, TheAnswerSaysWhoAndWhenAgain) {
   const Status refused = limits_.Take("ana", "ana", RateClass::kPeople, kStart);
   EXPECT_EQ(refused.code(), Code::kResourceExhausted);
   EXPECT_EQ(refused.message(), "ana made more than 50 calls a second; again in 20 ms");
+  EXPECT_EQ(AskedToWait(refused), Milliseconds(20));
   EXPECT_TRUE(limits_.Take("ana", "ana", RateClass::kPeople, kStart + Milliseconds(20)).ok()) << "the time it said";
+  EXPECT_EQ(AskedToWait({Code::kResourceExhausted, "the rail's budget is used up"}), std::nullopt);
+  EXPECT_EQ(AskedToWait({Code::kUnavailable, refused.message()}), std::nullopt);
 }
 
 TEST_F(RateLimitsTest, OneDoesNotCountForAnother) {
