@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "access/local_admin.h"
 #include "access/membership.h"
 #include "agent/adb/adb_phones.h"
 #include "agent/config/agent_config.h"
@@ -62,6 +63,7 @@ Result<std::string> EnrolAt(const std::string& server, const AgentConfig& config
   if (IsPlain(config)) {
     return Status(Code::kInvalidArgument, "security is plain: no keys, nothing to enrol; take it out first");
   }
+  FARADAY_TRY(access::CheckOwner(config.state_dir));
   FARADAY_TRY(LockStateDir(config.state_dir));
   rpc::EnrolMachine machine;
   machine.server = !server.empty() ? server : config.lab.empty() ? config.controllers.front() : config.lab;

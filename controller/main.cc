@@ -124,6 +124,7 @@ int EnrolAt(const std::string& lab, const rackconfig::RackConfig& config) {
   if (IsPlain(config)) {
     return Fail({Code::kInvalidArgument, "controller.security is plain: no keys, nothing to enrol; take it out first"});
   }
+  if (const Status mine = access::CheckOwner(config.controller.state_dir); !mine.ok()) return Fail(mine);
   const auto state_dir = StateDir::Open(config.controller.state_dir);
   if (!state_dir.ok()) return Fail(state_dir.status());
   rpc::EnrolMachine machine;

@@ -96,6 +96,7 @@ void FillEndpoints(rpc::Guard& guard, const std::vector<RackEntry>& racks) {
 
 // A new signer for the rosters, while the lab is stopped.
 Result<std::string> RotateSigner(const LabConfig& config) {
+  FARADAY_TRY(access::CheckOwner(config.state_dir));
   if (const Status locked = LockStateDir(config.state_dir); !locked.ok()) {
     return Status(locked.code(), "the signer is replaced while the lab is stopped: " + locked.message());
   }

@@ -1,16 +1,21 @@
 // The real program against fake controllers and a scripted agent: the ways of jobs and reservations, and bad luck.
+#include <fmt/core.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
 #include "access/credential.h"
+#include "access/roster.h"
 #include "base/crc32.h"
 #include "evloop/loop.h"
 #include "lab/test/fake_controller.h"
@@ -20,6 +25,8 @@
 
 namespace faraday::lab {
 namespace {
+
+using testing::HasSubstr;
 
 class LabProgram : public ::testing::Test {
  protected:
@@ -530,6 +537,88 @@ TEST_F(GuardedLab, Disabled_ReservationIsCancelledAndTheLeaseGivenBack) {
   }));
   EXPECT_EQ(lab_->AsLocalAdmin(get)->reservation().reservation().reason(),
             "cancelled: user ana is disabled at the lab");
+}
+
+// The real programs: enrolment with the code on standard input, then a rack and an agent that know each other.
+class EnrolledPrograms : public GuardedLab {
+ protected:
+  void SetUp() override {
+    GuardedLab::SetUp();
+    const std::string endpoint = r01_->endpoint();
+    r01_.reset();
+    std::ofstream(folder_ + "/r01.yaml")
+        << "rack: r01\ncontroller: {listen: \"" << endpoint
+        << "\", events: \"tcp://127.0.0.1:0\", state_dir: rack}\n"
+           "hosts: [{name: h01}]\n"
+           "boards: [{port: {path: /dev/nothing}, rails: [{name: A, budget_ma: 4000}]}]\n"
+           "slots: [{slot: 1, current_limit_ma: 2000}]\n";
+    std::ofstream(folder_ + "/agent.yaml")
+        << "host: h01\ncontrollers: [\"" << endpoint << "\"]\nlab: " << lab_->endpoint() << "\nstate_dir: agent\n";
+  }
+  void TearDown() override {
+    for (const pid_t pid : running_) {
+      ::kill(pid, SIGTERM);
+      int status = 0;
+      ::waitpid(pid, &status, 0);
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Said();
+    }
+    if (HasFailure()) fprintf(stderr, "%s\n", Said().c_str());
+    GuardedLab::TearDown();
+  }
+  std::string Command(const std::string& program, const std::string& words) const {
+    return fmt::format("exec {0}/{1} --config {2}/{3} {4} >>{2}/said 2>&1",
+                       FARADAY_BIN_DIR,
+                       program,
+                       folder_,
+                       program == "faraday-agent" ? "agent.yaml" : "r01.yaml",
+                       words);
+  }
+  // Its exit code.
+  int Enrol(const std::string& program, const std::string& words, const std::string& code) const {
+    std::ofstream(folder_ + "/code") << code << "\n";
+    const int status = std::system(Command(program, words + " <" + folder_ + "/code").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+  }
+  void Start(const std::string& program) {
+    const std::string command = Command(program, "");
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    running_.push_back(pid);
+  }
+  std::string Said() const {
+    std::ifstream in(folder_ + "/said");
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  uint64_t RosterOf(const std::string& state_dir) const {
+    const auto roster = access::RosterFile::Load(folder_ + "/" + state_dir + "/roster");
+    return roster.ok() ? roster->number() : 0;
+  }
+
+  std::vector<pid_t> running_;
+};
+
+TEST_F(EnrolledPrograms, EnrolServeAndFollowTheRoster) {
+  const std::string to_lab = "--enrol " + lab_->endpoint();
+  const std::string code = AddUser("r01", "controller");
+  EXPECT_EQ(Enrol("faraday-controller", to_lab, ""), 2);
+  EXPECT_THAT(Said(), HasSubstr("no enrolment code on standard input"));
+  EXPECT_EQ(Enrol("faraday-controller", to_lab, code.substr(0, code.size() - 2)), 2);
+  EXPECT_EQ(Enrol("faraday-controller", to_lab, code), 0) << Said();
+  EXPECT_THAT(Said(), HasSubstr("r01 (controller) is enrolled at " + lab_->endpoint()));
+  EXPECT_EQ(Enrol("faraday-agent", "--enrol", AddUser("h01", "agent")), 0) << Said();
+  EXPECT_EQ(Enrol("faraday-agent", "--enrol", code), 1) << "r01's code, used";
+  EXPECT_THAT(Said(), testing::Not(HasSubstr(code)));
+  Start("faraday-controller");
+  ASSERT_TRUE(Eventually([&] { return Rack().reachable(); })) << Rack().reason() << Said();
+  EXPECT_EQ(Enrol("faraday-controller", to_lab, code), 1);
+  EXPECT_THAT(Said(), HasSubstr("is in use by another faraday-controller"));
+  Start("faraday-agent");
+  Enrolled("ana", "user");
+  EXPECT_TRUE(Eventually([&] { return RosterOf("rack") == LabsRoster() && RosterOf("agent") == LabsRoster(); }));
+  EXPECT_THAT(Said(), testing::Not(HasSubstr("controller " + Rack().controller() + ": the key of")));
 }
 
 TEST_F(GuardedLab, WordsOfTheLocalAdmin_NeedARunningLab_RotateSignerAStoppedOne) {

@@ -17,6 +17,8 @@ constexpr Milliseconds kPollWaiting{500};
 constexpr Milliseconds kPollIdle{1000};
 // Events come in bursts; one question answers them all.
 constexpr Milliseconds kAfterEvent{30};
+// How often a controller's audit head is noted, at most (issue 4).
+constexpr Milliseconds kNoteEvery{60'000};
 // A grant needs the line's round trip (1.5 s at most) and a commit.
 constexpr Milliseconds kOrderTimeout{5000};
 
@@ -112,7 +114,16 @@ void RackLink::Poll() {
 }
 
 Status RackLink::CheckAnswer(const Result<v1::Reply>& reply) const {
-  FARADAY_TRY(StatusOf(reply));
+  const Status status = StatusOf(reply);
+  if (status.code() == Code::kUnauthenticated && guard_.ControllerKey(address_.rack) != nullptr) {
+    return {status.code(),
+            fmt::format("{} does not let this lab in, or is not the controller that enrolled here: on the rack, "
+                        "faraday-controller --enrol with a code of faraday-lab user rotate {} ({})",
+                        address_.controller,
+                        address_.rack,
+                        status.message())};
+  }
+  FARADAY_TRY(status);
   const std::string& named = reply->get_rack().rack().rack();
   if (named == address_.rack) return OkStatus();
   return {
@@ -138,12 +149,22 @@ void RackLink::OnAnswer(BootTime asked, Result<v1::Reply> reply) {
     Subscribe();
     roster_ = state_.roster();
     BringRoster();
+    NoteAuditHead();
   }
   facts.rack = address_.rack;
   facts.reachable = reachable_;
   facts.reason = reason_;
   on_facts_(std::move(facts));
   PollAgain();
+}
+
+// The end of the controller's audit chain goes into the lab's own, so that history rewritten over there is noticed:
+// faraday audit verify compares them.
+void RackLink::NoteAuditHead() {
+  if (state_.audit_head().empty() || state_.audit_head() == audit_head_ || seen_ < next_note_) return;
+  audit_head_ = state_.audit_head();
+  next_note_ = seen_ + kNoteEvery;
+  guard_.audit().Note("anchor", address_.rack, std::to_string(state_.audit_records()), audit_head_);
 }
 
 // ---- the roster -----------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ class RackLink {
   Status CheckAnswer(const Result<v1::Reply>& reply) const;
   rpc::Credentials AsLab() const;
   void Subscribe();
+  void NoteAuditHead();
   void OnRosterBrought(uint64_t number, const Result<v1::Reply>& reply);
   void AskForNewerRoster();
 
@@ -86,6 +87,8 @@ class RackLink {
   uint64_t roster_ = 0;   // number of the controller's
   uint64_t refused_ = 0;  // number of one that it does not take: of a signer that was before its time
   std::string roster_trouble_;
+  std::string audit_head_;  // as last noted
+  BootTime next_note_;
   v1::RackState state_;
   BootTime seen_;
 };

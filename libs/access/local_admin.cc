@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <pwd.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -49,9 +51,19 @@ Result<std::string> ListenOf(const std::string& state_dir) {
 
 }  // namespace
 
+Status CheckOwner(const std::string& state_dir) {
+  struct stat info {};
+  if (::stat(state_dir.c_str(), &info) != 0 || info.st_uid == ::geteuid()) return OkStatus();
+  const passwd* owner = ::getpwuid(info.st_uid);
+  const std::string name = owner != nullptr ? owner->pw_name : fmt::format("#{}", info.st_uid);
+  return {Code::kFailedPrecondition,
+          fmt::format("{} belongs to user {}: run this as that user, sudo -u {} ...", state_dir, name, name)};
+}
+
 bool IsAdminWord(const std::string& word) { return word == "user" || word == "audit"; }
 
 Status BecomeAdmin(const LocalAdmin& admin) {
+  FARADAY_TRY(CheckOwner(admin.state_dir));
   FARADAY_TRY(CheckRunning(admin.state_dir));
   FARADAY_TRY_ASSIGN(const std::string endpoint, ListenOf(admin.state_dir));
   std::error_code error;

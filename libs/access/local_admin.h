@@ -16,6 +16,10 @@ struct LocalAdmin {
   std::vector<std::string> words;  // "user", "add", ...
 };
 
+// For steps that a person takes on a server's files: kFailedPrecondition when the folder belongs to another user (root
+// would leave files behind that the server may not read), with how to run it. OK when there is no folder yet.
+Status CheckOwner(const std::string& state_dir);
+
 // The words that may be run so.
 bool IsAdminWord(const std::string& word);  // user, audit
 

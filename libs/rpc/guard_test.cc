@@ -294,6 +294,48 @@ TEST_F(GuardTest, NewSigner_IsFollowedAndTheOldOneIsOver) {
   EXPECT_EQ(number, lab_->guard->roster_number());
 }
 
+TEST_F(GuardTest, Expired_IsRefusedAndItsEventsEnd) {
+  rack_.reset();
+  const access::KeyPair ci = access::NewKeyPair();
+  const access::KeyPair bo = access::NewKeyPair();
+  access::Roster roster;
+  roster.number = 1;
+  roster.keeper = "lab";
+  const access::SecretKey signer = access::NewSecret();
+  roster.signers = {access::SignerOf(signer)};
+  const UtcTime soon{UtcNow().since_epoch + Milliseconds(3'000)};
+  roster.entries.resize(2);
+  roster.entries[0].key = ci.public_key;
+  roster.entries[0].user = "ci";
+  roster.entries[0].roles = {access::Role::kCi};
+  roster.entries[0].expires = soon;
+  roster.entries[1].key = bo.public_key;
+  roster.entries[1].user = "bo";
+  roster.entries[1].roles = {access::Role::kUser};
+  {
+    access::RosterDirectory directory;
+    const auto membership = access::Membership::Open(folder_ / "r01", directory);
+    ASSERT_TRUE(
+        (*membership)->Join({"tcp://127.0.0.1:1", bo.public_key, "", "r01"}, *access::SignRoster(roster, signer)).ok());
+  }
+  StartRack();
+  int cis = 0;
+  int bos = 0;
+  zmq::context_t other;
+  Subscriber to_ci(
+      loop_, other, rack_->publisher->endpoint(), With(ci, folder_ / "r01"), {""}, [&](const v1::Event&) { ++cis; });
+  Subscriber to_bo(
+      loop_, other, rack_->publisher->endpoint(), With(bo, folder_ / "r01"), {""}, [&](const v1::Event&) { ++bos; });
+  ASSERT_TRUE(RunUntil([&] { return cis > 0; })) << "before it expires";
+  ASSERT_TRUE(RunUntil([&] { return UtcNow().since_epoch > soon.since_epoch + Milliseconds(1'500); }));
+  EXPECT_EQ(Ask(*rack_, With(ci, folder_ / "r01"), Ping()).status().code(), Code::kUnauthenticated);
+  const int before = cis;
+  const int seen = bos;
+  ASSERT_TRUE(RunUntil([&] { return bos >= seen + 4; }));
+  EXPECT_LE(cis, before + 1);
+  EXPECT_EQ(rack_->guard->WhyGone("ci"), "") << "what was granted goes on to its end";
+}
+
 // ---- enrolment ----
 
 TEST_F(GuardTest, Code_WorksOnce) {
