@@ -38,6 +38,12 @@ class FakeAuditFiles final : public AuditFiles {
     const auto it = files_.find(name);
     return it == files_.end() ? "" : it->second;
   }
+  // What a power loss would leave.
+  std::string GetSynced(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    const auto it = synced_.find(name);
+    return it == synced_.end() ? "" : it->second;
+  }
   void Set(const std::string& name, std::string bytes) {
     const std::lock_guard lock(mutex_);
     files_[name] = synced_[name] = std::move(bytes);
