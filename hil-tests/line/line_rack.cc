@@ -38,6 +38,7 @@ std::string LineRack::WriteConfig(const std::string& name, const std::string& po
   std::string text = ReadFile(std::string(FARADAY_SOURCE_DIR) + "/rack-configs/r01.yaml");
   Replace(text, "path: ${FARADAY_RUN:-/run/faraday}/sim/board0", port);
   Replace(text, "${FARADAY_RUN:-/run/faraday}/controller", folder() + "/" + name);
+  Replace(text, "  grants_users: false", "  security: plain\n  grants_users: false");  // the line is tested, not access
   Replace(text, ":7700", ":0");
   Replace(text, ":7701", ":0");
   const std::string path = folder() + "/" + name + ".yaml";
@@ -103,7 +104,7 @@ Result<v1::Reply> LineRack::Call(const Controller& controller, v1::Request reque
 
 Program LineRack::StartCli(const Controller& controller, std::vector<std::string> args) {
   args.insert(args.begin(),
-              {Binary("faraday"), "--controller", controller.endpoint, "--user", "tina", "--role", "tech"});
+              {Binary("faraday"), "--plain", "--controller", controller.endpoint, "--user", "tina", "--role", "tech"});
   return Program(std::move(args), rack_.environment(), fmt::format("{}/cli/line{}", folder(), clis_++));
 }
 

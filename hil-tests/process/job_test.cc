@@ -166,10 +166,10 @@ TEST_F(JobTest, Reservation_SwitchesItsSlotAndIsRefusedOthers) {
   EXPECT_EQ(Cli({"power", "off", slot}).exit_code, 0);
   EXPECT_EQ(rack_->Slot(slot).vbus().measured_on(), v1::TRI_STATE_NO);
 
-  const auto other = Cli({"--user", "bob", "power", "on", slot});
+  const auto other = rack_->CliAs("bob", {"power", "on", slot});
   EXPECT_NE(other.exit_code, 0);
   EXPECT_NE(other.err.find("ana"), std::string::npos) << "a refusal names the holder: " << other.err;
-  EXPECT_NE(Cli({"--user", "bob", "release", lease.id()}).exit_code, 0);
+  EXPECT_NE(rack_->CliAs("bob", {"release", lease.id()}).exit_code, 0);
   EXPECT_EQ(Cli({"renew", lease.id(), "--for", "20m"}).exit_code, 0);
   EXPECT_EQ(Cli({"release", lease.id()}).exit_code, 0);
   const auto stale = Cli({"power", "on", slot});

@@ -7,9 +7,6 @@
 
 #include <filesystem>
 #include <sstream>
-#include <zmq.hpp>
-
-#include "rpc/client.h"
 
 namespace faraday::hil {
 namespace {
@@ -24,6 +21,19 @@ constexpr seconds kStartLimit{60};
 std::string Binary(const std::string& name) { return std::string(FARADAY_BIN_DIR) + "/" + name; }
 std::string Config(const std::string& name) { return std::string(FARADAY_SOURCE_DIR) + "/rack-configs/" + name; }
 
+// Who joins every rack, and with which role.
+const std::map<std::string, std::string>& Everybody() {
+  static const std::map<std::string, std::string> people = {{"ana", "user"},
+                                                            {"bob", "user"},
+                                                            {"cai", "ci"},
+                                                            {"tina", "tech"},
+                                                            {"tess", "tech"},
+                                                            {"ada", "admin"},
+                                                            {"bench", "admin"},
+                                                            {"watcher", "viewer"}};
+  return people;
+}
+
 struct PartRow {
   Part part;
   const char* name;
@@ -33,10 +43,10 @@ struct PartRow {
 
 const std::vector<PartRow>& Rows() {
   static const std::vector<PartRow> rows = {
-      {Part::kSim, "faraday-sim", {"--config", Config("r01.yaml")}, "sim/ready"},
-      {Part::kController, "faraday-controller", {"--config", Config("r01.yaml")}, "controller/endpoints"},
-      {Part::kAgent, "faraday-agent", {"--config", Config("agent-h01.yaml")}, "agent-h01/ready"},
       {Part::kLab, "faraday-lab", {"--config", Config("lab.yaml")}, "lab/endpoints"},
+      {Part::kSim, "faraday-sim", {}, "sim/ready"},
+      {Part::kController, "faraday-controller", {}, "controller/endpoints"},
+      {Part::kAgent, "faraday-agent", {"--config", Config("agent-h01.yaml")}, "agent-h01/ready"},
   };
   return rows;
 }
@@ -62,12 +72,14 @@ RackUnderTest::RackUnderTest()
   std::string form = (std::filesystem::temp_directory_path() / "faraday-test-XXXXXX").string();
   if (mkdtemp(form.data()) == nullptr) abort();
   folder_ = form;
+  rack_config_ = folder_ + "/r01.yaml";
+  WriteFile(rack_config_, ReadFile(Config("r01.yaml")));
   for (const char* part : {"sim", "controller", "agent-h01", "lab", "cli"})
     std::filesystem::create_directory(folder_ + "/" + part);
 }
 
 RackUnderTest::~RackUnderTest() {
-  for (const auto part : {Part::kLab, Part::kAgent, Part::kController, Part::kSim}) {
+  for (const auto part : {Part::kAgent, Part::kController, Part::kLab, Part::kSim}) {
     if (programs_.contains(part) && programs_[part]->running()) {
       programs_[part]->Signal(SIGTERM);
       programs_[part]->Wait(seconds(10));
@@ -84,20 +96,75 @@ void RackUnderTest::KeepFolder() {
   fprintf(stderr, "kept for you: %s\n", folder_.c_str());
 }
 
-Environment RackUnderTest::environment() const {
+void RackUnderTest::SetRackConfig(const std::string& words, const std::string& by) {
+  std::string text = ReadFile(rack_config_);
+  const size_t at = text.find(words);
+  if (at == std::string::npos) abort();
+  WriteFile(rack_config_, text.replace(at, words.size(), by));
+}
+
+Environment RackUnderTest::EnvironmentOf(const std::string& user) const {
   return {{"FARADAY_RUN", folder_},
           {"FARADAY_ADDR", address_},
-          {"FARADAY_LAB", fmt::format("tcp://{}:7710", address_)},
-          {"FARADAY_USER", "ana"},
+          {"FARADAY_LAB", Endpoint(Part::kLab)},
+          {"XDG_CONFIG_HOME", folder_ + "/cli/" + user},
           {"HOME", folder_ + "/cli"}};
 }
 
+std::string RackUnderTest::Endpoint(Part part) const {
+  return fmt::format("tcp://{}:{}", address_, part == Part::kLab ? 7710 : 7700);
+}
+
+Status RackUnderTest::RunWith(const std::string& secret, const std::string& command, const std::string& user) {
+  const std::string log = fmt::format("{}/cli/{}", folder_, commands_++);
+  WriteFile(log + ".in", secret + "\n");
+  const auto output =
+      Program({"/bin/sh", "-c", command + " <" + log + ".in"}, EnvironmentOf(user), log).Finish(kStartLimit);
+  std::filesystem::remove(log + ".in");
+  if (output.exit_code == 0) return OkStatus();
+  return {Code::kInternal, fmt::format("{}: exit {}: {}{}", command, output.exit_code, output.out, output.err)};
+}
+
+Status RackUnderTest::Enrol(Part first) {
+  FARADAY_TRY(Launch(Part::kLab));
+  people_ = std::make_unique<People>(Endpoint(Part::kLab), folder_ + "/lab");
+  for (const auto& [user, role] : Everybody()) FARADAY_TRY(people_->Join(user, {role}));
+  for (const char* user : {"ana", "bob"}) {
+    std::filesystem::create_directories(folder_ + "/cli/" + user);
+    v1::Request another;
+    another.mutable_rotate_user()->set_name(user);
+    another.mutable_rotate_user()->set_keep(true);
+    FARADAY_TRY_ASSIGN(const v1::Reply code, people_->AsAdmin(another));
+    FARADAY_TRY(RunWith(code.user().secret(), Binary("faraday") + " login " + Endpoint(Part::kLab), user));
+  }
+  FARADAY_TRY_ASSIGN(const std::string rack, people_->Add("r01", {"controller"}));
+  FARADAY_TRY(RunWith(
+      rack,
+      fmt::format("{} --config {} --enrol {}", Binary("faraday-controller"), rack_config_, Endpoint(Part::kLab)),
+      "ana"));
+  FARADAY_TRY_ASSIGN(const std::string agent, people_->Add("h01", {"agent"}));
+  FARADAY_TRY(RunWith(agent, Binary("faraday-agent") + " --config " + Config("agent-h01.yaml") + " --enrol", "ana"));
+  FARADAY_TRY_ASSIGN(const rpc::Keys controller, People::KeysOf(folder_ + "/controller/keys/server.key"));
+  controller_key_ = controller->public_key;
+  if (first != Part::kLab && Stop(Part::kLab) != 0) return {Code::kInternal, "the lab did not end"};
+  return OkStatus();
+}
+
 Status RackUnderTest::Start(Part part) {
+  if (part != Part::kSim && people_ == nullptr) {
+    FARADAY_TRY(Enrol(part));
+    if (part == Part::kLab) return OkStatus();
+  }
+  return Launch(part);
+}
+
+Status RackUnderTest::Launch(Part part) {
   const auto& row = RowOf(part);
   const std::string ready = folder_ + "/" + row.ready_file;
   std::filesystem::remove(ready);
   std::vector<std::string> argv = {Binary(row.name)};
   argv.insert(argv.end(), row.arguments.begin(), row.arguments.end());
+  if (part == Part::kSim || part == Part::kController) argv.insert(argv.end(), {"--config", rack_config_});
   if (part == Part::kSim) {
     argv.insert(argv.end(), {"--run-dir", folder_ + "/sim", "--scenario", scenario_});
     argv.insert(argv.end(), sim_arguments_.begin(), sim_arguments_.end());
@@ -134,6 +201,11 @@ Output RackUnderTest::Cli(std::vector<std::string> args, milliseconds limit) {
   return StartCli(std::move(args)).Finish(limit);
 }
 
+Output RackUnderTest::CliAs(const std::string& user, std::vector<std::string> args, milliseconds limit) {
+  args.insert(args.begin(), Binary("faraday"));
+  return Program(std::move(args), EnvironmentOf(user), fmt::format("{}/cli/{}", folder_, commands_++)).Finish(limit);
+}
+
 Result<std::string> RackUnderTest::Sim(const std::string& line) {
   const std::string log = fmt::format("{}/cli/{}", folder_, commands_++);
   std::vector<std::string> argv = {Binary("faraday-sim"), "ctl", "--run-dir", folder_ + "/sim"};
@@ -144,22 +216,20 @@ Result<std::string> RackUnderTest::Sim(const std::string& line) {
   return output.out;
 }
 
-Result<v1::Reply> RackUnderTest::Call(const std::string& endpoint,
-                                      v1::Request request,
-                                      const std::string& user,
-                                      const std::string& role) {
-  static zmq::context_t context;
-  request.mutable_caller()->set_user(user);
-  request.mutable_caller()->set_role(role);
-  return rpc::CallOnce(context, endpoint, std::move(request), seconds(10));
+Result<v1::Reply> RackUnderTest::CallWith(Part part,
+                                          const rpc::Keys& keys,
+                                          v1::Request request,
+                                          const std::string& role) {
+  const access::PublicKey& server = part == Part::kLab ? people_->server_key() : *controller_key_;
+  return people_->Call(Endpoint(part), server, keys, std::move(request), role);
 }
 
 Result<v1::Reply> RackUnderTest::CallController(v1::Request request, const std::string& user, const std::string& role) {
-  return Call(fmt::format("tcp://{}:7700", address_), std::move(request), user, role);
+  return CallWith(Part::kController, people_->Of(user), std::move(request), role);
 }
 
 Result<v1::Reply> RackUnderTest::CallLab(v1::Request request, const std::string& user, const std::string& role) {
-  return Call(fmt::format("tcp://{}:7710", address_), std::move(request), user, role);
+  return CallWith(Part::kLab, people_->Of(user), std::move(request), role);
 }
 
 v1::SlotState RackUnderTest::Slot(const std::string& slot) {

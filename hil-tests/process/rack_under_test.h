@@ -1,15 +1,21 @@
-// A whole rack as its users run it: the real programs on their production wires, in a folder and on a loopback address
-// of their own. Uses programs, wire and rack-configs only, nothing of their inside.
+// A whole rack as its users run it: the real programs on their production wires, encrypted and enrolled, in a folder
+// and on a loopback address of their own. Before the first of controller, agent and lab starts, the lab is started for
+// a moment: controller and agent enrol as an admin would have them do, and these people join:
+//   ana, bob (user), cai (ci), tina, tess (tech), ada, bench (admin), watcher (viewer); ana and bob log in with the
+//   CLI.
+// Uses programs, wire and rack-configs only, nothing of their inside.
 #pragma once
 
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "faraday/v1/envelope.pb.h"
+#include "hil-tests/process/people.h"
 #include "hil-tests/process/program.h"
 
 namespace faraday::hil {
@@ -28,6 +34,8 @@ class RackUnderTest {
   void AddSimArguments(std::vector<std::string> words) { sim_arguments_ = std::move(words); }
   // Another scenario file for the simulator than the demo's. Before its start.
   void SetScenario(std::string path) { scenario_ = std::move(path); }
+  // Replaces words of the rack's config. Before anything starts.
+  void SetRackConfig(const std::string& words, const std::string& by);
   // Starts a part and waits until it says it is ready. Error: what it said instead.
   Status Start(Part part);
   Status StartAll();
@@ -36,14 +44,22 @@ class RackUnderTest {
   int Stop(Part part);
   Program& program(Part part) { return *programs_.at(part); }
 
-  // Runs the CLI to its end.
+  // Runs the CLI to its end, as ana.
   Output Cli(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(60));
-  // Starts it; the caller waits.
+  // The same as ana or bob.
+  Output CliAs(const std::string& user,
+               std::vector<std::string> args,
+               std::chrono::milliseconds limit = std::chrono::seconds(60));
+  // Starts it as ana; the caller waits.
   Program StartCli(std::vector<std::string> args);
   // Sends one line to the simulator: "fault r01/07 short on". Returns its answer; what is not "ok" is an error.
   Result<std::string> Sim(const std::string& line);
 
-  // One call to the controller or lab as `user` with `role`.
+  // Whoever may come in. REQUIRES: a part was started.
+  People& people() { return *people_; }
+  // One call to the controller or lab with these keys.
+  Result<v1::Reply> CallWith(Part part, const rpc::Keys& keys, v1::Request request, const std::string& role = "");
+  // The same as somebody who has joined, in `role`.
   Result<v1::Reply> CallController(v1::Request request, const std::string& user, const std::string& role);
   Result<v1::Reply> CallLab(v1::Request request, const std::string& user, const std::string& role);
   // The slot as the controller sees it; an empty SlotState (and no failure) while it does not answer.
@@ -54,16 +70,21 @@ class RackUnderTest {
 
   const std::string& folder() const { return folder_; }
   const std::string& address() const { return address_; }
-  Environment environment() const;
+  Environment environment() const { return EnvironmentOf("ana"); }
 
  private:
-  Result<v1::Reply> Call(const std::string& endpoint,
-                         v1::Request request,
-                         const std::string& user,
-                         const std::string& role);
+  Environment EnvironmentOf(const std::string& user) const;
+  Status Launch(Part part);
+  Status Enrol(Part first);
+  // Runs a program to its end with `secret` on its stdin.
+  Status RunWith(const std::string& secret, const std::string& command, const std::string& user);
+  std::string Endpoint(Part part) const;
 
   std::string folder_;
   std::string address_;
+  std::string rack_config_;
+  std::unique_ptr<People> people_;
+  std::optional<access::PublicKey> controller_key_;
   std::map<Part, std::unique_ptr<Program>> programs_;
   std::vector<std::string> sim_arguments_;
   std::string scenario_;

@@ -94,7 +94,7 @@ class QemuController : public QemuBench {
  private:
   void WriteConfig() {
     std::ofstream(dir() + "/rack.yaml") << R"(rack: r01
-controller: {listen: "tcp://127.0.0.1:0", events: "tcp://127.0.0.1:0", state_dir: state}
+controller: {listen: "tcp://127.0.0.1:0", events: "tcp://127.0.0.1:0", state_dir: state, security: plain}
 boards:
   - port: {socket: uart}
     kind: ast1030
