@@ -41,4 +41,5 @@ export TMPDIR=$run/tmp ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS:-}
 for name in controller lab agent; do
   "$confine" "$source/$name/faraday-$name.service" | sed "s,^,faraday-$name.service: ,"
 done
+[ "$failed" = 0 ] || tail -n 15 "$run"/tmp/*/*.log
 exit "$failed"

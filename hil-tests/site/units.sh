@@ -33,6 +33,12 @@ for unit in lab/faraday-lab controller/faraday-controller agent/faraday-agent; d
 done
 verified=$(SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --recursive-errors=no "$copy"/*.service 2>&1)
 grep -q "$copy" <<<"$verified" && fail "systemd-analyze verify: $verified"
+# Several racks on one machine: the command of run-a-rack.md makes a template of the unit.
+template=$(grep -oE "sed 's,[^']+'" "$source/docs/operate/run-a-rack.md")
+eval "$template" "$source/controller/faraday-controller.service" >"$copy/faraday-controller@.service"
+grep -qx 'StateDirectory=faraday/%i' "$copy/faraday-controller@.service" &&
+  grep -qx 'ExecStart=/usr/bin/faraday-controller --config /etc/faraday/%i.yaml' "$copy/faraday-controller@.service" ||
+  fail "run-a-rack.md makes no template: $template"
 # The users that the units name.
 mkdir -p "$copy/root/etc"
 if command -v systemd-sysusers >/dev/null; then

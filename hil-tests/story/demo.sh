@@ -32,48 +32,13 @@ esac
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
 
-run=$(mktemp -d "${TMPDIR:-/tmp}/faraday-demo.XXXXXX")
-export FARADAY_RUN=$run FARADAY_ADDR=${FARADAY_ADDR:-127.0.0.1} FARADAY_USER=${FARADAY_USER:-ana}
-export FARADAY_LAB=tcp://$FARADAY_ADDR:7710
-export PATH=$bin:$PATH
-mkdir -p "$run"/{sim,controller,agent-h01,lab,out}
+. "$here/stage.sh"
+open_stage
+configs=$root/rack-configs
 
 bold= plain=
 if [ -t 1 ]; then bold=$(tput bold 2>/dev/null || true) plain=$(tput sgr0 2>/dev/null || true); fi
-pids=()
-failed=0
 began=$(date +%s)
-
-# A job under way would outlive its agent by design (the next one takes it up): here no next one comes.
-cancel_jobs() {
-  local attempt
-  for attempt in "$run"/agent-h01/attempts/*/; do [ -d "$attempt" ] && : >"$attempt/cancel"; done
-  for _ in $(seq 80); do pgrep -f "faraday-runner $run/" >/dev/null || break; sleep 0.1; done
-}
-# The adb servers that the agent left for its successor: processes whose HOME lies in this run's folder.
-end_adb_servers() {
-  local environ
-  for environ in /proc/[0-9]*/environ; do
-    cat "$environ" 2>/dev/null | tr '\0' '\n' | grep -q "^HOME=$run/agent-h01/" && kill -KILL "$(basename "$(dirname "$environ")")" 2>/dev/null
-  done
-}
-
-stop_all() {
-  trap - EXIT INT TERM HUP
-  local i
-  cancel_jobs
-  # In the reverse order of their start, so that nobody misses a peer.
-  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill -TERM "${pids[i]}" 2>/dev/null || true; done
-  for ((i = 0; i < ${#pids[@]}; i++)); do
-    for _ in $(seq 100); do kill -0 "${pids[i]}" 2>/dev/null || break; sleep 0.1; done
-    kill -KILL "${pids[i]}" 2>/dev/null || true
-    wait "${pids[i]}" 2>/dev/null || true
-  done
-  end_adb_servers
-  if [ "$failed" = 0 ]; then rm -rf "$run"; else echo "demo: logs are kept in $run"; fi
-}
-finish() { stop_all; exit "$failed"; }
-trap finish EXIT
 told=0  # the story was told to its end
 trap 'echo; echo "demo: ending everything it started"; [ "$told" = 1 ] || failed=1; exit' INT TERM HUP
 
@@ -92,34 +57,33 @@ show() {
   printf '%s$ %s%s\n' "$bold" "$(typed "$@")" "$plain"
   "$@" || { local rc=$?; echo "demo: FAILED with exit code $rc"; failed=1; return "$rc"; }
 }
-start() {  # NAME READY_FILE PROGRAM ARGUMENTS...
-  local name=$1 ready=$2
+# The lab makes a one-time code, and the machine or person at the right takes it from the pipe: no code on a screen, in a
+# file, or on a command line.
+enrol() {  # NAME ROLES PROGRAM ARGUMENTS...
+  local name=$1 roles=$2 rc
   shift 2
-  # A session of its own: Ctrl-C reaches this script alone, which then ends everybody in order.
-  setsid "$@" >"$run/$name.log" 2>&1 </dev/null &
-  pids+=($!)
-  for _ in $(seq $((limit * 10))); do
-    [ -e "$ready" ] && return
-    kill -0 "${pids[-1]}" 2>/dev/null || break
-    sleep 0.1
-  done
-  echo "demo: $name did not start:"
-  tail -20 "$run/$name.log"
+  printf '%s$ faraday-lab --config lab.yaml user add %s --role %s | %s%s\n' "$bold" "$name" "$roles" "$(typed "${@//$configs\//}")" "$plain"
+  faraday-lab --config "$configs/lab.yaml" user add "$name" --role "$roles" 2>>"$run/enrol.log" | "$@" 2>>"$run/enrol.log"
+  rc="${PIPESTATUS[*]}"
+  [ "$rc" = "0 0" ] && return
+  echo "demo: FAILED with exit codes $rc:"; tail -3 "$run/enrol.log"
   failed=1
-  exit 1
-}
-# Polls until the command succeeds or the limit is over.
-until_true() {
-  for _ in $(seq $((limit * 5))); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done
-  return 1
 }
 phones_known() { [ "$(faraday status r01 --json | grep -c '"never_seen": *false')" -ge 12 ]; }
 
-title "Starting rack r01: simulator (plant, $firmware, 12 phones), controller, agent, lab   [$run]"
-start sim "$run/sim/ready" faraday-sim --config "$root/rack-configs/r01.yaml" --scenario "$root/sim/scenarios/demo.yaml" --run-dir "$run/sim" --board "$board"
-start controller "$run/controller/endpoints" faraday-controller --config "$root/rack-configs/r01.yaml"
-start agent "$run/agent-h01/ready" faraday-agent --config "$root/rack-configs/agent-h01.yaml"
-start lab "$run/lab/endpoints" faraday-lab --config "$root/rack-configs/lab.yaml"
+title "Starting the lab, and letting rack r01 and its agent in: each makes its own key   [$run]"
+start lab "$run/lab/endpoints" faraday-lab --config "$configs/lab.yaml"
+enrol r01 controller faraday-controller --config "$configs/r01.yaml" --enrol "$FARADAY_LAB"
+enrol h01 agent faraday-agent --config "$configs/agent-h01.yaml" --enrol
+
+title "Starting rack r01: simulator (plant, $firmware, 12 phones), controller, agent"
+start sim "$run/sim/ready" faraday-sim --config "$configs/r01.yaml" --scenario "$root/sim/scenarios/demo.yaml" --run-dir "$run/sim" --board "$board"
+start controller "$run/controller/endpoints" faraday-controller --config "$configs/r01.yaml"
+start agent "$run/agent-h01/ready" faraday-agent --config "$configs/agent-h01.yaml"
+
+title "A user: ana logs in with a code; the key is made here and stays here"
+enrol ana user faraday login "$FARADAY_LAB"
+show faraday whoami
 echo "all running; the controller connects each slot for a moment so that the agent can read its phone ..."
 until_true phones_known || { echo "demo: the agent did not find 12 phones within $limit s"; failed=1; }
 
@@ -153,6 +117,9 @@ title "What cannot work says why"
 printf '%s$ %s%s\n' "$bold" "faraday power on $slot" "$plain"
 if faraday power on "$slot"; then echo "demo: FAILED, a slot without a lease was switched"; failed=1; fi
 
+title "Who did what: ana's own records; techs and admins see everybody's"
+show faraday audit --on "$slot"
+
 told=1
 echo
 if [ "$failed" = 0 ]; then echo "demo: the whole story worked, in $(($(date +%s) - began)) s"; else echo "demo: a part FAILED, see above"; fi
@@ -162,10 +129,11 @@ cat <<TXT
 
 The rack stays up. From another shell:
 
-  export PATH=$bin:\$PATH FARADAY_LAB=$FARADAY_LAB
+  export PATH=$bin:\$PATH XDG_CONFIG_HOME=$XDG_CONFIG_HOME      # ana's key and servers
   faraday status
   faraday reserve -l model=pixel-7a --for 10m
   faraday events --rack r01
+  FARADAY_RUN=$run faraday-lab --config $configs/lab.yaml user list      # as the lab's admin
   faraday-sim ctl --run-dir $run/sim fault r01/05 short on      # break something
 
 Logs: $run/*.log      Ctrl-C here ends everything.
