@@ -435,6 +435,20 @@ TEST_F(AuditLogTest, RetentionBoundsTheTotalSize) {
   EXPECT_TRUE(Verify(log).good()) << Verify(log).text();
 }
 
+TEST_F(AuditLogTest, ASyncFromBeforeTheNoteRemovesNothing) {
+  AuditLog log = OpenLog({.folder = "", .server = "r01", .keep_days = 1, .segment_bytes = 300});
+  log.Append(Done(1), At(1));
+  Sync(log);
+  log.Append(Done(1), At(2));
+  const auto job = log.BeginSync();
+  ASSERT_TRUE(job);
+  log.Keep(At(5 * kDay));  // notes the first segment's removal
+  log.EndSync(*job, job->Run(), At(5 * kDay));
+  EXPECT_NE(files_.Get(kFirst), "");
+  Sync(log, At(5 * kDay));
+  EXPECT_EQ(files_.Get(kFirst), "");
+}
+
 TEST_F(AuditLogTest, NothingIsRemovedBeforeItsNoteIsOnDisk) {
   const AuditOptions options{.folder = "", .server = "r01", .keep_days = 1, .segment_bytes = 300};
   AuditLog log = OpenLog(options);
