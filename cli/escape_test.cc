@@ -254,6 +254,28 @@ TEST_F(EscapeTest, UsersAndOneself) {
   Harmless({"whoami"});
 }
 
+TEST_F(EscapeTest, AuditRecords) {
+  v1::Reply page;
+  auto& record = *page.mutable_read_audit()->add_records();
+  record.set_number(1);
+  record.set_kind(v1::AuditRecord::KIND_ASKED);
+  record.set_server("r01" + kHostile);
+  record.set_user("ana" + kHostile);
+  record.set_call("power" + kHostile);
+  record.set_on("r01/07" + kHostile);
+  record.set_what("what" + kHostile);
+  record.set_reason("reason" + kHostile);
+  record.set_trace_id("trace" + kHostile);
+  v1::Reply verified;
+  verified.mutable_verify_audit()->set_text("text" + kHostile);
+  FakeServer controller({{v1::Request::kReadAudit, Answers(page)}, {v1::Request::kVerifyAudit, Answers(verified)}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  Harmless({"audit"});
+  Harmless({"audit", "--json"});
+  Harmless({"audit", "export"});
+  Harmless({"audit", "verify"});
+}
+
 TEST_F(EscapeTest, ACommandLineAndAConfigFileThatWerePastedTogether) {
   EXPECT_EQ(FirstSteering(Faraday({"stat" + kHostile}).err), "");
   EXPECT_EQ(FirstSteering(Faraday({"status", "--x" + kHostile}).err), "");

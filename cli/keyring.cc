@@ -48,14 +48,33 @@ Result<Standing> Keyring::At(const std::string& endpoint) const {
   if (login) return *login;
   // A controller of a lab where the person has logged in.
   FARADAY_TRY_ASSIGN(const auto servers, known_.List());
+  std::string listed;
   for (const access::KnownServer& server : servers) {
     const auto key = InRoster(server.key, endpoint);
-    if (!key) continue;
+    if (!key) {
+      listed += ListedAt(server.key);
+      continue;
+    }
     FARADAY_TRY_ASSIGN(auto standing, LoginAt(server.endpoint));
     standing->server = *key;
     return *standing;
   }
-  return NoKey(endpoint);
+  if (listed.empty()) return NoKey(endpoint);
+  return Status(Code::kUnauthenticated,
+                fmt::format("{}. Or write it as your lab does:{}; faraday whoami --lab ENDPOINT brings its newest list",
+                            NoKey(endpoint).message(),
+                            listed));
+}
+
+// " r01 tcp://10.0.0.5:7700" of each controller that the keeper's stored roster places.
+std::string Keyring::ListedAt(const access::PublicKey& keeper) const {
+  std::string listed;
+  const auto roster = RosterOf(keeper);
+  if (!roster.ok()) return listed;
+  for (const access::Entry& entry : roster->entries) {
+    if (!entry.endpoint.empty() && entry.key != keeper) listed += fmt::format(" {} {}", entry.user, entry.endpoint);
+  }
+  return listed;
 }
 
 Result<std::optional<Standing>> Keyring::LoginAt(const std::string& endpoint) const {

@@ -57,6 +57,7 @@ class Keyring {
   Result<Standing> WithKeyFile(const std::string& endpoint) const;
   Result<Standing> WithToken(const std::string& endpoint, const std::string& text) const;
   Result<std::string> TokenText() const;
+  std::string ListedAt(const access::PublicKey& keeper) const;
   std::string RosterPath(const access::PublicKey& keeper) const;
 
   Options options_;

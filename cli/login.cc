@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "access/credential.h"
@@ -59,7 +61,9 @@ Result<access::Credential> TakeCode(Session& session, const Invocation& invocati
     FARADAY_TRY_ASSIGN(
         text, ReadSecretLine(session.in(), session.err(), fmt::format("code for {}: ", endpoint), interrupted));
   }
-  FARADAY_TRY_ASSIGN(const access::Credential credential, access::ParseCredential(text));
+  const auto parsed = access::ParseCredential(text);
+  explicit_bzero(text.data(), text.size());
+  FARADAY_TRY_ASSIGN(const access::Credential credential, parsed);
   if (credential.kind == access::Credential::Kind::kCode) return credential;
   return Status(Code::kInvalidArgument,
                 "this is a token, not a code: it needs no login; keep it in a file that only you can read and set "

@@ -571,6 +571,8 @@ TEST_F(RackOfLabTest, IsFoundInTheStoredRosterWhileTheLabIsAway) {
   EXPECT_EQ(Faraday({"--controller", rack_.endpoint(), "status"}).exit, 1) << "not yet in the copy from the login";
   ASSERT_EQ(Faraday({"whoami"}).exit, 0) << "brings the newest roster";
   lab_.Close();
+  const Outcome misspelt = Faraday({"--controller", "tcp://localhost:7700", "status"});
+  EXPECT_THAT(misspelt.err, AllOf(HasSubstr("no key is known"), HasSubstr("r01 " + rack_.endpoint())));
   const Outcome status = Faraday({"--controller", rack_.endpoint(), "status"});
   EXPECT_EQ(status.exit, 0) << status.err;
   EXPECT_THAT(status.out, HasSubstr("r01/07"));

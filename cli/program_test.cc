@@ -40,7 +40,7 @@ const BadLine kBadLines[] = {
     {"nothing",
      {},
      "do what? one of: status, reserve, renew, release, power, shield, usb, slot, run, job, events, link, "
-     "login, whoami, logout, user"},
+     "login, whoami, logout, user, audit\nSee: faraday --help"},
     {"misspelt_verb", {"reserv", "-l", "a"}, "'reserv' is no verb (did you mean \"reserve\"?)"},
     {"unknown_option", {"status", "--colour"}, "See: faraday status --help"},
     {"group_without_verb", {"power"}, "power what? one of: on, off, cycle\nSee: faraday power --help"},
@@ -72,10 +72,12 @@ INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](cons
 
 TEST_F(ProgramTest, EveryVerbTeachesByExample) {
   for (const char* line :
-       {"status",      "reserve",        "renew",         "release",     "power on",    "power off",
-        "power cycle", "shield isolate", "shield couple", "usb open",    "usb charge",  "usb connect",
-        "slot stop",   "slot clear",     "run",           "job submit",  "job list",    "job show",
-        "job logs",    "job cancel",     "events",        "link decode", "link encode", "link ping"}) {
+       {"status",       "reserve",        "renew",         "release",     "power on",    "power off",
+        "power cycle",  "shield isolate", "shield couple", "usb open",    "usb charge",  "usb connect",
+        "slot stop",    "slot clear",     "run",           "job submit",  "job list",    "job show",
+        "job logs",     "job cancel",     "events",        "link decode", "link encode", "link ping",
+        "login",        "whoami",         "logout",        "user add",    "user list",   "user role",
+        "user disable", "user enable",    "user rotate",   "audit"}) {
     std::istringstream words{std::string(line)};
     std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
     args.push_back("--help");
