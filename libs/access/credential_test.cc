@@ -42,6 +42,22 @@ TEST(Credential, ATokenIsOneWordWithItsServer) {
   EXPECT_EQ(parsed->keys.public_key, made.key);
 }
 
+// The form, made once by other means (Python's hashlib and the ladder of RFC 7748): server key 00 01 .. 1f, secret a0
+// .. af of the code, c0 .. df of the token. Codes that are on their way must stay good across versions.
+TEST(Credential, HasThisForm) {
+  const auto code = ParseCredential(
+      "fcode-000g40r-40m30e2-09185gr-38e1w81-24gk2ga-hc5rr34-d1p70x3-rft18d2-mejab9n-7n2mtna-xcnpqay-tgt4r");
+  ASSERT_TRUE(code.ok()) << code.status().message();
+  EXPECT_EQ(ToHex(code->server_key), "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+  EXPECT_EQ(ToHex(code->keys.public_key), "2739019e4060d86781c7981670872fb50e6552ceca70fdbff3631e9497e4505b");
+  const auto token = ParseCredential(
+      "ftoken-"
+      "000g40r40m30e209185gr38e1w8124gk2gahc5rr34d1p70x3rfw1ge2rf2cbhp7s34wnjycsq7czm6htb9x9neptzcdkppvvkexxqwwwr7g");
+  ASSERT_TRUE(token.ok()) << token.status().message();
+  EXPECT_EQ(token->server_key, code->server_key);
+  EXPECT_EQ(ToHex(token->keys.public_key), "dc2cca31e8e43bbd91dff7e475cca3347eb478107d5bd765aba4ae4a30c35d44");
+}
+
 TEST(Credential, IsReadAsPeopleTypeIt) {
   const NewCredential made = NewCode(kServer);
   std::string typed = made.text;
@@ -74,6 +90,17 @@ TEST(Credential, AnyMistypedLetterIsToldAndNotRepeated) {
       EXPECT_THAT(parsed.status().message(), Not(HasSubstr(text.substr(60, 6))));
     }
   }
+}
+
+// The last letter holds one bit of the code and four that must be zero.
+TEST(Credential, HasOneSpelling) {
+  std::string text = NewCode(kServer).text;
+  int good = 0;
+  for (const char c : std::string("0123456789abcdefghjkmnpqrstvwxyz")) {
+    text.back() = c;
+    good += ParseCredential(text).ok() ? 1 : 0;
+  }
+  EXPECT_EQ(good, 1);
 }
 
 TEST(Credential, WhatIsMissingIsSaid) {

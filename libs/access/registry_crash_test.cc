@@ -229,6 +229,33 @@ TEST_F(RegistryStep, AReplacementOfTheSignerMayEndAnywhere) {
       });
 }
 
+// A receiver takes a roster of a new signer: whatever it has on disk, it opens, and can be led on.
+TEST_F(RegistryStep, AReceiverMayEndAnywhere) {
+  const auto registry = Open();
+  const std::string path = folder_ / "receiver/roster";
+  ASSERT_TRUE(RosterFile::Load(path)->Adopt(registry->signed_roster()).ok());
+  ASSERT_TRUE(registry->RotateSigner(kNow).ok());
+  ASSERT_TRUE(Add(*registry, "ana").ok());
+  uint64_t before = 1;
+  EndAtEachStep(
+      [&] {
+        RosterFile file = *RosterFile::Load(path);
+        while (!registry->RosterAfter(file.number()).empty()) {
+          if (!file.Accept(registry->RosterAfter(file.number())).ok()) ::_exit(4);
+        }
+      },
+      [&](bool finished) {
+        const auto file = RosterFile::Load(path);
+        ASSERT_TRUE(file.ok()) << file.status().message();
+        EXPECT_EQ(file->note(), "");
+        EXPECT_GE(file->number(), before);
+        if (finished) {
+          EXPECT_EQ(file->number(), registry->number());
+        }
+        before = file->number();
+      });
+}
+
 // Real SIGKILLs while a child changes as fast as it can: whatever it was told is there, and no number comes twice.
 TEST_F(RegistryCrash, NothingThatWasAnsweredIsLostToKill9) {
   constexpr int kRounds = 12;

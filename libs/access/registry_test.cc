@@ -287,6 +287,7 @@ TEST_F(RegistryTest, TeamsAndLivesAreChecked) {
 TEST_F(RegistryTest, ACodeBecomesAKeyInOneStep) {
   const std::string code = Add("ana");
   EXPECT_THAT(directory_.Find(KeyOf(code), now_)->roles, ElementsAre(Role::kCode));
+  EXPECT_THAT(directory_.FindKey(KeyOf(code))->roles, IsEmpty()) << "in the roster it has none";
   const PublicKey key = NewKeyPair().public_key;
   const auto enrolled = Enrol(code, key);
   ASSERT_TRUE(enrolled.ok());

@@ -84,6 +84,12 @@ TEST(Roster, OfAnotherSignerIsRefusedByName) {
   EXPECT_FALSE(OpenRoster(Signed(Numbered(7)), {}).ok()) << "nobody is trusted";
 }
 
+TEST(Roster, GivesNoRoleThatIsNone) {
+  Roster roster = Numbered(7);
+  roster.entries[0].roles = {Role::kCode, Role::kUser};
+  EXPECT_THAT(OpenRoster(Signed(roster), Trusted())->entries[0].roles, ElementsAre(Role::kUser));
+}
+
 TEST(Roster, IsBounded) {
   Roster roster = Numbered(1);
   for (int i = 0; i < 20'000; ++i) roster.entries.push_back(roster.entries[0]);
@@ -159,6 +165,13 @@ TEST_F(RosterFileTest, FollowsTheSignerThatAnOldOneNamed) {
   ASSERT_TRUE(file.Accept(Signed(Numbered(7, {SignerOf(next)}), next)).ok());
   EXPECT_EQ(file.Accept(Signed(Numbered(8))).code(), Code::kPermissionDenied) << "the old signer is over";
   EXPECT_EQ(Load().number(), 7U) << "and the file still opens";
+}
+
+TEST_F(RosterFileTest, ThatNamesNoSignerStillOpensAndIsFollowed) {
+  ASSERT_TRUE(Load().Adopt(Signed(Numbered(5, {}))).ok());
+  RosterFile file = Load();
+  EXPECT_EQ(file.number(), 5U);
+  EXPECT_TRUE(file.Accept(Signed(Numbered(6))).ok());
 }
 
 TEST_F(RosterFileTest, ADamagedOneIsSaidKeptAsideAndReplaced) {
