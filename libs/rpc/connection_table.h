@@ -41,13 +41,17 @@ class ConnectionTable {
   using Counters = std::function<Bytes(int fd)>;
   ConnectionTable(ConnectionBounds bounds, Counters counters) : bounds_(bounds), counters_(std::move(counters)) {}
 
-  // These return the connections to cut off now; they are no longer counted.
+  // These return the connections to cut off now. Cut ones are no longer counted, but what they have not read is, until
+  // Closed tells that libzmq has let go of it.
   //
   // A new one. Too many: of the address with the most unclaimed connections the oldest goes, so that a flood pushes
   // out itself; without any unclaimed one the new one goes.
   std::vector<int> Opened(int fd, const std::string& address);
   // Before an answer of `bytes` is sent.
   std::vector<int> Sending(int fd, size_t bytes);
+  // Whether an answer of `bytes` may go to `fd` now: not to one that was cut off, and only a small one while libzmq
+  // still holds more than unread_of_all.
+  bool MaySend(int fd, size_t bytes) const;
 
   // After a call was refused for its rate, or (weight 10) a frame could not be read.
   std::vector<int> Refused(int fd, uint32_t weight, BootTime now);
@@ -64,8 +68,10 @@ class ConnectionTable {
   // True for a connection that is not known.
   bool Claim(int fd, const std::string& caller);
   bool Knows(int fd) const { return entries_.contains(fd); }
+  // What Sending and the others decide about one, for reasons of the caller's own.
+  void Cut(int fd);
 
-  size_t open() const { return entries_.size(); }
+  size_t open() const { return entries_.size() - cut_count_; }
   size_t unclaimed() const { return unclaimed_count_; }
   uint64_t unread() const { return unread_; }
 
@@ -79,11 +85,13 @@ class ConnectionTable {
     uint64_t received = 0;
     uint64_t unfinished = 0;
     bool heard = false;  // since the last sweep
+    bool cut = false;
     int64_t topic_bytes = 0;
     uint32_t refusals = 0;
     BootTime counted_from;
   };
   using Entries = std::unordered_map<int, Entry>;
+  Entry* Find(int fd);  // nullptr: unknown or cut off
   void LeaveQueue(Entry& entry);
   std::optional<int> OldestUnclaimed() const;
   void Refresh(int fd, Entry& entry);
@@ -95,6 +103,7 @@ class ConnectionTable {
   Entries entries_;
   std::map<std::string, std::list<int>> unclaimed_;  // by address, oldest first
   size_t unclaimed_count_ = 0;
+  size_t cut_count_ = 0;
   std::map<std::string, size_t> callers_;
   uint64_t unread_ = 0;
 };

@@ -66,6 +66,9 @@ TEST_F(ConnectionTableTest, WhoDoesNotReadIsCutOff) {
   EXPECT_THAT(table_.Sending(1, kMiB), IsEmpty());
   EXPECT_THAT(table_.Sending(1, kMiB), ElementsAre(1));
   EXPECT_EQ(table_.open(), 0U);
+  EXPECT_FALSE(table_.MaySend(1, 10));
+  EXPECT_GT(table_.unread(), 2 * kMiB) << "libzmq still holds it";
+  table_.Closed(1);
   EXPECT_EQ(table_.unread(), 0U);
 }
 
@@ -92,8 +95,11 @@ TEST_F(ConnectionTableTest, AllTogetherAreBoundedAndTheLargestGo) {
   EXPECT_THAT(table_.Sending(2, kMiB + kMiB / 2), IsEmpty());
   EXPECT_THAT(table_.Sending(3, kMiB + kMiB / 4), IsEmpty());
   EXPECT_THAT(table_.Sending(4, kMiB + kMiB / 2 + 1), ElementsAre(4));
-  EXPECT_TRUE(table_.Knows(1) && table_.Knows(2) && table_.Knows(3));
+  EXPECT_TRUE(table_.MaySend(1, 10) && table_.MaySend(2, 10) && table_.MaySend(3, 10));
+  EXPECT_FALSE(table_.MaySend(1, kMiB)) << "libzmq still holds the answers of the fourth";
+  table_.Closed(4);
   EXPECT_LE(table_.unread(), 3 * kMiB);
+  EXPECT_TRUE(table_.MaySend(1, kMiB));
 }
 
 TEST_F(ConnectionTableTest, WhoDoesNotHeedRefusalsIsCutOff) {
@@ -134,7 +140,8 @@ TEST_F(ConnectionTableTest, UnfinishedMessagesAreBoundedTogether) {
     came_[fd] = kMiB + static_cast<uint64_t>(fd);
   }
   EXPECT_THAT(table_.Sweep(), ElementsAre(3));
-  EXPECT_TRUE(table_.Knows(1) && table_.Knows(2));
+  EXPECT_EQ(table_.open(), 2U);
+  EXPECT_FALSE(table_.MaySend(3, 10));
 }
 
 TEST_F(ConnectionTableTest, AnFdThatCameAgainIsAnotherConnection) {

@@ -22,7 +22,7 @@ namespace {
 
 // All chosen.
 constexpr int kQueuedOut = 1000;  // messages of one connection
-constexpr int kQueuedIn = 16;     // a message may have 1 MiB; the rest waits in the peer
+constexpr int kQueuedIn = 4;      // a message may have 1 MiB; the rest waits in the peer
 constexpr int kBacklog = 512;
 constexpr int kHeartbeatMs = 5000;
 constexpr int kDeadMs = 15'000;  // a peer that is silent, or takes nothing of what we send
@@ -151,7 +151,7 @@ bool Connections::IsOurs(int fd) {
 // libzmq's thread may close the descriptor meanwhile, and another connection may get its number: the copy holds on to
 // what it names now. Should that already be a newer connection of ours, it ends without need and comes again.
 void Connections::Cut(int fd, const char* why) {
-  table_.Closed(fd);
+  table_.Cut(fd);
   const int held = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (held < 0) return;
   if (IsOurs(held)) shutdown(held, SHUT_RDWR);

@@ -27,6 +27,7 @@ class Connections {
   // As ConnectionTable's. An empty caller is none.
   bool Claim(int fd, const std::string& caller);
   void Sending(int fd, size_t bytes);
+  bool MaySend(int fd, size_t bytes) const { return table_.MaySend(fd, bytes); }
   void Heard(int fd) { table_.Heard(fd); }
   void Refused(int fd, uint32_t weight);
   void Subscribed(int fd, int64_t bytes);

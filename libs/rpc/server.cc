@@ -17,7 +17,9 @@ constexpr int kBatch = 64;
 constexpr Milliseconds kBatchTime{10};
 // A frame that cannot be read weighs as much as this many refusals (chosen).
 constexpr uint32_t kUnreadable = 10;
-constexpr size_t kSmall = 64 * 1024;
+constexpr uint32_t kUnreadableAndLarge = 100;
+constexpr int kMostFields = 16;  // looked at; a request of ours has 6 at most
+constexpr size_t kSmall = 32 * 1024;
 constexpr size_t kMedium = 256 * 1024;
 
 bool IsLoopbackHost(std::string_view host) {
@@ -48,7 +50,9 @@ Glance GlanceAt(std::string_view body) {
   Glance glance;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(body.data()),
                                             static_cast<int>(body.size()));
-  while (const uint32_t tag = in.ReadTag()) {
+  for (int fields = 0; fields < kMostFields; ++fields) {
+    const uint32_t tag = in.ReadTag();
+    if (tag == 0) break;
     const int field = WireFormatLite::GetTagFieldNumber(tag);
     if (field == v1::Request::kIdFieldNumber &&
         WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_VARINT) {
@@ -258,8 +262,10 @@ void Server::Take(std::vector<zmq::message_t>& parts) {
       std::move(from), loop_.now(), [self = std::weak_ptr<Server*>(self_)](const Call& call, v1::Reply reply) {
         if (const auto server = self.lock()) (*server)->Leave(call, std::move(reply));
       });
-  if (served.code() == Code::kInvalidArgument) ++requests_bad_;
-  if (served.code() == Code::kInvalidArgument) connections_->Refused(fd, kUnreadable);
+  if (served.code() == Code::kInvalidArgument) {
+    ++requests_bad_;
+    connections_->Refused(fd, views[envelope->body].size() > kSmall ? kUnreadableAndLarge : kUnreadable);
+  }
   if (served.code() == Code::kResourceExhausted) connections_->Refused(fd, 1);
 }
 
@@ -272,9 +278,22 @@ void Server::Leave(const Call& call, v1::Reply reply) {
 }
 
 void Server::Send(const Arrival& to, const v1::Reply& reply) {
-  zmq::message_t body(reply.ByteSizeLong());
-  reply.SerializeToArray(body.data(), static_cast<int>(body.size()));
-  connections_->Sending(to.fd, body.size());
+  const size_t bytes = reply.ByteSizeLong();
+  if (!connections_->MaySend(to.fd, bytes)) {
+    ++replies_lost_;
+    v1::Reply later =
+        ErrorReply({Code::kResourceExhausted, "this server holds too many unread answers; again in 500 ms"});
+    later.set_id(reply.id());
+    if (connections_->MaySend(to.fd, later.ByteSizeLong())) Send(to, later);
+    return;
+  }
+  zmq::message_t body(bytes);
+  reply.SerializeToArray(body.data(), static_cast<int>(bytes));
+  connections_->Sending(to.fd, bytes);
+  if (!connections_->MaySend(to.fd, 0)) {  // cut off just now
+    ++replies_lost_;
+    return;
+  }
   try {
     const auto flags = zmq::send_flags::dontwait | zmq::send_flags::sndmore;
     bool sent = socket_.send(zmq::buffer(to.connection), flags).has_value();
