@@ -20,22 +20,17 @@ namespace {
 constexpr Milliseconds kSlow{50};
 constexpr Milliseconds kForever{60'000};
 
-// zmq_poll wants its own event bits for fds.
-short ToZmq(short events) {
-  int bits = ZMQ_POLLERR;
-  if ((events & POLLIN) != 0) bits |= ZMQ_POLLIN;
-  if ((events & POLLOUT) != 0) bits |= ZMQ_POLLOUT;
-  if ((events & POLLPRI) != 0) bits |= ZMQ_POLLPRI;
-  return static_cast<short>(bits);
+// Whatever is wrong with an fd counts as an error, too.
+short WithError(short revents) {
+  const bool wrong = (revents & ~(POLLIN | POLLOUT | POLLPRI)) != 0;
+  return static_cast<short>(wrong ? revents | POLLERR : revents);
 }
 
-short FromZmq(short revents) {
-  int bits = 0;
-  if ((revents & ZMQ_POLLIN) != 0) bits |= POLLIN;
-  if ((revents & ZMQ_POLLOUT) != 0) bits |= POLLOUT;
-  if ((revents & ZMQ_POLLPRI) != 0) bits |= POLLPRI;
-  if ((revents & ZMQ_POLLERR) != 0) bits |= POLLERR;
-  return static_cast<short>(bits);
+int FdOf(void* socket) {
+  int fd = -1;
+  size_t size = sizeof(fd);
+  zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
+  return fd;
 }
 
 bool HasMessage(void* socket) {
@@ -97,6 +92,8 @@ Handle Loop::AddSocket(std::string name, void* zmq_socket, Callback callback) {
   auto watch = std::make_shared<Watch>();
   watch->name = std::move(name);
   watch->socket = zmq_socket;
+  watch->fd = FdOf(zmq_socket);
+  watch->events = POLLIN;
   watch->on_message = std::move(callback);
   watches_[next_] = std::move(watch);
   return next_++;
@@ -186,25 +183,29 @@ void Loop::RunOnce(Milliseconds wait) {
   for (const auto& [handle, timer] : timers_) {
     wait = std::min(wait, std::max(Milliseconds(0), timer->when - now_));
   }
-  std::vector<zmq_pollitem_t> items;
-  std::vector<std::shared_ptr<Watch>> polled;
+  // Not zmq_poll: that asks each socket for its fd and its state several times a round.
+  std::vector<pollfd> items;
+  std::vector<std::pair<std::shared_ptr<Watch>, bool>> polled;  // and whether a message waits
   items.reserve(watches_.size());
+  polled.reserve(watches_.size());
   for (const auto& [handle, watch] : watches_) {
-    // A message may already wait without the socket's fd being readable: do not sleep then.
-    if (watch->socket != nullptr && HasMessage(watch->socket)) wait = Milliseconds(0);
-    items.push_back({watch->socket, watch->fd, watch->socket != nullptr ? short{ZMQ_POLLIN} : ToZmq(watch->events), 0});
-    polled.push_back(watch);
+    // A socket's fd tells only of what is new since its state was last asked for.
+    const bool waits = watch->socket != nullptr && HasMessage(watch->socket);
+    if (waits) wait = Milliseconds(0);
+    items.push_back({watch->fd, watch->events, 0});
+    polled.emplace_back(watch, waits);
   }
-  const int ready = zmq_poll(items.data(), static_cast<int>(items.size()), static_cast<long>(wait.count()));
+  const int ready = ::poll(items.data(), items.size(), static_cast<int>(wait.count()));
   now_ = BootClock::now();
   RunTimers();
-  for (size_t i = 0; ready > 0 && i < items.size(); ++i) {
-    const auto& watch = polled[i];
-    if (items[i].revents == 0 || watch->removed) continue;
-    if (watch->socket != nullptr) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const auto& [watch, waits] = polled[i];
+    const short revents = ready > 0 ? items[i].revents : short{0};
+    if (watch->removed) continue;
+    if (watch->socket == nullptr) {
+      if (revents != 0) Call(watch->name, [&, &of = *watch] { of.on_fd(WithError(revents)); });
+    } else if ((waits || revents != 0) && HasMessage(watch->socket)) {
       Call(watch->name, watch->on_message);
-    } else {
-      Call(watch->name, [&] { watch->on_fd(FromZmq(items[i].revents)); });
     }
   }
 }

@@ -1,4 +1,4 @@
-// The one event loop of every daemon: a thin layer over zmq_poll for ZeroMQ sockets, file descriptors, timers,
+// The one event loop of every daemon: a thin layer over poll for ZeroMQ sockets, file descriptors, timers,
 // signals and messages from other threads. One thread runs it; everything but Post() belongs to that thread.
 //
 // Callbacks run one after another and must not block: a callback over 50 ms is logged by name.
