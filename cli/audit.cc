@@ -157,9 +157,13 @@ int Show(Session& session, const Invocation& invocation) {
   if (!servers.ok()) return session.Fail(servers.status());
   std::vector<v1::AuditRecord> records;
   bool more = false;
+  int exit = kExitOk;
   for (const Server& server : servers->there) {
     const auto page = Read(session, server, *call);
-    if (!page.ok()) return session.Fail(page.status());
+    if (!page.ok()) {
+      exit = session.Fail(page.status());  // the others are still shown
+      continue;
+    }
     more = more || page->more();
     records.insert(records.end(), page->records().begin(), page->records().end());
   }
@@ -173,7 +177,7 @@ int Show(Session& session, const Invocation& invocation) {
     session.Progress(fmt::format("the newest {} that match; there are older ones: --limit, --until", records.size()));
   for (const auto& record : records) Print(session, record);
   for (const std::string& away : servers->away) session.Progress(away);
-  return kExitOk;
+  return exit;
 }
 
 // ---- faraday audit export -----------------------------------------------------------------------------------------
@@ -263,30 +267,33 @@ Result<std::string> CompareAnchors(Session& session,
   return std::string();
 }
 
+// One server's chain, and a rack's against what the lab saw of it.
+Result<v1::VerifyAuditResult> VerifyServer(Session& session, const Server& server) {
+  v1::Request request;
+  request.mutable_verify_audit();
+  FARADAY_TRY_ASSIGN(const v1::Reply reply, session.Call(server.endpoint, std::move(request), kVerifyTimeout));
+  v1::VerifyAuditResult result = reply.verify_audit();
+  if (!result.good() || session.direct() || server.name == "lab") return result;
+  FARADAY_TRY_ASSIGN(const std::string wrong, CompareAnchors(session, {"lab", session.lab()}, server, result));
+  if (wrong.empty()) return result;
+  result.set_good(false);
+  result.set_text(wrong);
+  return result;
+}
+
 int Verify(Session& session, const Invocation& invocation) {
   if (invocation.Has("file")) return VerifyFile(session, invocation.Get("file"));
   const auto servers = ServersOf(session, invocation);
   if (!servers.ok()) return session.Fail(servers.status());
-  const bool with_lab = !session.direct();
   int exit = servers->away.empty() ? kExitOk : kExitUnavailable;
+  bool broken = false;
   for (const Server& server : servers->there) {
-    v1::Request request;
-    request.mutable_verify_audit();
-    const auto reply = session.Call(server.endpoint, std::move(request), kVerifyTimeout);
-    if (!reply.ok()) return session.Fail(reply.status());
-    v1::VerifyAuditResult result = reply->verify_audit();
-    if (result.good() && with_lab && server.name != "lab") {
-      const auto wrong = CompareAnchors(session, {"lab", session.lab()}, server, result);
-      if (!wrong.ok()) return session.Fail(wrong.status());
-      if (!wrong->empty()) {
-        result.set_good(false);
-        result.set_text(*wrong);
-      }
-    }
-    if (!Tell(session, server.name, result)) exit = kExitRefused;
+    const auto result = VerifyServer(session, server);
+    if (!result.ok()) exit = session.Fail(result.status());  // the others are still verified
+    if (result.ok() && !Tell(session, server.name, *result)) broken = true;
   }
   for (const std::string& away : servers->away) session.Progress(away + "; not verified");
-  return exit;
+  return broken ? kExitRefused : exit;
 }
 
 int Audit(Session& session, const Invocation& invocation) {

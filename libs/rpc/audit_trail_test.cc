@@ -259,6 +259,12 @@ TEST(AuditWords, NeitherKeysNorCodesNorTokens) {
   EXPECT_THAT(ResultOf(reply) + SubjectOf(reply), Not(HasSubstr("the code")));
 }
 
+TEST(AuditWords, ACallsNoIsShown) {
+  v1::Request request;
+  request.mutable_shield()->set_slot("r01/07");
+  EXPECT_EQ(ArgumentsOf(request, 1000), "slot=r01/07 couple=no");
+}
+
 TEST(AuditWords, ALeaseIsAboutItsSlotAndLongArgumentsAreCut) {
   v1::Request request;
   request.mutable_release()->set_lease("r01-07-42");

@@ -52,7 +52,7 @@ std::string EnumOf(const google::protobuf::EnumValueDescriptor* value) {
   return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
-std::string FieldsOf(const Message& message);
+std::string FieldsOf(const Message& message, bool whole_call);
 
 std::string ValueOf(const Message& message, const FieldDescriptor* field, int index) {
   const auto* r = message.GetReflection();
@@ -63,7 +63,8 @@ std::string ValueOf(const Message& message, const FieldDescriptor* field, int in
       return field->type() == FieldDescriptor::TYPE_BYTES ? BytesOf(text) : TextOf(text);
     }
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return "{" + FieldsOf(list ? r->GetRepeatedMessage(message, field, index) : r->GetMessage(message, field)) + "}";
+      return "{" +
+             FieldsOf(list ? r->GetRepeatedMessage(message, field, index) : r->GetMessage(message, field), false) + "}";
     case FieldDescriptor::CPPTYPE_ENUM:
       return EnumOf(list ? r->GetRepeatedEnum(message, field, index) : r->GetEnum(message, field));
     case FieldDescriptor::CPPTYPE_BOOL:
@@ -106,11 +107,18 @@ std::string ListOf(const Message& message, const FieldDescriptor* field) {
   return "[" + list + (size > kMostItems ? ",..." : "") + "]";
 }
 
-std::string FieldsOf(const Message& message) {
-  std::vector<const FieldDescriptor*> fields;
-  message.GetReflection()->ListFields(message, &fields);
+// Fields with their default value are left out; but not a call's own yes or no: that is what it asks.
+bool IsShown(const Message& message, const FieldDescriptor* field, bool whole_call) {
+  if (field->is_repeated()) return message.GetReflection()->FieldSize(message, field) > 0;
+  const bool is_bool = field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL;
+  return (whole_call && is_bool) || message.GetReflection()->HasField(message, field);
+}
+
+std::string FieldsOf(const Message& message, bool whole_call) {
   std::string text;
-  for (const FieldDescriptor* field : fields) {
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = message.GetDescriptor()->field(i);
+    if (!IsShown(message, field, whole_call)) continue;
     const bool secret = std::find(kSecretNames.begin(), kSecretNames.end(), field->name()) != kSecretNames.end();
     text += (text.empty() ? "" : " ") + field->name() + "=";
     text += secret ? "(secret)" : field->is_repeated() ? ListOf(message, field) : ValueOf(message, field, -1);
@@ -142,7 +150,7 @@ std::string SlotOfLease(const std::string& lease) {
 
 std::string ArgumentsOf(const v1::Request& request, size_t most) {
   const Message* call = CallOf(request);
-  return call == nullptr ? "" : access::CleanText(FieldsOf(*call), most);
+  return call == nullptr ? "" : access::CleanText(FieldsOf(*call, true), most);
 }
 
 std::string SubjectOf(const v1::Request& request) {

@@ -8,7 +8,7 @@
 
 namespace faraday::rpc {
 
-// The call's fields in one line, those with default values left out:
+// The call's fields in one line, those with default values left out but for its own yes or no:
 //   slot=r01/07 epoch=42 action=ON reason="smells \"hot\""
 // Texts are quoted where they hold anything but names and numbers; control bytes are escaped; at most `most` bytes.
 // No secrets: of a job's environment the names only, of a key its fingerprint, of other bytes their count, of a field
