@@ -7,6 +7,7 @@ skip() { echo "SKIPPED: $*: the units' restrictions are NOT tried here"; exit 77
 [ "$(id -u)" = 0 ] || skip "needs root"
 command -v systemd-analyze >/dev/null || skip "systemd-analyze is missing (apt install systemd)"
 
+case $(readlink -f "$bin") in /tmp/* | /var/tmp/*) skip "the programs lie below /tmp, which the units replace" ;; esac
 # Not below /tmp, which the units replace.
 run=$(mktemp -d /run/faraday-site.XXXXXX) || skip "no folder below /run"
 trap 'rm -rf "$run"' EXIT

@@ -69,7 +69,7 @@ person eve faraday login "$FARADAY_LAB" <<<"${secret/a/b}" >>"$run/out/said" 2>&
 code rotate ana --now
 must faraday-lab --config "$configs/lab.yaml" user list
 must faraday-lab --config "$configs/lab.yaml" user disable ana --reason 'laptop lost'
-must faraday-lab --config "$configs/lab.yaml" audit --json
+must faraday-lab --config "$configs/lab.yaml" audit --server --json
 
 kill "$watcher"
 wait "$watcher" 2>/dev/null
