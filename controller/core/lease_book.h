@@ -83,7 +83,7 @@ class LeaseBook {
   // Care's epoch follows a larger one seen elsewhere. REQUIRES: not the users'.
   Status RaiseCareEpoch(int slot, uint32_t epoch, Now now);
   Status SetHealth(int slot, Health health, const std::string& reason, const AuditLine& why, Now now);
-  // Writes the audit log alone.
+  // Writes the history alone.
   Status Note(const AuditLine& line);
   // Replaces the end by what an MCU that did not reset still counts. No store write: it is re-read from the MCU.
   void OverrideEnd(int slot, Milliseconds left, Now now);

@@ -1,4 +1,4 @@
-// Where tenures, idempotency keys and the audit log live. A transaction is data: one Change, all of it or nothing.
+// Where tenures, idempotency keys and their history live. A transaction is data: one Change, all of it or nothing.
 //
 // Implementations: sqlite/sqlite_store.h, and core/memory_store.h that fails on demand. One thread.
 #pragma once
@@ -21,6 +21,8 @@ struct OnceRecord {
   UtcTime created;
 };
 
+// The store's own history of ended leases and changed health, in the effect's own transaction, of those too that no
+// call caused. Who called what is in the audit log (access/audit_log.h).
 struct AuditLine {
   UtcTime at;
   std::string user;
