@@ -614,7 +614,8 @@ TEST_F(LoginTest, OnlyTheCodeGoesToStdoutAndTheNextCommandToStderr) {
 TEST_F(LoginTest, EachKindGetsItsOwnNextCommand) {
   Keeper lab(folder_, "lab", Role::kLab);
   EXPECT_THAT(AsAdmin(lab, {"user", "add", "r01", "--role", "controller"}).err,
-              HasSubstr("faraday-controller --config rack.yaml --enrol " + lab.endpoint()));
+              AllOf(HasSubstr("faraday-controller --config rack.yaml --enrol " + lab.endpoint()),
+                    HasSubstr("(from another machine: this machine's name instead of 127.0.0.1)")));
   EXPECT_THAT(AsAdmin(lab, {"user", "add", "h01", "--role", "agent"}).err,
               HasSubstr("faraday-agent --config agent.yaml --enrol"));
   const Outcome token = AsAdmin(lab, {"user", "add", "ci-apps", "--role", "ci", "--team", "apps", "--token", "90d"});

@@ -99,7 +99,8 @@ std::string NextWords(const v1::User& user, const std::string& server, bool toke
         server);
   }
   if (OnThisMachine(server) && !(Has(user, "agent") && !token)) {
-    words += "  (from another machine: this machine's name in the place of " + server.substr(6) + "'s host)\n";
+    const std::string host = server.substr(6, server.rfind(':') - 6);
+    words += fmt::format("  (from another machine: this machine's name instead of {})\n", host);
   }
   return words;
 }
@@ -123,6 +124,7 @@ int ShowResult(Session& session, const v1::UserResult& result, bool token) {
     session.Json(result);
     return kExitOk;
   }
+  if (!result.note().empty()) session.Err("note: " + Printable(result.note()) + "\n");
   if (result.secret().empty()) {
     session.Out(UserLine(result.user(), result.roster()));
     return kExitOk;
