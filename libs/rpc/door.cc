@@ -37,6 +37,10 @@ bool WithReasonOnly(access::Call call, access::Role role) {
   return RightOf(call, role, access::Ownership::kOther) == access::Right::kWithReason;
 }
 
+bool OnAnything(access::Call call, access::Role role) {
+  return RightOf(call, role, access::Ownership::kOther) == access::Right::kAllowed;
+}
+
 Status MayNot(const std::string& user, access::Role role, access::Call call) {
   return CheckRight(call, {user, role, ""}, access::Ownership::kOther, "", "");
 }
@@ -70,7 +74,10 @@ Result<access::Role> ChooseRole(const access::Identity& who,
   std::sort(able.begin(), able.end());
   const auto with_reason =
       std::find_if(able.begin(), able.end(), [call](access::Role role) { return WithReasonOnly(call, role); });
-  return has_reason && with_reason != able.end() ? *with_reason : able.front();
+  if (has_reason && with_reason != able.end()) return *with_reason;
+  const auto for_anything =
+      std::find_if(able.begin(), able.end(), [call](access::Role role) { return OnAnything(call, role); });
+  return for_anything != able.end() ? *for_anything : able.front();
 }
 
 bool Door::Admits(const access::PublicKey& key) {
@@ -107,7 +114,8 @@ Result<v1::Caller> Door::CallerOf(Call& call, access::Call what) const {
 Status Door::Limit(const Call& call, access::Call what, const Result<v1::Caller>& caller) {
   if (caller.ok() && RowOf(what).kind == access::Kind::kSafe) return OkStatus();
   const std::string& name = caller.ok() ? caller->user() : call.caller().user();
-  const std::string identity = call.peer_key() ? access::ToHex(*call.peer_key()) : name;
+  const auto& key = call.peer_key();
+  const std::string identity = key ? std::string(key->bytes.begin(), key->bytes.end()) : name;
   const access::Role role = caller.ok() ? access::ParseRole(caller->role()) : access::Role::kNone;
   return limits_.Take(identity, name.empty() ? "this caller" : name, RateClassOf(role), BootClock::now());
 }

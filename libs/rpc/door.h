@@ -42,8 +42,9 @@ class Door : public Gate {
   RateLimits limits_;
 };
 
-// The role a call is made in: the wished one; else the least of the caller's roles that may make it at all, with a
-// reason only when the request carries one. kPermissionDenied names the roles that may.
+// The role a call is made in: the wished one; else, of the caller's roles that may make it at all, the least that may
+// beyond its own things: with a reason when the request carries one, without where no reason is needed; else the least.
+// kPermissionDenied names the roles that may.
 Result<access::Role> ChooseRole(const access::Identity& who,
                                 const std::string& wished,
                                 access::Call call,

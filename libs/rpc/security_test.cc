@@ -174,6 +174,29 @@ TEST_F(SecurityTest, AReasonChoosesTheRoleThatNeedsOne) {
   EXPECT_EQ(seen_.role(), "tech");
 }
 
+TEST(ChooseRole, WhoMayInOneOfTheirRolesIsNotRefusedInAnother) {
+  using access::Call;
+  using access::Role;
+  struct Row {
+    std::vector<Role> roles;
+    Call call;
+    bool reason;
+    Role chosen;
+  };
+  const Row rows[] = {
+      {{Role::kTech, Role::kAdmin}, Call::kRotateUser, false, Role::kAdmin},  // a tech may rotate only its own key
+      {{Role::kUser, Role::kTech}, Call::kReadAudit, false, Role::kTech},     // a user reads only its own records
+      {{Role::kUser, Role::kAdmin}, Call::kReserve, false, Role::kUser},
+      {{Role::kUser, Role::kTech}, Call::kPower, false, Role::kUser},
+      {{Role::kUser, Role::kTech}, Call::kPower, true, Role::kTech},
+  };
+  for (const Row& row : rows) {
+    const auto role = ChooseRole({{}, "tess", row.roles, {}}, "", row.call, row.reason);
+    ASSERT_TRUE(role.ok()) << role.status().message();
+    EXPECT_EQ(*role, row.chosen) << static_cast<int>(row.call);
+  }
+}
+
 TEST_F(SecurityTest, KeysMayListenBeyondLoopback) {
   EXPECT_TRUE(Server::Bind(loop_, context_, "tcp://0.0.0.0:0", {}, {server_keys_, &door_}).ok());
   EXPECT_FALSE(Server::Bind(loop_, context_, "tcp://0.0.0.0:0", {}, Plain()).ok());
