@@ -48,7 +48,7 @@ class RackServiceTest : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(book.Load(Time()).ok());
     publisher = std::move(*rpc::Publisher::Bind(loop, context, "tcp://127.0.0.1:0", rpc::Plain()));
-    service = std::make_unique<RackService>(loop, rack, store, *publisher, RackService::Options{"test", "run"});
+    service = std::make_unique<RackService>(loop, rack, store, *publisher, RackService::Options{"test", "run", nullptr});
     events.Attach(*publisher, rack, [this] { service->OnSyncChange(); });
     server = std::move(*rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", service->Table(), rpc::Plain()));
     service->SetEndpoint(server->endpoint());
