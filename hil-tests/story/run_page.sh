@@ -9,17 +9,15 @@ root=$(readlink -f "$here/../..")
 [ "${1:-}" = --bin ] && [ $# = 3 ] || { echo "usage: run_page.sh --bin DIR PAGE" >&2; exit 2; }
 bin=$(readlink -f "$2") page=$(readlink -f "$3")
 limit=${FARADAY_DEMO_LIMIT:-30}
+# A block that waits for what never comes ends too.
+[ -n "${FARADAY_PAGE_TIMED:-}" ] || FARADAY_PAGE_TIMED=1 exec timeout $((limit * 3)) "$0" "$@"
 
 . "$here/stage.sh"
 open_stage
 unset FARADAY_LAB
 export XDG_CONFIG_HOME=$run/me
 cd "$root" || exit 2
-# A block that waits for what never comes ends too.
-(sleep $((limit * 3)); echo "FAILED: not done within $((limit * 3)) s"; kill -TERM $$) &
-watchdog=$!
-pids+=("$watchdog")
-trap 'failed=1; cat "$run/out/said"; exit' TERM
+trap 'fail "not done in time"; cat "$run/out/said"; exit' TERM
 
 fail() { echo "FAILED: $*"; failed=1; }
 
