@@ -21,8 +21,9 @@ namespace {
 using std::chrono::seconds;
 using Part = RackUnderTest::Part;
 
-constexpr int kSlices = 25;
-constexpr int kCalls = 300;
+// Few enough for a person's rate (docs/reference/limits.md).
+constexpr int kSlices = 10;
+constexpr int kCalls = 20;
 // The wire sizes of a Ping and its answer on the link: header, CRC, COBS and a few bytes of Protobuf.
 constexpr size_t kLinkPingBytes = 32;
 constexpr char kSlot[] = "r01/09";
@@ -54,6 +55,14 @@ v1::Request Ping(bool through_mcu) {
   return request;
 }
 
+// With the key of the user "bench", who may do everything.
+rpc::Credentials AsBench(RackUnderTest& rack) {
+  rpc::Credentials who;
+  who.keys = rack.people().Of("bench");
+  who.server_key = [key = rack.controller_key()](const std::string&) { return key; };
+  return who;
+}
+
 void MustCall(rpc::BlockingClient& client, v1::Request request) {
   const auto reply = client.Call(std::move(request), seconds(20));
   if (reply.ok()) return;
@@ -62,10 +71,7 @@ void MustCall(rpc::BlockingClient& client, v1::Request request) {
 }
 
 void BenchCalls(RackUnderTest& rack, zmq::context_t& context) {
-  v1::Caller caller;
-  caller.set_user("bench");
-  caller.set_role("viewer");
-  rpc::BlockingClient client(context, fmt::format("tcp://{}:7700", rack.address()), caller);
+  rpc::BlockingClient client(context, fmt::format("tcp://{}:7700", rack.address()), AsBench(rack));
   RouterFloor router(Ping(false).ByteSizeLong() + 30);
   PtyFloor pty(kLinkPingBytes, kLinkPingBytes);
   const auto spreads = Alternate({[&] { router.Exchange(); },
@@ -102,10 +108,7 @@ void BenchPower(RackUnderTest& rack, zmq::context_t& context) {
     fmt::print(stderr, "bench: no lease on {}: {}\n", kSlot, ToString(lease.status()));
     exit(1);
   }
-  v1::Caller caller;
-  caller.set_user("bench");
-  caller.set_role("admin");
-  rpc::BlockingClient client(context, fmt::format("tcp://{}:7700", rack.address()), caller);
+  rpc::BlockingClient client(context, fmt::format("tcp://{}:7700", rack.address()), AsBench(rack));
   const auto epoch = lease->acquire().lease().epoch();
   MustCall(client, Power(epoch, true));
   // The level is already there: RPC, link, the firmware's decision and its read-back, without stagger or decay.
@@ -135,14 +138,18 @@ long RssKib(pid_t pid) {
   return -1;
 }
 
-// Start, run and end of a whole process, its output thrown away, waited for without polling.
-void RunToEnd(const std::vector<std::string>& argv) {
+enum class Show { kNothing, kOutput };
+
+// Start, run and end of a whole process, waited for without polling.
+void RunToEnd(const std::vector<std::string>& argv, Show show = Show::kNothing) {
   std::vector<char*> args;
   for (const auto& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
   args.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  if (show == Show::kNothing) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  }
   pid_t pid = -1;
   int status = posix_spawn(&pid, args[0], &actions, nullptr, args.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -186,6 +193,8 @@ bool BenchPrograms() {
   BenchCalls(rack, context);
   BenchPower(rack, context);
   if (rack.Start(Part::kLab).ok()) BenchCli(rack);
+  std::fflush(stdout);
+  RunToEnd({std::string(FARADAY_BIN_DIR) + "/faraday-bench-security"}, Show::kOutput);
   return online;
 }
 

@@ -57,6 +57,7 @@ class RackUnderTest {
 
   // Whoever may come in. REQUIRES: a part was started.
   People& people() { return *people_; }
+  const access::PublicKey& controller_key() const { return *controller_key_; }
   // One call to the controller or lab with these keys.
   Result<v1::Reply> CallWith(Part part, const rpc::Keys& keys, v1::Request request, const std::string& role = "");
   // The same as somebody who has joined, in `role`.

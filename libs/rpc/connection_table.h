@@ -23,7 +23,7 @@ struct ConnectionBounds {
   uint64_t unread_of_one = 2 << 20;  // bytes of answers that one connection has not taken: twice the largest answer
   uint64_t unread_of_all = 64 << 20;
   // Bytes that came in without a whole message: libzmq keeps the parts of one until the last is here, without a bound.
-  uint64_t unfinished_of_one = 8 << 20;
+  uint64_t unfinished_of_one = 4 << 20;
   uint64_t unfinished_of_all = 64 << 20;
   // Refusals in 10 s (a frame that cannot be read counts ten) after which a connection is cut off: a client that
   // heeds the answers never comes near.
@@ -58,7 +58,7 @@ class ConnectionTable {
   // After a subscription to a topic of so many bytes began (or, below 0, ended).
   std::vector<int> Subscribed(int fd, int64_t bytes);
 
-  // Every 100 ms or so: looks at what came in.
+  // Every 50 ms or so: looks at what came in.
   std::vector<int> Sweep();
 
   // A whole message has come.

@@ -28,7 +28,7 @@ constexpr int kHeartbeatMs = 5000;
 constexpr int kDeadMs = 15'000;  // a peer that is silent, or takes nothing of what we send
 constexpr rlim_t kFiles = 16'384;
 constexpr Milliseconds kWordEvery{10'000};
-constexpr Milliseconds kSweepEvery{100};
+constexpr Milliseconds kSweepEvery{50};
 
 std::string AddressOf(int fd) {
   sockaddr_storage peer{};

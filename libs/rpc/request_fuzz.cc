@@ -88,6 +88,8 @@ void Serve(uint8_t who, std::string_view body) {
     Must(served.code() == Code::kInvalidArgument);
   } else {
     Must(outcome.reply.id() == request.id());
+    const std::string& named = request.caller().user();
+    if (!named.empty() && named != "user" + std::to_string(who)) Must(outcome.handled == 0);
   }
 }
 
