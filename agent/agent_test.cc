@@ -44,7 +44,9 @@ class AgentProcess : public testing::Test {
     Stop(agent_, SIGTERM);
     Stop(phone_, SIGTERM);
     if (HasFailure()) fprintf(stderr, "%s\n", ReadAll(dir_ + "/agent.log").c_str());
-    fs::remove_all(dir_);
+    // The agent's own removal of its trash may still be under way beside it.
+    std::error_code busy;
+    EXPECT_TRUE(Wait([&] { return fs::remove_all(dir_, busy), !fs::exists(dir_); })) << busy.message();
   }
 
   std::unique_ptr<Child> Spawn(std::vector<std::string> arguments, const std::string& output) {
@@ -283,7 +285,7 @@ TEST_F(AgentProcess, SecondAgentOnTheSameState_IsRefused) {
 }
 
 TEST_F(AgentProcess, BadConfig_NamesEveryMistake) {
-  std::ofstream(dir_ + "/bad.yaml") << "hosts: h01\ncontrollers: []\nlab: tcp://0.0.0.0:1\n";
+  std::ofstream(dir_ + "/bad.yaml") << "hosts: h01\ncontrollers: []\nlab: tcp://lab.example:1\nsecurity: plain\n";
   auto bad = Spawn({"faraday-agent", "--config", dir_ + "/bad.yaml"}, dir_ + "/bad.log");
   ASSERT_TRUE(Wait([&] { return !bad->running(); }));
   const std::string said = ReadAll(dir_ + "/bad.log");
