@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -276,6 +277,56 @@ TEST_F(AgentProcess, NoPhoneThere_IsReportedAbsent) {
   Stop(phone_, SIGKILL);
   rack_->Discover();
   ASSERT_TRUE(Wait([&] { return rack_->devices["r01/01"].adb_state() == "absent"; }));
+}
+
+TEST_F(AgentProcess, AControllerIsNotBelievedAboutAnothersSlots) {
+  FakeRack liar(loop_, context_, "");
+  liar.name = "r02/01";
+  Stop(agent_, SIGTERM);
+  std::ofstream(dir_ + "/agent.yaml") << "host: h01\ncontrollers: [" << rack_->endpoint() << ", " << liar.endpoint()
+                                      << "]\nlab: " << lab_->endpoint() << "\nstate_dir: " << dir_
+                                      << "/state\nsecurity: plain\n";
+  StartAgent();
+  ASSERT_TRUE(Wait([&] { return liar.epochs_seen.contains("r02/01"); }));
+  rack_->Grant(5, 60'000);
+  lab_->Assign(Job("job-9.1", "touch started; while [ ! -e go ]; do sleep 0.1; done"));
+  ASSERT_TRUE(Wait([&] { return Running("job-9.1"); }));
+  liar.Name("r01/01", 4'000'000'000);
+  ASSERT_TRUE(Wait([&] { return ReadAll(dir_ + "/agent.log").find("is not believed") != std::string::npos; }));
+  std::ofstream(dir_ + "/state/attempts/job-9.1/work/go") << "";
+  ASSERT_TRUE(Wait([&] { return !lab_->ended.empty() && rack_->clearing == 0; }));
+  EXPECT_EQ(lab_->ended[0].outcome(), v1::OUTCOME_PASSED) << lab_->ended[0].reason();
+  EXPECT_LT(rack_->epochs_seen["r01/01"], 100u);
+  EXPECT_FALSE(rack_->epochs_seen.contains("r02/01"));
+  EXPECT_FALSE(liar.epochs_seen.contains("r01/01"));
+  EXPECT_EQ(ReadAll(dir_ + "/state/epochs").find("4000000000"), std::string::npos);
+}
+
+TEST_F(AgentProcess, NothingOfItsStateIsOpenToOthers) {
+  Stop(agent_, SIGTERM);
+  fs::permissions(dir_ + "/state", fs::perms(0755));
+  const mode_t before = ::umask(022);
+  StartAgent();
+  ::umask(before);
+  EXPECT_THAT(ReadAll(dir_ + "/agent.log"), HasSubstr("closed to 700"));
+  EXPECT_EQ(fs::status(dir_ + "/state").permissions(), fs::perms::owner_all);
+  rack_->Grant(5, 60'000);
+  lab_->Assign(Job("job-10.1", "touch started; while [ ! -e go ]; do sleep 0.1; done"));
+  ASSERT_TRUE(Wait([&] { return Running("job-10.1") && AgentSaysRunning(); }));
+  int looked_at = 0;
+  for (const std::string& folder : {dir_ + "/state/attempts/job-10.1", dir_ + "/state/epochs"}) {
+    std::vector<fs::path> paths = {folder};
+    if (fs::is_directory(folder)) paths.insert(paths.end(), fs::recursive_directory_iterator(folder), {});
+    for (const fs::path& path : paths) {
+      if (!fs::exists(path)) continue;  // was being replaced
+      const auto others = fs::status(path).permissions() & (fs::perms::group_all | fs::perms::others_all);
+      EXPECT_EQ(others, fs::perms::none) << path;
+      ++looked_at;
+    }
+  }
+  EXPECT_GT(looked_at, 8);
+  std::ofstream(dir_ + "/state/attempts/job-10.1/work/go") << "";
+  ASSERT_TRUE(Wait([&] { return !lab_->ended.empty(); }));
 }
 
 TEST_F(AgentProcess, SecondAgentOnTheSameState_IsRefused) {

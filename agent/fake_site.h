@@ -1,5 +1,5 @@
 // A rack's controller and a lab as the agent sees them, in the test's own process: real RPC servers whose state the
-// test sets. They keep what they are told. One slot, r01/01. For tests only; loop's thread.
+// test sets. They keep what they are told. One slot, r01/01 unless said. For tests only; loop's thread.
 #pragma once
 
 #include <algorithm>
@@ -89,6 +89,14 @@ class FakeRack {
     publisher_run += "+";
   }
 
+  // Names that slot too, with that epoch.
+  void Name(const std::string& other, uint32_t other_epoch) {
+    also[other] = other_epoch;
+    desk_.Changed();
+  }
+
+  std::string name = "r01/01";
+  std::map<std::string, uint32_t> also;
   std::string publisher_run = "run";
   bool leased = false;
   bool discover = false;
@@ -136,7 +144,7 @@ class FakeRack {
   v1::SyncResult Build() const {
     v1::SyncResult result;
     auto* slot = result.add_slots();
-    slot->set_slot("r01/01");
+    slot->set_slot(name);
     slot->set_epoch(epoch);
     slot->set_purpose(leased ? v1::PURPOSE_JOB : v1::PURPOSE_CARE);
     if (leased) {
@@ -150,6 +158,13 @@ class FakeRack {
     slot->set_needs_clearing(clearing != 0);
     slot->set_clearing_epoch(clearing);
     slot->set_discover(discover);
+    for (const auto& [other, other_epoch] : also) {
+      auto* more = result.add_slots();
+      more->set_slot(other);
+      more->set_epoch(other_epoch);
+      more->set_needs_clearing(true);
+      more->set_clearing_epoch(other_epoch - 1);
+    }
     return result;
   }
   void OnGetRack(const rpc::CallPtr& call) {

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "agent/journal/file_journal.h"
 #include "agent/runner/folder.h"
 #include "agent/runner/process_runners.h"
+#include "agent/runner/process_tree.h"
 #include "agent/zmq/lab_link.h"
 #include "agent/zmq/racks.h"
 #include "agent/zmq/uploader.h"
@@ -36,13 +38,28 @@ namespace {
 constexpr char kKeyFile[] = "keys/agent.key";
 constexpr Milliseconds kTick{50};  // chosen: the core's steps follow one another at this pace at most
 
+// Keys, jobs' variables and logs lie in it.
+Status CloseToOthers(const std::string& folder) {
+  struct stat found {};
+  if (::stat(folder.c_str(), &found) != 0) {
+    return {Code::kUnavailable, fmt::format("state_dir {}: {}", folder, std::strerror(errno))};
+  }
+  if ((found.st_mode & (S_IRWXG | S_IRWXO)) == 0) return OkStatus();
+  if (found.st_uid != ::geteuid() || ::chmod(folder.c_str(), S_IRWXU) != 0) {
+    return {
+        Code::kFailedPrecondition,
+        fmt::format("state_dir {} is open to other accounts: its owner closes it with chmod 700 {}", folder, folder)};
+  }
+  log::Warn("state_dir {} was open to other accounts (mode {:o}): closed to 700", folder, found.st_mode & 07777U);
+  return OkStatus();
+}
+
 // One agent a state folder; the kernel drops the lock however the program ends.
 Status LockStateDir(const std::string& folder) {
   std::error_code error;
-  if (std::filesystem::create_directories(folder, error)) {
-    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);  // keys lie in it
-  }
+  std::filesystem::create_directories(folder, error);
   if (error) return {Code::kUnavailable, fmt::format("cannot make state_dir {}: {}", folder, error.message())};
+  FARADAY_TRY(CloseToOthers(folder));
   const auto lock = folder::Lock(folder);
   if (lock.ok()) return OkStatus();  // held until the process ends
   if (lock.status().code() != Code::kAlreadyExists) return lock.status();
@@ -108,6 +125,11 @@ class Identity {
   rpc::Credentials AtControllers() const {
     return As([this](const std::string& endpoint) { return membership_->ControllerKey(endpoint); });
   }
+  // "" when no roster says.
+  std::string RackAt(const std::string& endpoint) const {
+    const access::Entry* entry = directory_.FindEndpoint(endpoint);
+    return entry == nullptr ? "" : entry->user;
+  }
   uint64_t roster() const { return membership_ ? membership_->roster().number() : 0; }
   // The number in force, or that of the refused one.
   uint64_t TakeRoster(const v1::SignedRoster& roster) {
@@ -151,6 +173,7 @@ Result<int> Run(const AgentConfig& config) {
   zmq::context_t context;
 
   std::optional<Agent> agent;  // the parts below speak to it only once the loop runs
+  BecomeSubreaper();           // what a job that killed its runner leaves becomes ours
   FileJournal journal(loop, config.state_dir);
   AdbPhones phones(loop, config.adb, config.state_dir + "/adb", [&](const std::string& slot, Facts facts) {
     if (const auto name = config.model_names.find(facts.model); name != config.model_names.end())
@@ -171,15 +194,17 @@ Result<int> Run(const AgentConfig& config) {
       identity->roster(),
       [&](const v1::SignedRoster& roster) { return identity->TakeRoster(roster); });
   Uploader spool(loop, lab, attempts_dir);
-  Racks racks(loop,
-              context,
-              identity->AtControllers(),
-              config.agent,
-              config.host,
-              [&](int controller, const std::vector<SlotWish>& slots, bool fresh) {
-                if (fresh) agent->OnRackBack(controller);
-                agent->OnRackSync(controller, slots, BootClock::now());
-              });
+  Racks racks(
+      loop,
+      context,
+      identity->AtControllers(),
+      config.agent,
+      config.host,
+      [&](const std::string& endpoint) { return identity->RackAt(endpoint); },
+      [&](int controller, const std::vector<SlotWish>& slots, bool fresh) {
+        if (fresh) agent->OnRackBack(controller);
+        agent->OnRackSync(controller, slots, BootClock::now());
+      });
   agent.emplace(config.host, Ports{racks, phones, runners, spool, lab, journal});
   agent->TakeUp(journal.LoadAttempts(), journal.LoadEpochs(), BootClock::now());
   for (const std::string& endpoint : config.controllers) racks.Add(endpoint);
@@ -208,6 +233,7 @@ Result<int> Run(const AgentConfig& config) {
 int main(int argc, char** argv) {
   using namespace faraday;
   log::Program() = "agent";
+  ::umask(S_IRWXG | S_IRWXO);  // also of its runners, jobs and adb servers
   CLI::App app{"faraday-agent: finds the phones whose cables run to this host and runs jobs on them."};
   std::string path;
   bool check = false;

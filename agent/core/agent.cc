@@ -23,20 +23,22 @@ void Agent::TakeUp(std::vector<AttemptRecord> records, std::map<std::string, uin
   }
 }
 
-void Agent::SeeEpoch(const std::string& slot, uint32_t epoch) {
+bool Agent::SeeEpoch(const std::string& slot, uint32_t epoch) {
   uint32_t& seen = epochs_[slot];
-  if (epoch <= seen) return;
+  if (epoch <= seen) return false;
   seen = epoch;
-  ports_.journal.KeepEpochs(epochs_);
+  return true;
 }
 
 void Agent::OnRackSync(int controller, const std::vector<SlotWish>& slots, BootTime now) {
   now_ = now;
   controllers_[controller];
   std::set<std::string> named;
+  bool news = false;
+  for (const SlotWish& wish : slots) news |= SeeEpoch(wish.slot, wish.epoch);
+  if (news) ports_.journal.KeepEpochs(epochs_);  // once, and before anything is done with them
   for (const SlotWish& wish : slots) {
     named.insert(wish.slot);
-    SeeEpoch(wish.slot, wish.epoch);
     SlotEntry& entry = slots_[wish.slot];
     entry.wish = wish;
     entry.controller = controller;
@@ -65,7 +67,7 @@ void Agent::OnLabSync(const std::vector<AttemptWish>& attempts, BootTime now) {
     ports_.journal.Keep(record);
     auto& attempt = attempts_[wish.attempt] = std::make_unique<Attempt>(std::move(record), ports_);
     attempt->TakeUp(now);
-    SeeEpoch(wish.slot, wish.epoch);
+    if (SeeEpoch(wish.slot, wish.epoch)) ports_.journal.KeepEpochs(epochs_);
     if (const auto slot = slots_.find(wish.slot); slot != slots_.end()) attempt->OnSlot(slot->second.wish, now);
   }
   for (auto& [id, attempt] : attempts_) {
@@ -189,9 +191,10 @@ void Agent::OnReported(int controller, const Status& status) {
 
 RackReport Agent::BuildReport(int controller) {
   RackReport report;
-  report.epochs_seen = epochs_;
+  // Only what it has named: a controller refuses reports on another's slots.
   for (auto& [slot, entry] : slots_) {
     if (entry.controller != controller) continue;
+    if (const auto seen = epochs_.find(slot); seen != epochs_.end()) report.epochs_seen[slot] = seen->second;
     const bool known = entry.facts.measured != BootTime{};
     if (entry.facts_unsaid || (known && ports_.phones.Active(slot))) report.facts.emplace_back(slot, entry.facts);
     if (Cleared(entry)) report.cleared.emplace_back(slot, entry.wish.clearing_epoch);

@@ -58,7 +58,8 @@ class Agent {
     BootTime not_before{};  // after a report that failed
   };
 
-  void SeeEpoch(const std::string& slot, uint32_t epoch);
+  // True when it is news, which the journal must keep.
+  bool SeeEpoch(const std::string& slot, uint32_t epoch);
   Attempt* AttemptOn(const std::string& slot);
   bool WantsSession(const SlotEntry& entry);
   bool Cleared(const SlotEntry& entry);

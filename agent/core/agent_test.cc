@@ -443,6 +443,30 @@ TEST_F(AgentCore, Epochs_AreKeptAndReported) {
   EXPECT_EQ(world_.rack_reports.back().epochs_seen.at("r01/01"), 7u);
 }
 
+TEST_F(AgentCore, Epochs_OfAWholeSyncAreWrittenOnce) {
+  std::vector<SlotWish> slots(32, Leased(7));
+  for (size_t i = 0; i < slots.size(); ++i) slots[i].slot = "r01/" + std::to_string(10 + i);
+  agent_->OnRackSync(0, slots, now_);
+  EXPECT_EQ(world_.epochs.size(), 32u);
+  EXPECT_EQ(world_.epoch_writes, 1);
+  agent_->OnRackSync(0, slots, now_);
+  EXPECT_EQ(world_.epoch_writes, 1) << "nothing new";
+}
+
+TEST_F(AgentCore, Report_TellsEachControllerOfItsOwnSlotsOnly) {
+  SlotWish theirs = Care(9);
+  theirs.slot = "r02/01";
+  Sync(Care(3));
+  agent_->OnRackSync(1, {theirs}, now_);
+  agent_->OnFacts("r01/01", Booted(), now_);
+  agent_->OnFacts("r02/01", Booted(), now_);
+  Pass(11s);
+  const std::map<std::string, uint32_t> of_first = {{"r01/01", 3}};
+  const std::map<std::string, uint32_t> of_second = {{"r02/01", 9}};
+  EXPECT_EQ(world_.newest_report.at(0).epochs_seen, of_first);
+  EXPECT_EQ(world_.newest_report.at(1).epochs_seen, of_second);
+}
+
 TEST_F(AgentCore, Discovery_OpensASessionOnlyWhileTheDataPathReachesThisHost) {
   SlotWish wish = Care(3);
   wish.discover = true;

@@ -21,6 +21,8 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
   std::vector<AttemptRecord> lab_reports;
   std::map<std::string, std::string> traces;  // by slot
   std::vector<RackReport> rack_reports;
+  std::map<int, RackReport> newest_report;  // by controller
+  int epoch_writes = 0;
   int renewals = 0;
   std::vector<BootTime> runner_ends;  // lease ends told to the runner
   bool cancelled = false;
@@ -71,8 +73,9 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
     Later([this, then] { then(rack_status); });
   }
   void SetTrace(const std::string& slot, const std::string& trace) override { traces[slot] = trace; }
-  void Report(int, const RackReport& report, std::function<void(Status)> then) override {
+  void Report(int controller, const RackReport& report, std::function<void(Status)> then) override {
     rack_reports.push_back(report);
+    newest_report[controller] = report;
     Later([this, then] { then(rack_status); });
   }
 
@@ -114,7 +117,10 @@ class FakePorts : public RackCalls, public Phones, public Runners, public Spool,
 
   void Keep(const AttemptRecord& record) override { journal[record.wish.attempt] = record; }
   void Forget(const std::string& attempt) override { journal.erase(attempt); }
-  void KeepEpochs(const std::map<std::string, uint32_t>& all) override { epochs = all; }
+  void KeepEpochs(const std::map<std::string, uint32_t>& all) override {
+    epochs = all;
+    ++epoch_writes;
+  }
 
   std::map<std::string, std::string> environment;  // of the newest run
 

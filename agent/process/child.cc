@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 namespace faraday::agent {
 namespace {
@@ -56,11 +57,17 @@ void SetAttributes(posix_spawnattr_t* attributes) {
 void SetFiles(posix_spawn_file_actions_t* files, const ChildOrder& order) {
   posix_spawn_file_actions_init(files);
   posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(files, STDOUT_FILENO, order.output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_addopen(files, STDOUT_FILENO, order.output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2(files, STDOUT_FILENO, STDERR_FILENO);
   if (order.keep_fd >= 0) posix_spawn_file_actions_adddup2(files, order.keep_fd, 3);
   posix_spawn_file_actions_addclosefrom_np(files, order.keep_fd >= 0 ? 4 : 3);
   posix_spawn_file_actions_addchdir_np(files, order.folder.c_str());
+}
+
+// Of Started: pid -> start time. One thread starts children: the loop's.
+std::map<pid_t, uint64_t>& StartedOnes() {
+  static std::map<pid_t, uint64_t> started;
+  return started;
 }
 
 int OpenPidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
@@ -93,6 +100,7 @@ Result<std::unique_ptr<Child>> Child::Spawn(evloop::Loop& loop, const ChildOrder
         error == ENOENT ? Code::kNotFound : Code::kInternal,
         fmt::format("cannot start {} (folder {}): {}", order.arguments[0], order.folder, std::strerror(error)));
   }
+  StartedOnes()[pid] = StartTime(pid);
   const int pidfd = OpenPidfd(pid);
   if (pidfd < 0) return Status(Code::kInternal, fmt::format("no pidfd for {}: {}", pid, std::strerror(errno)));
   return std::unique_ptr<Child>(new Child(loop, {pid, StartTime(pid)}, pidfd, std::move(ended)));
@@ -108,6 +116,11 @@ Result<std::unique_ptr<Child>> Child::Adopt(evloop::Loop& loop, ProcessId id, st
   return Status(Code::kNotFound, fmt::format("process {} is no more", id.pid));
 }
 
+bool Child::Started(pid_t pid) {
+  const auto found = StartedOnes().find(pid);
+  return found != StartedOnes().end() && found->second == StartTime(pid);
+}
+
 void Child::Signal(int signo) {
   if (running()) ::syscall(SYS_pidfd_send_signal, pidfd_, signo, nullptr, 0);
 }
@@ -115,7 +128,8 @@ void Child::Signal(int signo) {
 void Child::OnEnded() {
   loop_.Remove(watch_);
   watch_ = 0;
-  ::waitpid(id_.pid, nullptr, WNOHANG);  // an adopted one is not ours to reap: fails, harmless
+  // An adopted one is not ours to reap: fails, harmless.
+  if (::waitpid(id_.pid, nullptr, WNOHANG) == id_.pid) StartedOnes().erase(id_.pid);
   const auto ended = ended_;
   if (ended) ended();
 }

@@ -35,6 +35,8 @@ class Child {
   static Result<std::unique_ptr<Child>> Spawn(evloop::Loop& loop, const ChildOrder& order, std::function<void()> ended);
   // Watches a process an earlier agent started; kNotFound when it is no more.
   static Result<std::unique_ptr<Child>> Adopt(evloop::Loop& loop, ProcessId id, std::function<void()> ended);
+  // Whether this process started it, and it is still that one.
+  static bool Started(pid_t pid);
   // Leaves the process alone.
   ~Child();
 

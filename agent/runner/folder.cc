@@ -94,7 +94,7 @@ Result<std::string> Read(const std::string& path) {
 
 Status Replace(const std::string& path, std::string_view text) {
   const std::string beside = path + ".new";
-  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return Errno(beside, "create");
   const bool written = WriteAll(fd, text) && ::fsync(fd) == 0;
   const Status status = written ? OkStatus() : Errno(beside, "write");
@@ -154,7 +154,7 @@ Result<RunEnd> ReadResult(const std::string& folder) {
 
 Result<int> Lock(const std::string& folder) {
   const std::string path = folder + "/lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return Errno(path, "open");
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   ::close(fd);

@@ -12,7 +12,7 @@
 namespace faraday::agent {
 
 Result<KeptLog> KeptLog::Open(const std::string& path, size_t head, size_t tail) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return Status(Code::kInternal, fmt::format("cannot open {}: {}", path, std::strerror(errno)));
   return KeptLog(fd, head, tail);
 }

@@ -2,6 +2,7 @@
 // LOCK_FD is the open, locked FOLDER/lock: it stays held until this process ends, whatever ends it.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  ::umask(S_IRWXG | S_IRWXO);
   const Status status = agent::Supervise(argv[1]);
   if (status.ok()) return 0;
   log::Error("{}: {}", argv[1], status.message());

@@ -10,12 +10,15 @@
 #include <filesystem>
 
 #include "agent/runner/folder.h"
+#include "agent/runner/process_tree.h"
 #include "base/log.h"
 
 namespace faraday::agent {
 namespace {
 
-constexpr Milliseconds kLookEvery{100};  // chosen
+constexpr Milliseconds kLookEvery{100};          // chosen
+constexpr Milliseconds kSweepPatience{50};       // chosen: the loop waits that long; what is left is for the next look
+constexpr Milliseconds kRunnerPatience{15'000};  // chosen: after the lease's end; twice a runner's own 5 s, margin
 
 // What every job starts from: nothing of the agent's own environment.
 const std::map<std::string, std::string> kBaseEnvironment = {
@@ -35,6 +38,10 @@ void KillByEnvironment(const std::string& variable) {
   }
   ::closedir(proc);
 }
+
+// What descends from a runner that was killed has become this process's own, whatever its environment says. True: none
+// of it is left. A process that is no subreaper gets no orphans and need not look.
+bool SweepOrphans() { return !IsSubreaper() || KillChildrenBut(&Child::Started, kSweepPatience); }
 
 }  // namespace
 
@@ -115,12 +122,19 @@ bool ProcessRunners::LookAt(const std::string& attempt) {
   const auto found = watched_.find(attempt);
   if (found == watched_.end()) return false;
   const std::string folder = FolderOf(attempt);
+  Child* runner = found->second.get();
+  // A runner that was stopped (SIGSTOP) ends nothing: it is ended.
+  const auto deadline = folder::ReadDeadline(folder);
+  if (runner != nullptr && deadline.ok() && BootClock::now() > *deadline + kRunnerPatience) runner->Signal(SIGKILL);
+  // Looked at when it is through: only then are its orphans ours.
+  if (runner != nullptr && runner->running()) return false;
   // The lock first: a runner that ends between the two looks has written its result.
   const auto lock = folder::Lock(folder);
   if (lock.ok()) ::close(*lock);
   auto result = folder::ReadResult(folder);
   if (!result.ok() && !lock.ok()) return false;
   if (!result.ok()) {
+    if (!SweepOrphans()) return false;  // the attempt has not ended while one lives
     KillByEnvironment("FARADAY_ARTIFACTS=" + folder + "/work/artifacts");
     RunEnd end;
     end.why = RunEnd::Why::kRunnerLost;

@@ -1,5 +1,8 @@
 // The Runners port: one faraday-runner process an attempt, spoken to through the attempt's folder (folder.h). Runners
 // outlive the agent; Adopt watches one again. Loop's thread.
+//
+// In a process that is a subreaper (process_tree.h), every child that was not started through Child is taken for an
+// orphan of a killed runner, and killed when one is lost.
 #pragma once
 
 #include <functional>

@@ -40,24 +40,34 @@ std::multimap<pid_t, pid_t> ChildrenByParent() {
   while (const dirent* entry = ::readdir(proc)) {
     if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
     Process process;
-    if (!ReadStat(entry->d_name, &process) || process.state == 'Z' || process.state == 'X') continue;
+    if (!ReadStat(entry->d_name, &process) || process.state == 'X') continue;
     children.emplace(process.parent, std::atoi(entry->d_name));
   }
   ::closedir(proc);
   return children;
 }
 
-}  // namespace
-
-void BecomeSubreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
-
-std::vector<pid_t> Descendants() {
-  const auto children = ChildrenByParent();
-  std::vector<pid_t> found{::getpid()};
+// `root` and all that descends from it.
+std::vector<pid_t> TreeOf(pid_t root, const std::multimap<pid_t, pid_t>& children) {
+  std::vector<pid_t> found{root};
   for (size_t i = 0; i < found.size(); ++i) {
     const auto [begin, end] = children.equal_range(found[i]);
     for (auto it = begin; it != end; ++it) found.push_back(it->second);
   }
+  return found;
+}
+
+}  // namespace
+
+void BecomeSubreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+bool IsSubreaper() {
+  int is = 0;
+  return ::prctl(PR_GET_CHILD_SUBREAPER, &is, 0, 0, 0) == 0 && is == 1;
+}
+
+std::vector<pid_t> Descendants() {
+  std::vector<pid_t> found = TreeOf(::getpid(), ChildrenByParent());
   found.erase(found.begin());
   return found;
 }
@@ -74,6 +84,24 @@ bool KillTree(Milliseconds patience) {
     }
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return true;  // ECHILD: no child at all
+    if (BootClock::now() >= give_up) return false;
+    ::usleep(2'000);
+  }
+}
+
+bool KillChildrenBut(const std::function<bool(pid_t)>& spared, Milliseconds patience) {
+  const BootTime give_up = BootClock::now() + patience;
+  while (true) {
+    const auto children = ChildrenByParent();
+    const auto [begin, end] = children.equal_range(::getpid());
+    bool left = false;
+    for (auto it = begin; it != end; ++it) {
+      if (spared(it->second)) continue;
+      for (const pid_t pid : TreeOf(it->second, children)) ::kill(pid, SIGKILL);
+      ::waitpid(it->second, nullptr, WNOHANG);
+      left = true;  // what it had started is ours only now: look again
+    }
+    if (!left) return true;
     if (BootClock::now() >= give_up) return false;
     ::usleep(2'000);
   }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include "agent/runner/folder.h"
 #include "agent/runner/kept_log.h"
 #include "agent/runner/process_runners.h"
+#include "agent/runner/process_tree.h"
 #include "agent/runner/seclude.h"
 
 namespace faraday::agent {
@@ -290,6 +292,68 @@ TEST_F(Runner, RunnerKilled_IsSaidAndLeavesNothing) {
   EXPECT_EQ(end.why, RunEnd::Why::kRunnerLost);
   EXPECT_THAT(end.message, HasSubstr("runner"));
   EXPECT_TRUE(Wait([&] { return Left().empty(); }));
+}
+
+// The job's processes know nothing of faraday in their environment; only their descent is left.
+class OrphansTest : public Runner {
+ protected:
+  OrphansTest() { BecomeSubreaper(); }
+  ~OrphansTest() override { ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0); }
+  pid_t PidIn(const std::string& file) { return std::atoi(ReadAll(folder_ + "/work/" + file).c_str()); }
+  // A script that leaves an escaped process, and then does `more`.
+  static std::string Escape(const std::string& more) {
+    return "echo $PPID > runner; env -i setsid sh -c 'trap \"\" TERM; (while :; do sleep 0.1; done) & echo $! > inner; "
+           "echo $$ > outer; while :; do sleep 0.1; done' & while [ ! -s outer ]; do sleep 0.05; done; " +
+           more;
+  }
+};
+
+bool Lives(pid_t pid) { return pid > 0 && fs::exists("/proc/" + std::to_string(pid)); }
+
+TEST_F(OrphansTest, OfAKilledRunnerAreGoneBeforeItsAttemptEnds) {
+  Start(Escape("while :; do sleep 0.1; done"));
+  ASSERT_TRUE(Wait([&] { return PidIn("outer") > 0; }));
+  const pid_t outer = PidIn("outer");
+  const pid_t inner = PidIn("inner");
+  ASSERT_TRUE(Lives(outer) && Lives(inner));
+  ::kill(PidIn("runner"), SIGKILL);
+  EXPECT_EQ(End().why, RunEnd::Why::kRunnerLost);
+  EXPECT_FALSE(Lives(outer));
+  EXPECT_FALSE(Lives(inner));
+  ::kill(outer, SIGKILL);  // where the test fails
+  ::kill(inner, SIGKILL);
+}
+
+TEST_F(OrphansTest, OtherChildrenOfTheAgentAreLeftAlone) {
+  auto other = Child::Spawn(loop_, {{"sleep", "600"}, {"PATH=/usr/bin:/bin"}, dir_, dir_ + "/other.log"}, [] {});
+  ASSERT_TRUE(other.ok());
+  Start(Escape("while :; do sleep 0.1; done"));
+  ASSERT_TRUE(Wait([&] { return PidIn("outer") > 0; }));
+  ::kill(PidIn("runner"), SIGKILL);
+  EXPECT_EQ(End().why, RunEnd::Why::kRunnerLost);
+  loop_.RunOnce(20ms);
+  EXPECT_TRUE((*other)->running());
+  (*other)->Signal(SIGKILL);
+  EXPECT_TRUE(Wait([&] { return !(*other)->running(); }));
+}
+
+TEST_F(OrphansTest, ARunnerThatIsStoppedIsEndedAfterItsLease) {
+  Start(Escape("while :; do sleep 0.1; done"));
+  ASSERT_TRUE(Wait([&] { return PidIn("outer") > 0; }));
+  const pid_t outer = PidIn("outer");
+  ::kill(PidIn("runner"), SIGSTOP);
+  runners_->SetLeaseEnd("job-1.1", BootClock::now() - 14s);  // a second of patience is left
+  EXPECT_EQ(End().why, RunEnd::Why::kRunnerLost);
+  EXPECT_FALSE(Lives(outer));
+}
+
+TEST_F(OrphansTest, OnANewKernelAJobCannotKillItsRunner) {
+  if (!CanScopeSignals()) GTEST_SKIP() << "this kernel's Landlock keeps no signals in: jobs CAN";
+  Start(Escape("kill -9 $PPID && exit 9; kill $(cat inner) && echo mine; exit 3"));
+  const RunEnd end = End();
+  EXPECT_EQ(end.why, RunEnd::Why::kExited);
+  EXPECT_EQ(end.exit_code, 3);
+  EXPECT_THAT(Log(), HasSubstr("mine"));
 }
 
 TEST_F(Runner, DamagedDeadline_KeepsTheLastGoodOne) {

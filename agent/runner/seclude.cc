@@ -25,12 +25,24 @@ constexpr long kNeeded = 2;
 constexpr __u64 kFileRights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE;
 constexpr __u64 kAllRights = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
 
+// Of Linux 6.12; Debian 12's headers end before.
+constexpr long kScopes = 6;
+constexpr __u64 kScopeSignal = 1U << 1;
+struct RulesetAttributes {
+  __u64 handled_access_fs;
+  __u64 handled_access_net;
+  __u64 scoped;
+};
+
+long Version() { return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION); }
+
 // One set of rules; what no rule allows is refused.
 class Rules {
  public:
   Rules() {
-    const landlock_ruleset_attr attributes{.handled_access_fs = kAllRights};
-    set_ = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0));
+    const RulesetAttributes attributes{kAllRights, 0, CanScopeSignals() ? kScopeSignal : 0};
+    const size_t size = CanScopeSignals() ? sizeof(attributes) : sizeof(attributes.handled_access_fs);
+    set_ = static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0));
   }
   ~Rules() {
     if (set_ >= 0) ::close(set_);
@@ -78,9 +90,9 @@ std::string StateFolderOf(const std::string& attempt_folder) {
   return above.filename() == "attempts" ? above.parent_path() : above;
 }
 
-bool CanSeclude() {
-  return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= kNeeded;
-}
+bool CanSeclude() { return Version() >= kNeeded; }
+
+bool CanScopeSignals() { return Version() >= kScopes; }
 
 Status Seclude(const std::string& hidden, const std::vector<std::string>& open) {
   std::error_code error;

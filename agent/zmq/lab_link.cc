@@ -39,8 +39,8 @@ LabLink::LabLink(evloop::Loop& loop,
 }
 
 void LabLink::OnSync(const v1::SyncResult& result) {
-  // First: the controllers of the attempts may be new in it.
-  if (result.has_roster()) sync_->SetRoster(on_roster_(result.roster()));
+  // It comes alone, before the list: the controllers of the attempts may be new in it.
+  if (result.has_roster()) return sync_->SetRoster(on_roster_(result.roster()));
   std::vector<AttemptWish> wishes;
   for (const auto& attempt : result.attempts()) {
     auto wish = FromWire(attempt);

@@ -30,16 +30,18 @@ Racks::Racks(evloop::Loop& loop,
              rpc::Credentials who,
              std::string agent,
              std::string host,
+             std::function<std::string(const std::string& endpoint)> rack_at,
              OnSlots on_slots)
     : loop_(loop),
       context_(context),
       who_(std::move(who)),
       agent_(std::move(agent)),
       host_(std::move(host)),
+      owners_(std::move(rack_at)),
       on_slots_(std::move(on_slots)) {}
 
 void Racks::Add(const std::string& endpoint) {
-  const int controller = static_cast<int>(links_.size());
+  const int controller = owners_.Add(endpoint);
   v1::SyncCall call;
   call.set_agent(agent_);
   call.set_host(host_);
@@ -59,10 +61,9 @@ void Racks::Add(const std::string& endpoint) {
 
 void Racks::OnSync(int controller, const v1::SyncResult& result, BootTime asked, bool fresh) {
   std::vector<SlotWish> wishes;
-  for (const auto& slot : result.slots()) {
-    wishes.push_back(FromWire(slot, asked));
-    controller_of_[slot.slot()] = controller;
-  }
+  for (const auto& slot : result.slots()) wishes.push_back(FromWire(slot, asked));
+  wishes = owners_.OwnOf(controller, std::move(wishes));
+  for (const SlotWish& wish : wishes) controller_of_[wish.slot] = controller;
   on_slots_(controller, wishes, fresh);
 }
 

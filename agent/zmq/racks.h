@@ -1,6 +1,6 @@
 // The RackCalls port by RPC: one Sync loop and one channel for calls to each controller, so that a hung controller
-// delays neither the others nor its own long poll. Which controller has a slot is learned from the Syncs. Loop's
-// thread.
+// delays neither the others nor its own long poll. Which controller has a slot is learned from the Syncs, of its own
+// rack only (core/rack_owners.h). Loop's thread.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/core/ports.h"
+#include "agent/core/rack_owners.h"
 #include "agent/zmq/sync_loop.h"
 #include "evloop/loop.h"
 #include "rpc/client.h"
@@ -19,12 +20,13 @@ namespace faraday::agent {
 class Racks : public RackCalls {
  public:
   using OnSlots = std::function<void(int controller, const std::vector<SlotWish>& slots, bool fresh)>;
-  // `who`: the agent, and the keys of the controllers.
+  // `who`: the agent, and the keys of the controllers. `rack_at`: as RackOwners wants it.
   Racks(evloop::Loop& loop,
         zmq::context_t& context,
         rpc::Credentials who,
         std::string agent,
         std::string host,
+        std::function<std::string(const std::string& endpoint)> rack_at,
         OnSlots on_slots);
   // Starts asking `endpoint`.
   void Add(const std::string& endpoint);
@@ -52,6 +54,7 @@ class Racks : public RackCalls {
   rpc::Credentials who_;
   std::string agent_;
   std::string host_;
+  RackOwners owners_;
   OnSlots on_slots_;
   std::vector<Link> links_;
   std::map<std::string, int> controller_of_;
