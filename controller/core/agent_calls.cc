@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "controller/core/slot_view.h"
 #include "model/slot_id.h"
 
@@ -36,18 +38,29 @@ Status AgentCalls::Report(const Caller& caller, const AgentReport& report, Now n
   FARADAY_TRY(CheckAgent(access::Call::kReport, caller, report.agent, report.host));
   parts_.agents.Spoke(report.agent, now);
   Status first;
-  for (const auto& [slot, epoch] : report.epochs_seen) KeepFirst(TakeEpoch(slot, epoch), &first);
-  for (const auto& [slot, epoch] : report.cleared) KeepFirst(TakeCleared(report.agent, slot, epoch, now), &first);
+  for (const auto& [slot, epoch] : report.epochs_seen) KeepFirst(TakeEpoch(report.host, slot, epoch), &first);
+  for (const auto& [slot, epoch] : report.cleared) KeepFirst(TakeCleared(report, slot, epoch, now), &first);
   for (const auto& [slot, facts] : report.facts) {
     DeviceFacts named = facts;
     named.agent = report.agent;
-    KeepFirst(TakeFacts(slot, std::move(named), now), &first);
+    KeepFirst(TakeFacts(report.host, slot, std::move(named), now), &first);
   }
   return first;
 }
 
-Status AgentCalls::TakeEpoch(const std::string& name, uint32_t epoch) {
+Result<int> AgentCalls::FindSlotOf(const std::string& host, const std::string& name) const {
   FARADAY_TRY_ASSIGN(const int slot, parts_.FindSlot(name));
+  const auto& hosts = parts_.SlotOf(slot).hosts;
+  if (std::ranges::any_of(hosts, [&](const auto& reach) { return reach.host == host; })) return slot;
+  return Status(Code::kPermissionDenied,
+                fmt::format("{} is not a slot of host {} in the config of rack {}; what it reports of it is not taken",
+                            name,
+                            host,
+                            parts_.config.rack));
+}
+
+Status AgentCalls::TakeEpoch(const std::string& host, const std::string& name, uint32_t epoch) {
+  FARADAY_TRY_ASSIGN(const int slot, FindSlotOf(host, name));
   const uint32_t stored = parts_.book.at(slot).epoch;
   if (JumpsTooFar(epoch, stored)) {
     return {Code::kInvalidArgument,
@@ -62,21 +75,21 @@ Status AgentCalls::TakeEpoch(const std::string& name, uint32_t epoch) {
   return OkStatus();
 }
 
-Status AgentCalls::TakeCleared(const std::string& agent, const std::string& name, uint32_t epoch, Now now) {
-  FARADAY_TRY_ASSIGN(const int slot, parts_.FindSlot(name));
+Status AgentCalls::TakeCleared(const AgentReport& report, const std::string& name, uint32_t epoch, Now now) {
+  FARADAY_TRY_ASSIGN(const int slot, FindSlotOf(report.host, name));
   const Tenure& before = parts_.book.at(slot);
-  if (before.phase != Phase::kCleaning || before.agent != agent) return OkStatus();
+  if (before.phase != Phase::kCleaning || before.agent != report.agent) return OkStatus();
   FARADAY_TRY(parts_.book.Cleared(slot, epoch, now));
   if (parts_.book.at(slot).phase != Phase::kCare) return OkStatus();
   care_.Due(slot);
   parts_.events.OnSlot(
-      slot, "slot.cleaned", fmt::format("agent {} cleared epoch {}; the slot is free", agent, epoch), "", now);
+      slot, "slot.cleaned", fmt::format("agent {} cleared epoch {}; the slot is free", report.agent, epoch), "", now);
   parts_.events.OnSyncChange();
   return OkStatus();
 }
 
-Status AgentCalls::TakeFacts(const std::string& name, DeviceFacts facts, Now now) {
-  FARADAY_TRY_ASSIGN(const int slot, parts_.FindSlot(name));
+Status AgentCalls::TakeFacts(const std::string& host, const std::string& name, DeviceFacts facts, Now now) {
+  FARADAY_TRY_ASSIGN(const int slot, FindSlotOf(host, name));
   const DeviceFacts* before = parts_.agents.FactsOf(slot);
   const bool news = before == nullptr || before->serial != facts.serial || before->adb_state != facts.adb_state ||
                     before->boot_completed != facts.boot_completed || before->os_version != facts.os_version;

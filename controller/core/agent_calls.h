@@ -46,8 +46,8 @@ class AgentCalls {
  public:
   AgentCalls(RackParts& parts, Care& care) : parts_(parts), care_(care) {}
 
-  // Errors: kPermissionDenied for another role or another agent's name, kNotFound for an unknown host or slot (all
-  // other slots of the report are taken all the same), the store's.
+  // Errors: kPermissionDenied for another role, another agent's name or a slot that the host does not reach, kNotFound
+  // for an unknown host or slot (all other slots of the report are taken all the same), the store's.
   Status Report(const Caller& caller, const AgentReport& report, Now now);
   // The agent is there and asks for its host's slots. Errors: kPermissionDenied, kNotFound.
   Status BeginSync(const Caller& caller, const std::string& agent, const std::string& host, Now now);
@@ -56,9 +56,11 @@ class AgentCalls {
 
  private:
   Status CheckAgent(access::Call call, const Caller& caller, const std::string& agent, const std::string& host) const;
-  Status TakeFacts(const std::string& name, DeviceFacts facts, Now now);
-  Status TakeCleared(const std::string& agent, const std::string& name, uint32_t epoch, Now now);
-  Status TakeEpoch(const std::string& name, uint32_t epoch);
+  // The slot of that name, when `host` is one of its hosts: nobody else knows anything of it.
+  Result<int> FindSlotOf(const std::string& host, const std::string& name) const;
+  Status TakeFacts(const std::string& host, const std::string& name, DeviceFacts facts, Now now);
+  Status TakeCleared(const AgentReport& report, const std::string& name, uint32_t epoch, Now now);
+  Status TakeEpoch(const std::string& host, const std::string& name, uint32_t epoch);
   SyncSlot SlotFor(const rackconfig::SlotConfig& config, const rackconfig::SlotHost& host, Now now) const;
 
   RackParts& parts_;
