@@ -37,25 +37,25 @@ Result<std::string> ReadSmallFile(const std::string& path) {
 
 }  // namespace
 
-Result<Standing> Keyring::At(const std::string& endpoint) const {
+Result<Standing> Keyring::At(const std::string& endpoint, Server server) const {
   if (!options_.key_file.empty()) return WithKeyFile(endpoint);
   if (!options_.server_key.empty()) {
     return Status(Code::kInvalidArgument, "--server-key goes with --key FILE: whose key do you present?");
   }
   FARADAY_TRY_ASSIGN(const std::string token, TokenText());
-  if (!token.empty()) return WithToken(endpoint, token);
+  if (!token.empty()) return WithToken(endpoint, server, token);
   FARADAY_TRY_ASSIGN(const auto login, LoginAt(endpoint));
   if (login) return *login;
   // A controller of a lab where the person has logged in.
   FARADAY_TRY_ASSIGN(const auto servers, known_.List());
   std::string listed;
-  for (const access::KnownServer& server : servers) {
-    const auto key = InRoster(server.key, endpoint);
+  for (const access::KnownServer& keeper : servers) {
+    const auto key = InRoster(keeper.key, endpoint);
     if (!key) {
-      listed += ListedAt(server.key);
+      listed += ListedAt(keeper.key);
       continue;
     }
-    FARADAY_TRY_ASSIGN(auto standing, LoginAt(server.endpoint));
+    FARADAY_TRY_ASSIGN(auto standing, LoginAt(keeper.endpoint));
     standing->server = *key;
     return *standing;
   }
@@ -111,7 +111,7 @@ Result<std::string> Keyring::TokenText() const {
   return options_.token;
 }
 
-Result<Standing> Keyring::WithToken(const std::string& endpoint, const std::string& text) const {
+Result<Standing> Keyring::WithToken(const std::string& endpoint, Server server, const std::string& text) const {
   const std::string where =
       options_.token_file.empty() ? "FARADAY_TOKEN" : "FARADAY_TOKEN_FILE (" + options_.token_file + ")";
   const auto token = access::ParseCredential(text);
@@ -121,7 +121,8 @@ Result<Standing> Keyring::WithToken(const std::string& endpoint, const std::stri
                   fmt::format("{} holds a one-time code, not a token: faraday login {}", where, endpoint));
   }
   auto keys = std::make_shared<access::KeyPair>(token->keys);
-  const auto controller = InRoster(token->server_key, endpoint);
+  std::optional<access::PublicKey> controller;
+  if (server == Server::kController) controller = InRoster(token->server_key, endpoint);
   return Standing{std::move(keys), controller.value_or(token->server_key), token->server_key, ""};
 }
 

@@ -36,9 +36,12 @@ class Keyring {
   };
   explicit Keyring(Options options) : options_(std::move(options)), known_(options_.folder + "/known_servers") {}
 
-  // For the server that the program was told to speak to. Errors: kUnauthenticated when nothing is known, with the
+  // Which server the program was told to speak to: a lab's key is never looked for in a roster, where a controller may
+  // claim the lab's address.
+  enum class Server { kLab, kController };
+  // For that server. Errors: kUnauthenticated when nothing is known, with the
   // command to run; kInvalidArgument for a bad token, key file or --server-key; those of the files.
-  Result<Standing> At(const std::string& endpoint) const;
+  Result<Standing> At(const std::string& endpoint, Server server) const;
   // For a server that has a login of its own; nullopt when it has none.
   Result<std::optional<Standing>> LoginAt(const std::string& endpoint) const;
 
@@ -55,7 +58,7 @@ class Keyring {
 
  private:
   Result<Standing> WithKeyFile(const std::string& endpoint) const;
-  Result<Standing> WithToken(const std::string& endpoint, const std::string& text) const;
+  Result<Standing> WithToken(const std::string& endpoint, Server server, const std::string& text) const;
   Result<std::string> TokenText() const;
   std::string ListedAt(const access::PublicKey& keeper) const;
   std::string RosterPath(const access::PublicKey& keeper) const;

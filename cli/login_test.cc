@@ -430,6 +430,21 @@ TEST_F(LoginTest, ATokenNeedsNoLogin) {
   EXPECT_EQ(Faraday({"whoami"}).exit, 0);
 }
 
+TEST_F(LoginTest, AControllerThatClaimsTheLabsAddressIsNotTakenForTheLab) {
+  Keeper lab(folder_, "lab", Role::kLab);
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  environment_["FARADAY_TOKEN"] = lab.Add(Ci());
+  access::NewUser rogue;
+  rogue.name = "r01";
+  rogue.roles = {Role::kController};
+  lab.EnrolMachine(lab.Add(rogue), access::NewKeyPair().public_key, lab.endpoint());
+  Keyring::Options options;
+  options.folder = Folder();
+  ASSERT_TRUE(Keyring(options).KeepRoster(lab.key(), lab.SignedRoster()).ok());  // with the claim
+  const Outcome after = Faraday({"whoami"});
+  EXPECT_EQ(after.exit, 0) << after.err;
+}
+
 TEST_F(LoginTest, WrongTokensAreToldWithoutRepeatingThem) {
   Keeper lab(folder_, "lab", Role::kLab);
   const std::string code = lab.Add(Person("ana", {Role::kUser}));

@@ -40,11 +40,23 @@ Status Connect(int family, const sockaddr* address, socklen_t size, const std::s
   return error == 0 ? OkStatus() : Unavailable(endpoint, std::strerror(error));
 }
 
-Status ConnectTcp(const std::string& endpoint, std::string host, const std::string& port_text) {
+// 0 for what is no port.
+uint16_t PortOf(const std::string& text) {
   uint16_t port = 0;
-  const char* end = port_text.data() + port_text.size();
-  const auto parsed = std::from_chars(port_text.data(), end, port);
-  if (parsed.ec != std::errc{} || parsed.ptr != end || port == 0) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, port);
+  return parsed.ec == std::errc{} && parsed.ptr == end ? port : uint16_t{0};
+}
+
+bool IsLoopback(const std::string& host) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  return host == "localhost" || host == "[::1]";
+}
+
+Status ConnectTcp(const std::string& endpoint, std::string host, const std::string& port_text) {
+  const uint16_t port = PortOf(port_text);
+  if (port == 0) {
     return {Code::kInvalidArgument, fmt::format("'{}' has no valid port, allowed 1 to 65535", endpoint)};
   }
   if (host == "localhost") host = "127.0.0.1";
@@ -79,6 +91,20 @@ Status ProbeEndpoint(const std::string& endpoint) {
             fmt::format("'{}' is no endpoint; write tcp://127.0.0.1:7710 or ipc:///PATH", endpoint)};
   }
   return ConnectTcp(endpoint, endpoint.substr(6, colon - 6), endpoint.substr(colon + 1));
+}
+
+Status CheckPlain(const std::string& endpoint) {
+  if (endpoint.rfind("ipc://", 0) == 0 || endpoint.rfind("inproc://", 0) == 0) return OkStatus();
+  const size_t colon = endpoint.rfind(':');
+  if (endpoint.rfind("tcp://", 0) != 0 || colon < 6) {
+    return {Code::kInvalidArgument,
+            fmt::format("'{}' is no endpoint; write tcp://127.0.0.1:7710 or ipc:///PATH", endpoint)};
+  }
+  if (IsLoopback(endpoint.substr(6, colon - 6)) && PortOf(endpoint.substr(colon + 1)) != 0) return OkStatus();
+  return {Code::kInvalidArgument,
+          fmt::format("--plain: '{}' may be reachable from other machines; plain text is allowed on loopback only, for "
+                      "example tcp://127.0.0.1:7710",
+                      endpoint)};
 }
 
 }  // namespace faraday::cli

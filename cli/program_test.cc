@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "cli/job_text.h"
+#include "cli/probe.h"
 #include "cli/program_fixture.h"
 
 namespace faraday::cli {
@@ -60,6 +61,16 @@ const BadLine kBadLines[] = {
     {"junit_outside", {"run", "-l", "a", "--junit", "../x", "--", "true"}, "--junit: '../x' must be a path inside"},
     {"bad_env", {"run", "-l", "a", "--env", "1=2", "--", "true"}, "--env: '1=2' is no NAME=VALUE"},
     {"no_endpoint", {"--lab", "lab", "job", "list"}, "'lab' is no endpoint; write tcp://127.0.0.1:7710"},
+    {"plain_elsewhere", {"--lab", "tcp://10.0.0.1:7710", "job", "list"}, "plain text is allowed on loopback only"},
+    {"plain_by_way_of_loopback",
+     {"--lab", "tcp://127.0.0.1:0;127.77.9.9:7710", "job", "list"},
+     "plain text is allowed on loopback only"},
+    {"plain_to_a_name_like_loopback",
+     {"--lab", "tcp://127.example.invalid:7710", "job", "list"},
+     "plain text is allowed on loopback only"},
+    {"plain_port_with_a_tail",
+     {"--lab", "tcp://127.0.0.1:7710;10.0.0.1", "job", "list"},
+     "plain text is allowed on loopback only"},
     {"neither_rack_nor_slot", {"status", "R_1"}, "'R_1' is neither a rack (r01) nor a slot (r01/07)"},
     {"limit", {"job", "list", "--limit", "0"}, "--limit: '0' is out of range, allowed 1 to 500"},
     {"limit_above_the_labs", {"job", "list", "--limit", "501"}, "--limit: '501' is out of range, allowed 1 to 500"},
@@ -110,6 +121,24 @@ TEST_F(ProgramTest, NobodyThereIsSaidAtOnceWithExit3) {
     const Outcome outcome = Faraday(args);
     EXPECT_EQ(outcome.exit, 3) << args[0];
     EXPECT_THAT(outcome.err, HasSubstr("nothing answers at ipc://")) << args[0];
+  }
+}
+
+TEST_F(ProgramTest, NothingConfiguredAndNothingRunningSaysWhereToBegin) {
+  const char* guess = "tcp://127.0.0.1:7710";
+  if (ProbeEndpoint(guess).ok()) GTEST_SKIP() << "something listens at " << guess;
+  for (const char* plain : {"1", "0"}) {
+    environment_["FARADAY_PLAIN"] = plain;
+    const Outcome outcome = Faraday({"status"});
+    EXPECT_EQ(outcome.exit, 3) << plain;
+    EXPECT_THAT(
+        outcome.err,
+        AllOf(HasSubstr("nothing answers at tcp://127.0.0.1:7710, where a lab is looked for when none is named"),
+              HasSubstr("./dev demo"),
+              HasSubstr("docs/operate/first-ten-minutes.md"),
+              Not(HasSubstr("no key is known"))))
+        << plain;
+    EXPECT_THAT(Faraday({"--lab", guess, "status"}).err, Not(HasSubstr("none is named")));
   }
 }
 

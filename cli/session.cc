@@ -9,12 +9,12 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include "access/rights.h"
 #include "cli/probe.h"
 #include "cli/text.h"
 #include "rackconfig/yaml_reader.h"
-#include "rpc/server.h"
 
 namespace faraday::cli {
 namespace {
@@ -122,12 +122,16 @@ Status Session::FindServers(const GlobalOptions& options) {
   const bool named = !lab_.empty() || !controller_.empty();
   if (lab_.empty()) lab_ = kDefaultLab;
   const std::string path = ConfigPath();
+  guessed_ = !named;
   if (named || ::access(path.c_str(), F_OK) != 0) return OkStatus();
+  const std::string guess = std::exchange(lab_, "");
   const auto mistakes = rackconfig::ReadYamlFile(
       path,
       {{"lab", rackconfig::Need::kOptional, rackconfig::Endpoint(&lab_), "the lab's endpoint"},
        {"controller", rackconfig::Need::kOptional, rackconfig::Endpoint(&controller_), "a controller's endpoint"}},
       surroundings_.environment);
+  guessed_ = lab_.empty() && controller_.empty();
+  if (lab_.empty()) lab_ = guess;
   if (rackconfig::Usable(mistakes)) return OkStatus();
   return {Code::kInvalidArgument, "the config file has mistakes\n" + rackconfig::Describe(mistakes)};
 }
@@ -201,7 +205,8 @@ int Session::Fail(const Status& status) {
 // Whose key, from the server that was named; read once.
 Result<Standing> Session::Home() {
   if (!home_) {
-    FARADAY_TRY_ASSIGN(Standing home, keyring_.At(target()));
+    FARADAY_TRY_ASSIGN(Standing home,
+                       keyring_.At(target(), direct() ? Keyring::Server::kController : Keyring::Server::kLab));
     home_ = std::move(home);
   }
   return *home_;
@@ -221,10 +226,8 @@ Result<access::PublicKey> Session::ServerKey(const Standing& home, const std::st
 Result<rpc::Credentials> Session::CredentialsOf(const std::string& endpoint) {
   rpc::Credentials who(caller_);
   if (plain_) {
-    // Another form of endpoint is the probe's to refuse.
-    const Status loopback = rpc::CheckLoopback(endpoint);
-    if (endpoint.rfind("tcp://", 0) != 0 || loopback.ok()) return who;
-    return Status(Code::kInvalidArgument, "--plain: " + loopback.message());
+    FARADAY_TRY(CheckPlain(endpoint));
+    return who;
   }
   Standing standing;
   if (endpoint == target()) {
@@ -278,9 +281,21 @@ const std::string& Session::user() {
   return user_;
 }
 
+// Where no server was named and nothing listens, a key is not what is missing.
+Status Session::ProbeGuess(const std::string& endpoint) const {
+  if (!guessed_ || endpoint != lab_ || ProbeEndpoint(endpoint).ok()) return OkStatus();
+  return {
+      Code::kUnavailable,
+      fmt::format("nothing answers at {}, where a lab is looked for when none is named. Your lab is elsewhere: faraday "
+                  "login ENDPOINT, or --lab or FARADAY_LAB. Without one: ./dev demo tries it all on this computer, "
+                  "docs/operate/first-ten-minutes.md sets one up",
+                  endpoint)};
+}
+
 Result<v1::Reply> Session::Call(const std::string& endpoint, v1::Request request, Milliseconds timeout) {
   auto& client = clients_[endpoint];
   if (!client) {
+    FARADAY_TRY(ProbeGuess(endpoint));
     FARADAY_TRY_ASSIGN(rpc::Credentials who, CredentialsOf(endpoint));
     FARADAY_TRY(ProbeEndpoint(endpoint));
     client = std::make_unique<rpc::BlockingClient>(context(), endpoint, std::move(who));

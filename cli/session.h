@@ -122,6 +122,7 @@ class Session {
   Session(GlobalOptions options, Surroundings surroundings);
   Status FindServers(const GlobalOptions& options);
   Result<access::PublicKey> ServerKey(const Standing& home, const std::string& endpoint) const;
+  Status ProbeGuess(const std::string& endpoint) const;
   Status Explain(const std::string& endpoint, const Status& status);
   std::string FromEnvironment(const std::string& name) const;
 
@@ -136,6 +137,7 @@ class Session {
   std::map<std::string, access::PublicKey> located_keys_;  // endpoint -> what the lab says
   int answered_interrupts_ = 0;
   std::string lab_;
+  bool guessed_ = false;  // lab_ is the default: nobody named a server
   std::string controller_;
   std::unique_ptr<zmq::context_t> context_;
   std::map<std::string, std::unique_ptr<rpc::BlockingClient>> clients_;
