@@ -1,4 +1,5 @@
 // faraday-controller: owns one rack's hardware and the leases on it. This file is the list of its parts.
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <CLI/CLI.hpp>
@@ -196,6 +197,11 @@ int Run(const rackconfig::RackConfig& config, const Flags& flags) {
     options.push_back(std::move(*of_board));
   }
   lines.emplace(loop, rack, std::move(options));
+  rack.grants().OnOwnEnd([&guard](const OwnEnd& end) {
+    const std::string of = end.reservation.empty() ? "" : fmt::format(" of {}", end.reservation);
+    const std::string what = fmt::format("{}'s lease {}{}", end.holder, end.lease, of);
+    (*guard)->audit().Note("lease_ended", end.slot, what, end.why, end.trace);
+  });
   (*guard)->OnLook([&rack, &guard] {
     rack.grants().EndOfGone([&guard](const std::string& holder) { return (*guard)->WhyGone(holder); }, Time());
   });

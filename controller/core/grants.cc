@@ -89,6 +89,14 @@ Result<GrantRequest> Grants::CheckAcquire(const CallContext& context,
   if (request.on_behalf_of && caller.role != Role::kLab) {
     return Status{Code::kPermissionDenied, "acquire: only role lab may acquire on behalf of somebody"};
   }
+  if (!request.reservation.empty() && caller.role != Role::kLab) {
+    return Status{
+        Code::kInvalidArgument,
+        fmt::format("acquire {}: reservation {} is a lab's to say, not role {}'s; leave it out, or write a note",
+                    request.slot,
+                    request.reservation,
+                    RoleName(caller.role))};
+  }
   GrantRequest grant;
   FARADAY_TRY_ASSIGN(grant.duration, CheckDuration(request));
   FARADAY_TRY_ASSIGN(grant.agent, CheckAgent(slot, request.agent));
@@ -155,6 +163,7 @@ void Grants::OnAcknowledged(int slot,
                   now);
   }
   granting_.erase(slot);
+  traces_[slot] = {epoch, context.trace};
   const LeaseView lease = views_.LeaseOf(slot, now);
   parts_.events.OnSlot(slot,
                        "lease.granted",
@@ -250,7 +259,20 @@ Status Grants::End(int slot, const CallContext& context, const std::string& call
       context.trace,
       now);
   parts_.events.OnSyncChange();
+  if (context.caller.user.empty()) TellOwnEnd(slot, held, why, now);
   return OkStatus();
+}
+
+void Grants::TellOwnEnd(int slot, const Tenure& held, const std::string& why, Now now) const {
+  if (!on_own_end_) return;
+  const auto trace = traces_.find(slot);
+  const bool known = trace != traces_.end() && trace->second.first == held.epoch;
+  on_own_end_({parts_.NameOf(slot),
+               views_.LeaseOf(held, Milliseconds(0), now).id,
+               held.holder,
+               held.reservation,
+               why,
+               known ? trace->second.second : ""});
 }
 
 void Grants::EndOfGone(const std::function<std::string(const std::string& holder)>& why_gone, Now now) {

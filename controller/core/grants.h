@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -28,11 +29,25 @@ struct ReleaseRequest {
   std::string reason;
 };
 
+// A lease that ended without a call: it ran out, its holder is gone, the board gave it up.
+struct OwnEnd {
+  std::string slot;
+  std::string lease;
+  std::string holder;
+  std::string reservation;  // as granted, may be empty
+  std::string why;
+  std::string trace;  // of the call that it was granted to in this run, else empty
+};
+
 class Grants {
  public:
   Grants(RackParts& parts, Care& care, const SlotViews& views) : parts_(parts), care_(care), views_(views) {}
 
-  // Answers once the firmware has acknowledged and the grant is on disk. Errors: kInvalidArgument (duration, agent),
+  // Is told of each lease that ended without a call, once its end is on disk. For the audit.
+  void OnOwnEnd(std::function<void(const OwnEnd&)> told) { on_own_end_ = std::move(told); }
+
+  // Answers once the firmware has acknowledged and the grant is on disk. Errors: kInvalidArgument (duration, agent, a
+  // `reservation` by anybody but the lab: it would take the lease for its own),
   // kPermissionDenied, kFailedPrecondition naming the holder and the end, or the slot's ill health; kUnavailable
   // without a line or a working store. Nothing is half granted: what fails later than the first store is void.
   void Acquire(const CallContext& context, const AcquireRequest& request, Answer<LeaseView> answer, Now now);
@@ -66,13 +81,16 @@ class Grants {
                       const Answer<LeaseView>& answer,
                       Now now);
   void Void(int slot, Now now);
+  void TellOwnEnd(int slot, const Tenure& held, const std::string& why, Now now) const;
   // The slot of a lease in force.
   Result<int> FindLease(const std::string& text, Now now) const;
 
   RackParts& parts_;
   Care& care_;
   const SlotViews& views_;
-  std::set<int> granting_;  // waiting for the board's word
+  std::set<int> granting_;                                  // waiting for the board's word
+  std::map<int, std::pair<uint32_t, std::string>> traces_;  // by slot: epoch and trace of its last grant
+  std::function<void(const OwnEnd&)> on_own_end_;
   BootTime store_retry_;
 };
 

@@ -379,6 +379,47 @@ TEST_F(RackTest, HolderGone_LeaseEndsAndOthersStay) {
   EXPECT_EQ(board.At(3).epoch, 3u) << "the board is told";
 }
 
+TEST_F(RackTest, EndWithoutACall_IsToldForTheAuditOthersAreNot) {
+  Connect();
+  std::vector<std::string> told;
+  rack->grants().OnOwnEnd([&](const OwnEnd& end) {
+    told.push_back(fmt::format("{} {} {} {} [{}]", end.slot, end.lease, end.holder, end.why, end.trace));
+  });
+  ASSERT_TRUE(Acquire("r01/03", "ana").ok());
+  ASSERT_TRUE(Acquire("r01/04", "bo", seconds(5)).ok());
+  ASSERT_TRUE(Acquire("r01/01", "cem").ok());
+  ASSERT_TRUE(rack->grants().Release(As("cem"), {"r01-01-2", false, ""}, now).ok());
+  EXPECT_THAT(told, IsEmpty()) << "the call's own records say it";
+  Advance(seconds(6));
+  const auto ana_is_gone = [](const std::string& holder) { return std::string(holder == "ana" ? "gone" : ""); };
+  store.failing = true;
+  rack->grants().EndOfGone(ana_is_gone, now);
+  EXPECT_EQ(told, std::vector<std::string>{"r01/04 r01-04-2 bo it has run out [trace]"});
+  store.failing = false;
+  rack->grants().EndOfGone(ana_is_gone, now);
+  EXPECT_EQ(told.back(), "r01/03 r01-03-2 ana gone [trace]");
+  EXPECT_EQ(told.size(), 2u);
+}
+
+TEST_F(RackTest, ReservationOfALab_IsSaidByLabsOnly) {
+  Connect();
+  AcquireRequest request;
+  request.slot = "r01/03";
+  request.purpose = Purpose::kPerson;
+  request.reservation = "job-1.1";
+  std::optional<Result<LeaseView>> answer;
+  const auto take = [&](Result<LeaseView> lease, Now) { answer = std::move(lease); };
+  rack->grants().Acquire(As("tina", Role::kTech), request, take, now);
+  line->Run(now);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(answer->status().message(), HasSubstr("reservation job-1.1 is a lab's to say"));
+  EXPECT_EQ(book->at(3).phase, Phase::kCare);
+  rack->grants().Acquire(As("lab", Role::kLab), request, take, now);
+  line->Run(now);
+  EXPECT_TRUE(answer->ok()) << answer->status().message();
+}
+
 TEST_F(RackTest, Renew_UpToTheHardMaximumFromTheGrant) {
   config.controller.lease_max_ms = Milliseconds(minutes(30)).count();
   Connect();
@@ -543,6 +584,26 @@ TEST_F(RackTest, AgentsEpoch_IsAWitness) {
   ASSERT_TRUE(
       rack->agent_calls().Report({"h01", Role::kAgent, ""}, {"h01", "h01", {}, {}, {{"r01/01", 41}}}, now).ok());
   EXPECT_EQ(Acquire("r01/01", "ana")->tenure.epoch, 42u);
+}
+
+TEST_F(RackTest, SlotsThatAreNotItsHosts_AreRefusedByNameTheRestCounts) {
+  Connect();
+  DeviceFacts facts;
+  facts.adb_state = "device";
+  facts.serial = "FORGED";
+  facts.read_at = now.boot;
+  const Status told = rack->agent_calls().Report(
+      {"h01", Role::kAgent, ""},
+      {"h01", "h01", {{"r01/03", facts}, {"r01/01", facts}}, {{"r01/04", 1}}, {{"r01/03", 41}, {"r01/02", 41}}},
+      now);
+  EXPECT_EQ(told.code(), Code::kPermissionDenied);
+  EXPECT_THAT(told.message(), HasSubstr("r01/03 is not a slot of host h01"));
+  EXPECT_FALSE(View(3).device.has_value());
+  ASSERT_TRUE(View(1).device.has_value());
+  EXPECT_EQ(View(1).device->serial, "FORGED");
+  EXPECT_EQ(Acquire("r01/03", "ana")->tenure.epoch, 2u) << "no forged witness";
+  EXPECT_EQ(Acquire("r01/02", "ana")->tenure.epoch, 42u);
+  EXPECT_EQ(Cleared("r01/04", 1).code(), Code::kPermissionDenied);
 }
 
 TEST_F(RackTest, AgentsEpochFarAbove_IsNotBelieved) {

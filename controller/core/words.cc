@@ -142,6 +142,21 @@ std::string HeldText(const std::string& slot, const Tenure& tenure, Milliseconds
       "leased by {} until {} (lease {})", tenure.holder, ClockText({now.utc.since_epoch + left}, now.utc), lease);
 }
 
+std::string HolderText(const Tenure& tenure, Milliseconds left, Now now) {
+  switch (tenure.phase) {
+    case Phase::kCare:
+      return kCareHolder;
+    case Phase::kCleaning:
+      return fmt::format("{}, cleaning after epoch {}", kCareHolder, tenure.clearing_epoch);
+    case Phase::kGranting:
+      return fmt::format("being granted to {}, epoch {}", tenure.holder, tenure.epoch);
+    case Phase::kLeased:
+      break;
+  }
+  return fmt::format(
+      "{} until {}, epoch {}", tenure.holder, ClockText({now.utc.since_epoch + left}, now.utc), tenure.epoch);
+}
+
 std::string TripText(TripReason reason, uint32_t value, uint32_t limit) {
   const auto index = static_cast<size_t>(reason);
   const TripWords words = index < kTrips.size() ? kTrips[index] : TripWords{"unknown reason", ""};

@@ -20,6 +20,8 @@ std::string ClockText(UtcTime at, UtcTime now);
 std::string DurationText(Milliseconds duration);
 // "leased by ana until 14:20 (lease r01-07-42)"; care's phases say so. `slot` is "r01/07".
 std::string HeldText(const std::string& slot, const Tenure& tenure, Milliseconds left, Now now);
+// Who has it, for the audit: "care", "ana until 14:20, epoch 12".
+std::string HolderText(const Tenure& tenure, Milliseconds left, Now now);
 // "over-current 2410 mA > 2000 mA". Values of 0 are left out (not known after a restart).
 std::string TripText(link::TripReason reason, uint32_t value, uint32_t limit);
 // "VBUS 5012 mV (on), data to host 0, isolated" as the hardware says.

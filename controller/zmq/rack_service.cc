@@ -176,10 +176,19 @@ void RackService::RefreshLease(v1::Reply* reply, Now now) const {
   lease->set_left_ms(static_cast<uint32_t>(rack_.parts().book.LeftOf(*slot, now).count()));
 }
 
+void RackService::TellHolder(const std::string& name, std::string* text, Now now) const {
+  const auto lease = model::ParseLeaseId(name);
+  const auto slot = rack_.parts().FindSlot(lease.ok() ? model::ToString(lease->slot) : name);
+  if (!slot.ok()) return;
+  const LeaseBook& book = rack_.parts().book;
+  *text = HolderText(book.at(*slot), book.LeftOf(*slot, now), now);
+}
+
 void RackService::Acquire(const rpc::CallPtr& call, Now now) {
   if (!once_.Begin(call, now)) return;
   Watch(call);
   const v1::AcquireCall& wire = call->request().acquire();
+  TellHolder(wire.slot(), &call->audit().before, now);
   AcquireRequest request{wire.slot(),
                          static_cast<Purpose>(wire.purpose()),
                          Milliseconds(wire.duration_ms()),
@@ -194,7 +203,8 @@ void RackService::Acquire(const rpc::CallPtr& call, Now now) {
   rack_.grants().Acquire(
       ContextOf(call, reply_of),
       request,
-      [this, call](const Result<LeaseView>& lease, Now) {
+      [this, call](const Result<LeaseView>& lease, Now at) {
+        TellHolder(call->request().acquire().slot(), &call->audit().after, at);
         once_.Answer(call, lease.ok() ? AcquireReply(*lease) : ReplyOf(lease.status()));
       },
       now);
@@ -211,8 +221,10 @@ void RackService::Renew(const rpc::CallPtr& call, Now now) {
     return render(rack_.views().LeaseOf(held, held.end.granted, Time()));
   };
   const v1::RenewCall& wire = call->request().renew();
+  TellHolder(wire.lease(), &call->audit().before, now);
   const auto lease =
       rack_.grants().Renew(ContextOf(call, reply_of), wire.lease(), Milliseconds(wire.duration_ms()), now);
+  TellHolder(wire.lease(), &call->audit().after, now);
   once_.Answer(call, lease.ok() ? render(*lease) : ReplyOf(lease.status()));
 }
 
@@ -227,8 +239,10 @@ void RackService::Release(const rpc::CallPtr& call, Now now) {
     return render(rack_.views().LeaseOf(held, Milliseconds(0), Time()));
   };
   const v1::ReleaseCall& wire = call->request().release();
+  TellHolder(wire.lease(), &call->audit().before, now);
   const auto lease =
       rack_.grants().Release(ContextOf(call, reply_of), {wire.lease(), wire.force(), wire.reason()}, now);
+  TellHolder(wire.lease(), &call->audit().after, now);
   once_.Answer(call, lease.ok() ? render(*lease) : ReplyOf(lease.status()));
 }
 

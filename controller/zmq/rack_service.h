@@ -59,6 +59,8 @@ class RackService {
   // Both tell the audit what the slot measured before and after.
   Answer<SlotView> SlotAnswer(const rpc::CallPtr& call, const std::string& slot);
   void Measure(const std::string& slot, std::string* text, Now now) const;
+  // Who has the slot, for the audit's before and after of a lease's calls. `name`: a slot's or a lease's.
+  void TellHolder(const std::string& name, std::string* text, Now now) const;
   void Switch(const rpc::CallPtr& call, SwitchRequest request, Now now);
   void Cycle(const rpc::CallPtr& call, SwitchRequest request, Now now);
   v1::Reply AcquireReply(const LeaseView& lease) const;

@@ -48,7 +48,8 @@ class RackServiceTest : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(book.Load(Time()).ok());
     publisher = std::move(*rpc::Publisher::Bind(loop, context, "tcp://127.0.0.1:0", rpc::Plain()));
-    service = std::make_unique<RackService>(loop, rack, store, *publisher, RackService::Options{"test", "run", nullptr});
+    service =
+        std::make_unique<RackService>(loop, rack, store, *publisher, RackService::Options{"test", "run", nullptr});
     events.Attach(*publisher, rack, [this] { service->OnSyncChange(); });
     server = std::move(*rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", service->Table(), rpc::Plain()));
     service->SetEndpoint(server->endpoint());
@@ -161,6 +162,41 @@ TEST_F(RackServiceTest, RepeatedAcquire_GetsTheSameLeaseNotASecond) {
   EXPECT_THAT(other.status().message(), HasSubstr("idempotency_key k1 was used for another request"));
   rpc::Channel bo(loop, context, server->endpoint(), Person("bo"));
   EXPECT_EQ(Call(bo, Acquire("r01/02", "k1")).status().code(), 0) << "another user's key is another key";
+}
+
+// Lets everybody in and keeps what the audit would get.
+class AuditedGate final : public rpc::Gate {
+ public:
+  bool Admits(const access::PublicKey&) override { return true; }
+  Status Enter(rpc::Call&) override { return OkStatus(); }
+  void Leave(const rpc::Call& call, const v1::Reply&, std::function<void()> send) override {
+    facts.push_back(call.audit());
+    send();
+  }
+  std::vector<rpc::AuditFacts> facts;
+};
+
+TEST_F(RackServiceTest, CallsOnLeases_TellTheAuditWhoHeldTheSlotBeforeAndAfter) {
+  AuditedGate gate;
+  const auto audited =
+      std::move(*rpc::Server::Bind(loop, context, "tcp://127.0.0.1:0", service->Table(), {nullptr, &gate}));
+  rpc::Channel caller(loop, context, audited->endpoint(), Person("ana"));
+  ASSERT_EQ(Call(caller, Acquire("r01/01", "k1")).status().code(), 0);
+  v1::Request renew;
+  renew.mutable_renew()->set_lease("r01-01-2");
+  renew.mutable_renew()->set_duration_ms(600'000);
+  ASSERT_EQ(Call(caller, renew).status().code(), 0);
+  v1::Request release;
+  release.mutable_release()->set_lease("r01-01-2");
+  ASSERT_EQ(Call(caller, release).status().code(), 0);
+  ASSERT_EQ(gate.facts.size(), 3u);
+  const auto anas = testing::AllOf(testing::StartsWith("ana until "), testing::EndsWith(", epoch 2"));
+  EXPECT_EQ(gate.facts[0].before, "care");
+  EXPECT_THAT(gate.facts[0].after, anas);
+  EXPECT_THAT(gate.facts[1].before, anas);
+  EXPECT_THAT(gate.facts[1].after, anas);
+  EXPECT_THAT(gate.facts[2].before, anas);
+  EXPECT_THAT(gate.facts[2].after, testing::StartsWith("care"));
 }
 
 TEST_F(RackServiceTest, AcquireRepeatedWhileUnderWay_IsAnsweredWithTheFirst) {
