@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -129,7 +130,8 @@ Result<int> Run(const LabConfig& config) {
            },
            [&](const Job& job) {
              if (service) service->OnChanged(job);
-           }});
+           },
+           [&](const OwnAct& act) { guard->audit().Note(act.act, act.on, act.what, act.why, act.trace); }});
   FARADAY_TRY(lab.Start(ReadClocks()));
   service.emplace(loop, lab, racks, *spool, *publisher, *guard);
   racks.Start(AddressesOf(config.racks),
@@ -169,6 +171,15 @@ namespace {
 
 constexpr char kRotateSigner[] = "rotate-signer";
 
+// The break-glass key opens this lab and no rack: only the lab's own log is asked for, unless the words say another.
+std::vector<std::string> AdminWords(std::vector<std::string> words) {
+  const auto has = [&words](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
+  if (words.front() == "audit" && !has("--server") && !has("--rack") && !has("--file")) {
+    words.insert(words.begin() + 1, "--server");
+  }
+  return words;
+}
+
 int Fail(const faraday::Status& status) {
   faraday::log::Error("{}", ToString(status));
   return 1;
@@ -193,7 +204,8 @@ int main(int argc, char** argv) {
       "Examples:\n"
       "  faraday-lab --config /etc/faraday/lab.yaml\n"
       "  faraday-lab --config /etc/faraday/lab.yaml user add ana --role user     the words of faraday, as local admin\n"
-      "  faraday-lab --config /etc/faraday/lab.yaml audit --on r01/07\n"
+      "  faraday-lab --config /etc/faraday/lab.yaml audit --on ana          the lab's own log: what was done about "
+      "ana\n"
       "  faraday-lab --config /etc/faraday/lab.yaml rotate-signer                a new key for the rosters; lab "
       "stopped\n"
       "\nExit codes: 0 ended by SIGTERM or SIGINT, 1 cannot "
@@ -219,7 +231,7 @@ int main(int argc, char** argv) {
   }
   if (access::IsAdminWord(word)) {
     const bool plain = config.security == rackconfig::Security::kPlain;
-    return Fail(access::BecomeAdmin({config.state_dir, "--lab", plain, words}));
+    return Fail(access::BecomeAdmin({config.state_dir, "--lab", plain, AdminWords(words)}));
   }
   if (word == kRotateSigner) {
     const auto done = lab::RotateSigner(config);

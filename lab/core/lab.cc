@@ -314,8 +314,14 @@ void Lab::CancelOfGone(const std::map<uint64_t, Record>& records,
   for (const auto& [number, why] : gone) {
     const auto found = records.find(number);  // a step for an earlier one may have ended it
     if (found == records.end()) continue;
+    const std::string user = found->second.person.user;
+    const std::string trace = found->second.trace;
     const Status cancelled = Cancel(found->second, "cancelled: " + why, now);
-    if (!cancelled.ok()) log::Error("{} not cancelled, will be tried again: {}", name(number), ToString(cancelled));
+    if (!cancelled.ok()) {
+      log::Error("{} not cancelled, will be tried again: {}", name(number), ToString(cancelled));
+    } else if (notices_.acted) {
+      notices_.acted({"wish_cancelled", name(number), user + "'s", why, trace});
+    }
   }
 }
 

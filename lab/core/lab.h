@@ -28,10 +28,20 @@ inline constexpr Milliseconds kAgentSilence{30'000};
 inline constexpr size_t kMaxWaiting = 1000;
 inline constexpr size_t kMaxKeysPerUser = 1000;
 
+// What the lab did without a call, for the audit.
+struct OwnAct {
+  std::string act;  // "wish_cancelled", "lease_adopted"
+  std::string on;   // "res-3", "job-12"
+  std::string what;
+  std::string why;
+  std::string trace;  // of the record
+};
+
 // What the shell is told after a change is durable.
 struct Notices {
   std::function<void(const Reservation&)> reservation_changed;
   std::function<void(const Job&)> job_changed;
+  std::function<void(const OwnAct&)> acted = {};
 };
 
 // What a request that acts once carries; `key` empty: it carries none.
@@ -171,6 +181,8 @@ class Lab {
   void CheckAttempts(const RackFacts& rack, Now now);
   void CheckStrays(const RackFacts& rack, Now now);
   bool Wanted(const SlotFacts& slot, Now now);
+  bool Fits(const Waiting& waiting, const SlotFacts& slot) const;
+  void Adopt(Waiting& waiting, const SlotFacts& slot, Now now);
   void ForgetLostGrants(const RackFacts& rack);
   void ReleaseOnce(const std::string& lease, const std::string& reason, const std::string& trace, Now now);
   void EndSilentAttempts(Now now);

@@ -5,12 +5,15 @@
 
 #include "base/log.h"
 #include "lab/core/attempt.h"
+#include "lab/core/attributes.h"
 #include "lab/core/lab.h"
 
 namespace faraday::lab {
 namespace {
 
 constexpr Milliseconds kReleaseRetry{3000};
+// After the controller has said that the lab may not: asking on and on would only use up the lab's refusals there.
+constexpr Milliseconds kReleaseRetryRefused{600'000};
 // An end that moved less than this was not renewed: two clocks were read (chosen).
 constexpr Milliseconds kEndMoved{2000};
 // Facts asked for this long after a grant must show it; an older epoch then means lost records.
@@ -162,10 +165,11 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
   if (orders_.contains(slot.slot)) return true;  // the order's own answer decides
   if (Waiting* waiting = WaitingOf(lease.reservation); waiting != nullptr) {
     if (waiting->ordered && *waiting->ordered != slot.slot) return false;  // it is being granted elsewhere
-    log::Info("{} adopts lease {}", lease.reservation, lease.id);
-    learned_[slot.slot] = {lease, now.boot};
-    if (const Status granted = Grant(*waiting, lease, now); !granted.ok())
-      log::Error("not stored: {}", ToString(granted));
+    if (!Fits(*waiting, slot)) {
+      log::Error("lease {} of {} names {}, and is not what was asked for", lease.id, lease.holder, lease.reservation);
+      return false;
+    }
+    Adopt(*waiting, slot, now);
     return true;
   }
   if (const auto number = ParseReservationName(lease.reservation)) {
@@ -174,6 +178,34 @@ bool Lab::Wanted(const SlotFacts& slot, Now now) {
   }
   const auto found = jobs_.find(*JobOfAttemptName(lease.reservation));
   return found != jobs_.end() && found->second.current() != nullptr && found->second.current()->lease == lease.id;
+}
+
+// Only what the lab would have asked for is its wish's grant, whatever name a lease carries. The agent is the
+// controller's choice; the lab does not know it before.
+bool Lab::Fits(const Waiting& waiting, const SlotFacts& slot) const {
+  const bool is_job = waiting.kind == Kind::kJob;
+  const Person& person = is_job ? jobs_.at(waiting.number).person : reservations_.at(waiting.number).person;
+  const LeaseFacts& lease = slot.lease;
+  return lease.holder == person.user && lease.purpose == (is_job ? Purpose::kJob : Purpose::kPerson) &&
+         (!is_job || !lease.agent.empty()) && waiting.wish.selector.Matches(AttributesOf(slot));
+}
+
+void Lab::Adopt(Waiting& waiting, const SlotFacts& slot, Now now) {
+  const LeaseFacts& lease = slot.lease;
+  const bool is_job = waiting.kind == Kind::kJob;
+  const uint64_t number = waiting.number;
+  const std::string trace = is_job ? jobs_.at(number).trace : reservations_.at(number).trace;
+  log::Info("{} adopts lease {}", lease.reservation, lease.id);
+  learned_[slot.slot] = {lease, now.boot};
+  if (const Status granted = Grant(waiting, lease, now); !granted.ok()) {
+    log::Error("not stored: {}", ToString(granted));
+  } else if (notices_.acted) {
+    notices_.acted({"lease_adopted",
+                    is_job ? JobName(number) : ReservationName(number),
+                    fmt::format("{}'s lease {} as {}", lease.holder, lease.id, lease.reservation),
+                    "the answer that granted it was lost",
+                    trace});
+  }
 }
 
 void Lab::ReleaseOnce(const std::string& lease, const std::string& reason, const std::string& trace, Now now) {
@@ -187,6 +219,7 @@ void Lab::ReleaseOnce(const std::string& lease, const std::string& reason, const
 void Lab::OnReleased(const std::string& lease, const Status& status, Now now) {
   if (!status.ok()) {
     log::Warn("release {}: {}", lease, ToString(status));
+    if (status.code() == Code::kPermissionDenied) releasing_[lease] = now.boot + kReleaseRetryRefused;
     return;
   }
   std::vector<Reservation> ended;

@@ -6,6 +6,7 @@
 #include "lab/core/fake_lease_desk.h"
 #include "lab/core/fake_rack.h"
 #include "lab/core/fake_store.h"
+#include "lab/core/refused_roster.h"
 
 namespace faraday::lab {
 namespace {
@@ -28,7 +29,9 @@ class LabCore : public ::testing::Test {
   }
 
   void StartLab() {
-    Notices notices{[this](const Reservation& r) { last_reservation_ = r; }, [this](const Job& j) { last_job_ = j; }};
+    Notices notices{[this](const Reservation& r) { last_reservation_ = r; },
+                    [this](const Job& j) { last_job_ = j; },
+                    [this](const OwnAct& act) { acts_.push_back(act.act + " " + act.on + " " + act.why + act.trace); }};
     desk_ = {};
     lab_ = std::make_unique<Lab>(store_, desk_, racks_, "run", notices);
     const Status started = lab_->Start(now_);
@@ -114,7 +117,18 @@ class LabCore : public ::testing::Test {
   std::unique_ptr<Lab> lab_;
   Reservation last_reservation_;
   Job last_job_;
+  std::vector<std::string> acts_;
 };
+
+TEST(RefusedRoster, IsPassedOverAndTriedAgainAfterAMinute) {
+  const BootTime now{hours(1)};
+  RefusedRoster refused;
+  EXPECT_EQ(refused.After(7, now), 7u);
+  refused.Refused(8, now);
+  EXPECT_EQ(refused.After(7, now + seconds(59)), 8u);
+  EXPECT_EQ(refused.After(9, now + seconds(59)), 9u);
+  EXPECT_EQ(refused.After(7, now + seconds(60)), 7u);
+}
 
 TEST(CutText, NeverSplitsACharacter) {
   EXPECT_EQ(CutText("abc", 5), "abc");
@@ -308,6 +322,9 @@ TEST_F(LabCore, Gone_TheirsEndsAndOthersStays) {
     return user == "ana" ? std::string("user ana is disabled at the lab") : std::string();
   };
   lab_->CancelOfGone(ana_is_gone, now_);
+  EXPECT_EQ(acts_,
+            (std::vector<std::string>{"wish_cancelled res-1 user ana is disabled at the lab",
+                                      "wish_cancelled job-3 user ana is disabled at the lab"}));
   EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"});
   lab_->OnReleased("r01-01-2", OkStatus(), now_);
   EXPECT_EQ(R(mine).state, ReservationState::kCancelled);
@@ -486,6 +503,55 @@ TEST_F(LabCore, KilledBetweenOrderAndAnswer_AdoptsTheLease) {
   EXPECT_EQ(J(job).current()->lease, "r01-01-2");
   EXPECT_THAT(desk_.acquires, IsEmpty());
   EXPECT_THAT(desk_.releases, IsEmpty());
+  EXPECT_EQ(acts_, std::vector<std::string>{"lease_adopted job-1 the answer that granted it was lost"});
+}
+
+// Whoever may acquire at a rack, or is the rack, can write any reservation's name into a lease.
+TEST_F(LabCore, LeaseThatOnlyNamesAWish_IsNotItsGrant) {
+  const auto forge = [this](const std::function<void(SlotFacts*)>& change) {
+    rack_ = FakeRack("r01", 2);
+    store_ = FakeStore();
+    StartLab();
+    SeeNothing();
+    const std::string job = Submit("slot=r01/01");
+    EXPECT_EQ(J(job).state, JobState::kQueued);
+    Lease(&Slot(1), "job-1.1", Purpose::kJob, {hours(20)});
+    Slot(2).health = Health::kQuarantined;
+    change(&Slot(1));
+    See();
+    return J(job).state;
+  };
+  EXPECT_EQ(forge([](SlotFacts*) {}), JobState::kRunning) << "all as asked";
+  EXPECT_EQ(forge([](SlotFacts* slot) { slot->lease.holder = "tina"; }), JobState::kQueued);
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"});
+  EXPECT_EQ(forge([](SlotFacts* slot) { slot->lease.purpose = Purpose::kPerson; }), JobState::kQueued);
+  EXPECT_EQ(forge([](SlotFacts* slot) { slot->lease.agent.clear(); }), JobState::kQueued);
+  EXPECT_EQ(forge([this](SlotFacts*) {
+              Slot(2).health = Health::kGood;
+              Lease(&Slot(2), "job-1.1", Purpose::kJob, {hours(20)});
+              EndLease(&Slot(1));
+              Slot(1).health = Health::kQuarantined;
+            }),
+            JobState::kQueued)
+      << "a slot that the wish does not want";
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-02-2"});
+}
+
+TEST_F(LabCore, RefusedRelease_IsNotAskedAgainAndAgain) {
+  Lease(&Slot(1), "res-77", Purpose::kPerson, {hours(20)});
+  See();
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"});
+  lab_->OnReleased("r01-01-2", Status(Code::kUnavailable, "no answer"), now_);
+  After(seconds(4));
+  See();
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"}) << "it may work next time";
+  lab_->OnReleased("r01-01-2", Status(Code::kPermissionDenied, "not the lab's"), now_);
+  After(seconds(500));
+  See();
+  EXPECT_THAT(desk_.releases, IsEmpty());
+  After(seconds(120));
+  See();
+  EXPECT_EQ(desk_.TakeReleases(), std::vector<std::string>{"r01-01-2"});
 }
 
 TEST_F(LabCore, AnswerLost_PlacesElsewhereAndGivesTheStrayBack) {

@@ -1,5 +1,7 @@
 #include "lab/protobuf/convert.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace faraday::lab {
@@ -76,6 +78,34 @@ v1::Lease ToProto(const LeaseFacts& facts, Now now) {
   lease.set_reservation(facts.reservation);
   lease.set_note(facts.note);
   return lease;
+}
+
+Status CheckLease(const std::string& slot, const v1::Lease& lease) {
+  const auto id = model::ParseSlotId(slot);
+  const bool is_cares = lease.id().empty() && lease.purpose() == v1::PURPOSE_CARE;
+  const bool named = is_cares || (id.ok() && lease.id() == model::ToString(model::LeaseId{*id, lease.epoch()}));
+  if (named && lease.slot() == slot) return OkStatus();
+  return {Code::kInternal,
+          fmt::format("{} comes with lease '{}' of slot '{}', epoch {}, which is not its own",
+                      slot,
+                      lease.id(),
+                      lease.slot(),
+                      lease.epoch())};
+}
+
+std::string DropForeign(const std::string& rack, v1::RackState* state) {
+  std::string first;
+  auto& slots = *state->mutable_slots();
+  const auto foreign = std::remove_if(slots.begin(), slots.end(), [&](const v1::SlotState& slot) {
+    const auto id = model::ParseSlotId(slot.slot());
+    const bool own = id.ok() && id->rack == rack && model::ToString(*id) == slot.slot();
+    const Status lease = CheckLease(slot.slot(), slot.lease());
+    if (own && lease.ok()) return false;
+    if (first.empty()) first = own ? lease.message() : fmt::format("'{}' is no slot of {}", slot.slot(), rack);
+    return true;
+  });
+  slots.erase(foreign, slots.end());
+  return first;
 }
 
 RackFacts FromProto(const v1::RackState& state, BootTime asked, Now received) {
@@ -228,6 +258,11 @@ v1::Job ToProto(const Job& job, uint32_t position) {
   result.set_finished_utc_ms(Ms(job.finished));
   result.set_queue_position(position);
   return result;
+}
+
+bool SeesEnvironment(const Person& reader, const Job& job) {
+  if (reader.role == "tech" || reader.role == "admin") return true;
+  return !reader.user.empty() && reader.user == job.person.user;
 }
 
 }  // namespace faraday::lab

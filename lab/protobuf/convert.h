@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/status.h"
 #include "faraday/v1/envelope.pb.h"
 #include "faraday/v1/job.pb.h"
 #include "faraday/v1/rack.pb.h"
@@ -13,6 +14,12 @@ namespace faraday::lab {
 
 LeaseFacts FromProto(const v1::Lease& lease, Now received);
 v1::Lease ToProto(const LeaseFacts& lease, Now now);
+
+// A controller speaks for its own slots only. OK when `lease` is of `slot` ("r01/07") and its id says so; care's need
+// no id. kInternal naming both.
+Status CheckLease(const std::string& slot, const v1::Lease& lease);
+// Takes out every slot that is not `rack`'s or has the lease of another slot. What was wrong with the first, or "".
+std::string DropForeign(const std::string& rack, v1::RackState* state);
 
 // Slots with an id that cannot be read are left out.
 RackFacts FromProto(const v1::RackState& state, BootTime asked, Now received);
@@ -29,5 +36,7 @@ v1::Attempt ToProto(const Attempt& attempt);
 // `controller` is the endpoint of the lease's rack, or empty.
 v1::Reservation ToProto(const Reservation& reservation, uint32_t position, const std::string& controller, Now now);
 v1::Job ToProto(const Job& job, uint32_t position);
+// Whether `reader` may see the values in a job's environment, which may be secrets: who submitted it, techs, admins.
+bool SeesEnvironment(const Person& reader, const Job& job);
 
 }  // namespace faraday::lab

@@ -363,6 +363,32 @@ TEST_F(LabProgram, Events_TellOfReservationsAndJobsWithoutSecrets) {
   EXPECT_TRUE(until([&] { return seen.contains("reservation/" + id + "/reservation.granted"); }));
   EXPECT_TRUE(seen["job/job-1/job.running"].job().spec().environment().empty());
   EXPECT_EQ(Sync().attempts(0).spec().environment().at("TOKEN"), "secret");
+  EXPECT_EQ(JobNow("job-1").spec().environment().at("TOKEN"), "secret") << "the submitter's own";
+  v1::Request get;
+  get.mutable_get_job()->set_id("job-1");
+  const auto seen_by_bo = lab_->Call(get, "bo", "user");
+  ASSERT_TRUE(seen_by_bo.ok());
+  EXPECT_EQ(seen_by_bo->job().job().spec().command(0), "true");
+  EXPECT_TRUE(seen_by_bo->job().job().spec().environment().empty());
+}
+
+TEST_F(LabProgram, RackThatNamesAnothersLeases_EndsNoneOfThem) {
+  FakeController r02("r02", 1);
+  StartWith({{"r01", r01_.endpoint()}, {"r02", r02.endpoint()}});
+  const std::string id = Reserve("rack=r02", 30).id();
+  ASSERT_TRUE(Eventually([&] { return r02.leased() == 1; }));
+  const v1::Lease victim = r02.LeaseOf("r02/01");
+  r01_.Change("r01/01", [&](v1::SlotState* slot) {
+    slot->set_allocation(v1::ALLOCATION_LEASED);
+    *slot->mutable_lease() = victim;
+    slot->mutable_lease()->set_reservation("res-77");
+  });
+  EXPECT_TRUE(Eventually([&] { return lab_->Log().find("speaks of what is not its own") != std::string::npos; }));
+  // Placed after several more answers of both racks.
+  const std::string job = Submit("slot=r01/02");
+  EXPECT_TRUE(Runs(job));
+  EXPECT_EQ(r02.leased(), 1);
+  EXPECT_EQ(lab_->Log().find("giving back lease"), std::string::npos);
 }
 
 TEST_F(LabProgram, SecondLabOnOneStateFolder_IsRefused) {
@@ -454,6 +480,18 @@ class GuardedLab : public ::testing::Test {
     return reply.ok() ? reply->list_users().roster() : 0;
   }
 
+  // The lab's newest audit record of that call.
+  v1::AuditRecord Noted(const std::string& call) {
+    v1::Request request;
+    request.mutable_read_audit()->set_call(call);
+    request.mutable_read_audit()->set_newest(true);
+    request.mutable_read_audit()->set_limit(1);
+    const auto reply = lab_->AsLocalAdmin(request);
+    const bool found = reply.ok() && reply->read_audit().records_size() > 0;
+    EXPECT_TRUE(found) << call << ": " << ToString(reply.status());
+    return found ? reply->read_audit().records(0) : v1::AuditRecord();
+  }
+
   std::string folder_;
   std::unique_ptr<FakeController> r01_;
   std::unique_ptr<LabProcess> lab_;
@@ -494,22 +532,34 @@ TEST_F(GuardedLab, Users_ReachControllersAndAgentsAtOnce) {
     EXPECT_TRUE(reply.ok()) << ToString(reply.status());
     return reply.ok() ? reply->sync() : v1::SyncResult();
   };
+  const access::KeyPair ana = Enrolled("ana", "user");
+  v1::Request submit;
+  submit.mutable_submit_job()->mutable_spec()->add_command("true");
+  submit.mutable_submit_job()->mutable_spec()->set_queue_timeout_s(60);
+  ASSERT_TRUE(lab_->CallWith(submit, ana).ok());
+  ASSERT_TRUE(Eventually([&] { return sync(LabsRoster(), "").attempts_size() == 1; }));
   const v1::SyncResult first = sync(0, "");
   ASSERT_TRUE(first.has_roster());
+  EXPECT_EQ(first.attempts_size(), 0) << "both may not fit into one frame";
+  EXPECT_EQ(first.version(), "") << "the next question is answered at once";
   v1::Roster roster;
   ASSERT_TRUE(roster.ParseFromString(first.roster().roster()));
   EXPECT_TRUE(std::ranges::any_of(roster.entries(), [&](const auto& entry) {
     return entry.user() == "r01" && entry.endpoint() == r01_->endpoint();
   })) << "agents find their controllers in it";
+  const v1::SyncResult list = sync(roster.number(), first.version());
+  EXPECT_FALSE(list.has_roster());
+  EXPECT_EQ(list.attempts_size(), 1);
   // A poll that waits is answered with the new roster, long before its 10 s.
   std::thread later([&] {
     ::usleep(300'000);
     AddUser("bo", "user");
   });
   const BootTime asked = BootClock::now();
-  const v1::SyncResult next = sync(roster.number(), first.version());
+  const v1::SyncResult next = sync(roster.number(), list.version());
   later.join();
   EXPECT_TRUE(next.has_roster());
+  EXPECT_EQ(next.version(), list.version());
   EXPECT_LT(BootClock::now() - asked, Milliseconds(8'000));
   EXPECT_TRUE(Eventually([&] { return LabsRoster() > roster.number() && Rack().state().roster() == LabsRoster(); }));
 }
@@ -537,6 +587,34 @@ TEST_F(GuardedLab, Disabled_ReservationIsCancelledAndTheLeaseGivenBack) {
   }));
   EXPECT_EQ(lab_->AsLocalAdmin(get)->reservation().reservation().reason(),
             "cancelled: user ana is disabled at the lab");
+  const v1::AuditRecord note = Noted("wish_cancelled");
+  EXPECT_EQ(note.on(), get.get_reservation().id());
+  EXPECT_EQ(note.result(), "user ana is disabled at the lab");
+}
+
+TEST_F(GuardedLab, UsersRestoredFromAnOlderCopy_AreToldLoudly) {
+  namespace fs = std::filesystem;
+  EnrolTheRack();
+  ASSERT_TRUE(Eventually([&] { return Rack().state().roster() == LabsRoster(); }));
+  lab_->End();
+  fs::copy(lab_->folder() + "/state", lab_->folder() + "/older", fs::copy_options::recursive);
+  lab_->Start();
+  Enrolled("ana", "user");
+  const uint64_t newest = LabsRoster();
+  ASSERT_TRUE(Eventually([&] { return Rack().state().roster() == newest; }));
+  lab_->End();
+  for (const char* file : {"users", "roster"}) {
+    if (!fs::exists(lab_->folder() + "/older/" + file)) continue;
+    fs::copy(lab_->folder() + "/older/" + file,
+             lab_->folder() + "/state/" + file,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+  lab_->Start();
+  ASSERT_TRUE(Eventually([&] { return LabsRoster() > newest; }));
+  EXPECT_THAT(lab_->Log(), HasSubstr("this lab's users are an older copy"));
+  const v1::AuditRecord note = Noted("older_users");
+  EXPECT_EQ(note.on(), "r01");
+  EXPECT_THAT(note.what(), HasSubstr(fmt::format("rack r01 has {}", newest)));
 }
 
 // The real programs: enrolment with the code on standard input, then a rack and an agent that know each other.
@@ -625,6 +703,11 @@ TEST_F(GuardedLab, WordsOfTheLocalAdmin_NeedARunningLab_RotateSignerAStoppedOne)
   const std::string config = lab_->folder() + "/lab.yaml";
   EXPECT_EQ(lab_->RunAnother({"--config", config, "user", "add", "ana", "--role", "user"}), 0) << lab_->Log();
   EXPECT_GE(LabsRoster(), 2u);
+  // The rack does not know the lab's break-glass key and is not asked.
+  EnrolTheRack();
+  ASSERT_TRUE(Eventually([&] { return Rack().reachable(); }));
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "audit", "--on", "ana"}), 0) << lab_->Log();
+  EXPECT_EQ(lab_->RunAnother({"--config", config, "audit", "verify"}), 0) << lab_->Log();
   EXPECT_EQ(lab_->RunAnother({"--config", config, "rotate-signer"}), 1);
   EXPECT_NE(lab_->Log().find("while the lab is stopped"), std::string::npos);
   EXPECT_EQ(lab_->RunAnother({"--config", config, "frobnicate"}), 2);

@@ -41,8 +41,9 @@ v1::Request ToRequest(const AcquireOrder& order) {
   return request;
 }
 
-Result<LeaseFacts> LeaseOf(const Result<v1::Reply>& reply, BootTime asked) {
+Result<LeaseFacts> LeaseOf(const model::SlotId& slot, const Result<v1::Reply>& reply, BootTime asked) {
   FARADAY_TRY(StatusOf(reply));
+  FARADAY_TRY(CheckLease(model::ToString(slot), reply->acquire().lease()));
   // The remaining time counts from the sending of the answer; from before the question is the safe side.
   return FromProto(reply->acquire().lease(), Now{asked, UtcNow()});
 }
@@ -143,6 +144,11 @@ void RackLink::OnAnswer(BootTime asked, Result<v1::Reply> reply) {
   RackFacts facts;
   if (reachable_) {
     state_ = std::move(*reply->mutable_get_rack()->mutable_rack());
+    const std::string foreign = DropForeign(address_.rack, &state_);
+    if (!foreign.empty() && foreign_.empty()) {
+      log::Error("rack {} speaks of what is not its own, which is not believed: {}", address_.rack, foreign);
+    }
+    foreign_ = foreign;
     const Now now = ReadClocks();
     seen_ = now.boot;
     facts = FromProto(state_, asked, now);
@@ -172,7 +178,7 @@ void RackLink::NoteAuditHead() {
 void RackLink::BringRoster() {
   if (!reachable_ || rosters_.in_flight() > 0 || guard_.plain()) return;
   if (roster_ > guard_.roster_number()) return AskForNewerRoster();
-  const std::string& next = guard_.RosterAfter(std::max(roster_, refused_));
+  const std::string& next = guard_.RosterAfter(refused_.After(roster_, BootClock::now()));
   v1::Request request;
   v1::SignedRoster* brought = request.mutable_put_roster()->mutable_roster();
   v1::Roster roster;
@@ -189,7 +195,7 @@ void RackLink::OnRosterBrought(uint64_t number, const Result<v1::Reply>& reply) 
     log::Warn("rack {} does not take the roster: {}", address_.rack, status.message());
   }
   roster_trouble_ = status.message();
-  if (status.code() == Code::kPermissionDenied) refused_ = number;
+  if (status.code() == Code::kPermissionDenied) refused_.Refused(number, BootClock::now());
   if (!status.ok()) return;
   roster_ = reply->put_roster().number();
   log::Info("rack {} has roster {}", address_.rack, roster_);
@@ -203,14 +209,31 @@ void RackLink::AskForNewerRoster() {
   rosters_.Call(std::move(request), kRosterTimeout, [this](const Result<v1::Reply>& reply) {
     Status status = StatusOf(reply);
     if (status.ok()) {
-      const std::string bytes = reply->who_am_i().signed_roster().SerializeAsString();
-      status = guard_.registry()->SeeRoster(bytes, UtcNow());
+      const uint64_t own = guard_.roster_number();
+      const v1::SignedRoster& seen = reply->who_am_i().signed_roster();
+      status = guard_.registry()->SeeRoster(seen.SerializeAsString(), UtcNow());
+      if (status.ok() && guard_.roster_number() > own) TellOlderUsers(own, seen);
     }
     if (!status.ok() && status.message() != roster_trouble_) {
       log::Warn("rack {} has a newer roster than this lab: {}", address_.rack, status.message());
     }
     roster_trouble_ = status.message();
   });
+}
+
+// Whoever was removed or disabled since that copy may be back: a person must look.
+void RackLink::TellOlderUsers(uint64_t own, const v1::SignedRoster& seen) {
+  v1::Roster roster;
+  (void)roster.ParseFromString(seen.roster());
+  const std::string what =
+      fmt::format("this lab's users are an older copy: its roster was number {}, rack {} has {} of the same signer",
+                  own,
+                  address_.rack,
+                  roster.number());
+  const std::string result = fmt::format("went on as roster {}: check faraday user list for who was removed since then",
+                                         guard_.roster_number());
+  log::Error("{}; {}", what, result);
+  guard_.audit().Note("older_users", address_.rack, what, result);
 }
 
 void RackLink::PollAgain() {
@@ -246,7 +269,7 @@ void Racks::Acquire(const AcquireOrder& order) {
   }
   link->second->orders().Call(
       ToRequest(order), kOrderTimeout, [this, order, asked = BootClock::now()](const Result<v1::Reply>& reply) {
-        listener_.on_acquired(order.slot, order.key, LeaseOf(reply, asked));
+        listener_.on_acquired(order.slot, order.key, LeaseOf(order.slot, reply, asked));
         links_.at(order.slot.rack)->PollSoon();
       });
 }

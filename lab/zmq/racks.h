@@ -15,6 +15,7 @@
 #include "faraday/v1/rack.pb.h"
 #include "lab/core/facts.h"
 #include "lab/core/lease_desk.h"
+#include "lab/core/refused_roster.h"
 #include "rpc/client.h"
 #include "rpc/guard.h"
 #include "rpc/publisher.h"
@@ -68,6 +69,7 @@ class RackLink {
   void NoteAuditHead();
   void OnRosterBrought(uint64_t number, const Result<v1::Reply>& reply);
   void AskForNewerRoster();
+  void TellOlderUsers(uint64_t own, const v1::SignedRoster& seen);
 
   evloop::Loop& loop_;
   zmq::context_t& context_;
@@ -84,8 +86,9 @@ class RackLink {
   bool ask_again_ = false;
   bool reachable_ = false;
   std::string reason_ = "has not answered yet";
-  uint64_t roster_ = 0;   // number of the controller's
-  uint64_t refused_ = 0;  // number of one that it does not take: of a signer that was before its time
+  std::string foreign_;  // what it said of slots that are not its own, as last told
+  uint64_t roster_ = 0;  // number of the controller's
+  RefusedRoster refused_;
   std::string roster_trouble_;
   std::string audit_head_;  // as last noted
   BootTime next_note_;

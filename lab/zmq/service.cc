@@ -210,6 +210,9 @@ void Service::Answer(const rpc::CallPtr& call, const Result<JobView>& view) {
   if (!view.ok()) return call->Fail(view.status());
   v1::Reply reply;
   *reply.mutable_job()->mutable_job() = ToProto(view->job, view->position);
+  if (!SeesEnvironment(FromProto(call->caller()), view->job)) {
+    reply.mutable_job()->mutable_job()->mutable_spec()->clear_environment();
+  }
   reply.mutable_job()->set_change(view->job.change);
   call->Answer(std::move(reply));
 }
@@ -388,10 +391,17 @@ void Service::Sync(const rpc::CallPtr& call) {
   const bool at_once = call->request().sync().have().empty();
   polls_.Serve(AgentTopic(agent), call, at_once ? Milliseconds(0) : kSyncWait, [this, call, agent](bool last) {
     v1::Reply reply;
+    const v1::SyncCall& asked = call->request().sync();
+    const std::string& roster = guard_.RosterAfter(asked.roster());
+    if (!roster.empty()) {
+      // Alone: both together may not fit into a frame. The next question brings the list.
+      reply.mutable_sync()->set_version(asked.have());
+      reply.mutable_sync()->mutable_roster()->ParseFromString(roster);
+      call->Answer(std::move(reply));
+      return true;
+    }
     *reply.mutable_sync() = DesiredList(agent);
-    const std::string& roster = guard_.RosterAfter(call->request().sync().roster());
-    if (!last && roster.empty() && reply.sync().version() == call->request().sync().have()) return false;
-    if (!roster.empty()) reply.mutable_sync()->mutable_roster()->ParseFromString(roster);
+    if (!last && reply.sync().version() == asked.have()) return false;
     call->Answer(std::move(reply));
     return true;
   });
