@@ -225,7 +225,7 @@ void AuditLog::Write() {
 }
 
 const Status& AuditLog::Retry(UtcTime now) {
-  if (status().ok()) return status();
+  if (status().ok() && lost_ == 0) return status();
   Write();
   if (write_status_.ok() && lost_ > 0) {
     const uint64_t lost = std::exchange(lost_, 0);

@@ -1,8 +1,12 @@
 #include "access/membership.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 namespace faraday::access {
 namespace {
@@ -30,8 +34,7 @@ std::string ControllersIn(const Roster& roster) {
 
 Result<std::unique_ptr<Membership>> Membership::Open(const std::string& state_dir, RosterDirectory& directory) {
   FARADAY_TRY_ASSIGN(RosterFile roster, RosterFile::Load(state_dir + "/roster"));
-  std::unique_ptr<Membership> membership(
-      new Membership(KnownServers(state_dir + "/known_servers"), std::move(roster), directory));
+  std::unique_ptr<Membership> membership(new Membership(state_dir, std::move(roster), directory));
   FARADAY_TRY(membership->ReadServers());
   directory.SetRoster(membership->roster_.roster());
   return membership;
@@ -51,7 +54,37 @@ Status Membership::Join(const KnownServer& server, std::string_view signed_roste
     directory_.SetRoster(roster_.roster());
   }
   FARADAY_TRY(file_.Add(server));
+  if (!signed_roster.empty()) FARADAY_TRY(MoveOwnUsersAside());
   return ReadServers();
+}
+
+Status Membership::MoveOwnUsersAside() const {
+  for (const char* name : {"/users", "/keys/signer.key", "/keys/signer.next.key"}) {
+    const std::string path = state_dir_ + name;
+    const std::string aside = path + ".before-enrolment";
+    if (std::rename(path.c_str(), aside.c_str()) == 0 || errno == ENOENT) continue;
+    return {Code::kUnavailable,
+            fmt::format(
+                "cannot move {} to {}: {}; it is enrolled, move the file by hand", path, aside, std::strerror(errno))};
+  }
+  return OkStatus();
+}
+
+Status Membership::Check() const {
+  if (!servers_.empty()) return OkStatus();
+  for (const char* name : {"/roster", "/roster.signers"}) {
+    const std::string path = state_dir_ + name;
+    if (::access(path.c_str(), F_OK) != 0) continue;
+    return {Code::kDataLoss,
+            fmt::format("{} is there, so this machine was enrolled, but {} is missing or names no server: restore it "
+                        "from a copy, or enrol anew (--enrol). Only to make it keep users of its own again, remove "
+                        "{}/roster and {}/roster.signers",
+                        path,
+                        file_.path(),
+                        state_dir_,
+                        state_dir_)};
+  }
+  return OkStatus();
 }
 
 Status Membership::Accept(std::string_view signed_roster) {

@@ -20,6 +20,10 @@ using std::chrono::seconds;
 
 // A receiver that missed more replacements of the signer than this must enrol again (chosen).
 constexpr size_t kMaxBridges = 8;
+// Beyond this a roster may not grow: the rest is for what takes rights away (chosen).
+constexpr size_t kFullRosterBytes = kMaxRosterBytes / 8 * 7;
+// Numbers and times of the roster itself may take a byte more.
+constexpr size_t kGrowthOfHead = 4;
 
 // What to do about one of the keeper's two files when it is gone or damaged.
 std::string Mend(const std::string& lost, const std::string& other) {
@@ -64,7 +68,9 @@ std::string NoteOfAdmins(const UserTable& before, const UserTable& after) {
 
 Entry EntryOf(const User& user, const UserKey& key) {
   Entry entry{key.key, user.name, user.roles, user.teams, key.expires, user.disabled, IsCode(key), user.endpoint};
-  if (!entry.enrols) return entry;
+  // Whoever is disabled has no use of these, and taking rights away shall never need more room.
+  if (user.disabled) entry.expires = {};
+  if (!entry.enrols && !user.disabled) return entry;
   entry.roles.clear();
   entry.teams.clear();
   entry.endpoint.clear();
@@ -165,6 +171,16 @@ Status CheckCode(const User& user, const UserKey& code, UtcTime now) {
                   "{})",
                   user.name,
                   user.name)};
+}
+
+Status NoRoom(size_t bytes) {
+  return {
+      Code::kResourceExhausted,
+      fmt::format("the roster would have {} bytes; beyond {} of {} it only takes what removes rights: disable users "
+                  "who have left, and rotate them with 'now', so that their keys go",
+                  bytes,
+                  kFullRosterBytes,
+                  kMaxRosterBytes)};
 }
 
 Status UsedForAnother(const User& user, const UserKey& code) {
@@ -288,7 +304,7 @@ Roster Registry::RosterOf(const UserTable& users, UtcTime now) const {
   return roster;
 }
 
-Status Registry::Commit(UserTable users, UtcTime now, const SecretKey* introduced) {
+Status Registry::Commit(UserTable users, UtcTime now, Room room, const SecretKey* introduced) {
   for (auto& [name, user] : users) Prune(&user, now);
   const SecretKey signing = next_seed_ ? *next_seed_ : seed_;
   Roster roster = RosterOf(users, now);
@@ -296,6 +312,8 @@ Status Registry::Commit(UserTable users, UtcTime now, const SecretKey* introduce
   roster.signers = {SignerOf(signing)};
   if (introduced != nullptr) roster.signers.push_back(SignerOf(*introduced));
   FARADAY_TRY_ASSIGN(std::string signed_roster, SignRoster(roster, signing));
+  const bool grows = signed_roster.size() > book_.signed_roster.size() + kGrowthOfHead;
+  if (room == Room::kGrowth && grows && signed_roster.size() > kFullRosterBytes) return NoRoom(signed_roster.size());
 
   Book book{std::move(users), std::move(signed_roster), SignerOf(signing), {}, book_.bridges};
   if (introduced != nullptr) {
@@ -328,9 +346,9 @@ Result<Change> Registry::Unchanged(const std::string& name) const {
 }
 
 Result<Change> Registry::CommitChange(
-    UserTable users, const std::string& name, UtcTime now, std::string secret, std::string note) {
+    UserTable users, const std::string& name, UtcTime now, Room room, std::string secret, std::string note) {
   const std::string admins = NoteOfAdmins(book_.users, users);
-  FARADAY_TRY(Commit(std::move(users), now));
+  FARADAY_TRY(Commit(std::move(users), now, room));
   FARADAY_TRY_ASSIGN(Change change, Unchanged(name));
   change.secret = std::move(secret);
   change.note = std::move(note);
@@ -373,6 +391,21 @@ bool Registry::IsTaken(const PublicKey& key) const {
       book_.users.begin(), book_.users.end(), [&](const auto& row) { return KeyIn(row.second, key) != nullptr; });
 }
 
+// A disabled controller holds no place: another may stand in it.
+Status Registry::CheckFree(const std::string& endpoint, const std::string& name) const {
+  if (endpoint.empty()) return OkStatus();
+  std::string owner = endpoint == options_.endpoint ? options_.keeper : "";
+  for (const auto& [other, user] : book_.users) {
+    if (other != name && !user.disabled && user.endpoint == endpoint) owner = other;
+  }
+  if (owner.empty()) return OkStatus();
+  return {Code::kAlreadyExists,
+          fmt::format("{} is where {} is found: every server has an endpoint of its own; correct it, or disable {}",
+                      endpoint,
+                      owner,
+                      owner)};
+}
+
 // ---- changes ----
 
 Result<Change> Registry::AddUser(const NewUser& user, UtcTime now) {
@@ -385,6 +418,7 @@ Result<Change> Registry::AddUser(const NewUser& user, UtcTime now) {
   if (token) FARADAY_TRY(CheckTokenUser(user.roles, user.teams));
   User fresh{user.name, user.roles, user.teams, false, "", {}, user.endpoint};
   if (!user.endpoint.empty() && !HasRole(fresh, Role::kController)) return Bad("only a controller has an endpoint");
+  FARADAY_TRY(CheckFree(user.endpoint, user.name));
   if (user.name == options_.keeper || FindUser(user.name) != nullptr) {
     return Status(
         Code::kAlreadyExists,
@@ -395,7 +429,7 @@ Result<Change> Registry::AddUser(const NewUser& user, UtcTime now) {
                              : CodeOf(made.key, now, CodeLife(user.code_life), true));
   UserTable users = book_.users;
   users[user.name] = std::move(fresh);
-  return CommitChange(std::move(users), user.name, now, std::move(made.text));
+  return CommitChange(std::move(users), user.name, now, Room::kGrowth, std::move(made.text));
 }
 
 Result<Change> Registry::SetUser(const UserEdit& edit, UtcTime now) {
@@ -425,7 +459,7 @@ Result<Change> Registry::SetUser(const UserEdit& edit, UtcTime now) {
   if (user.roles == before.roles && user.teams == before.teams) return Unchanged(edit.name);
   UserTable users = book_.users;
   users[edit.name] = std::move(user);
-  return CommitChange(std::move(users), edit.name, now);
+  return CommitChange(std::move(users), edit.name, now, Room::kGrowth);
 }
 
 Result<Change> Registry::DisableUser(const std::string& name, const std::string& reason, UtcTime now) {
@@ -436,24 +470,27 @@ Result<Change> Registry::DisableUser(const std::string& name, const std::string&
   UserTable users = book_.users;
   users[name].disabled = true;
   users[name].reason = reason;
-  return CommitChange(std::move(users), name, now);
+  return CommitChange(std::move(users), name, now, Room::kAll);
 }
 
 Result<Change> Registry::EnableUser(const std::string& name, UtcTime now) {
   FARADAY_TRY_ASSIGN(const User before, Existing(name));
   if (!before.disabled) return Unchanged(name);
+  FARADAY_TRY(CheckFree(before.endpoint, name));
   UserTable users = book_.users;
   users[name].disabled = false;
   users[name].reason.clear();
-  return CommitChange(std::move(users), name, now);
+  return CommitChange(std::move(users), name, now, Room::kGrowth);
 }
 
 Result<Change> Registry::RotateUser(const Rotation& rotation, UtcTime now) {
   FARADAY_TRY_ASSIGN(User user, Existing(rotation.name));
   if (rotation.now && rotation.keep) return Bad("either 'now' or 'keep': the old keys cannot go and stay");
   FARADAY_TRY(CheckLives(rotation.code_life, rotation.token_life));
-  if (user.disabled) {
-    return Status(Code::kFailedPrecondition, fmt::format("{} is disabled: enable it first", user.name));
+  if (user.disabled && !rotation.now) {
+    return Status(
+        Code::kFailedPrecondition,
+        fmt::format("{} is disabled: enable it first, or rotate with 'now' to end its old keys before", user.name));
   }
   FARADAY_TRY(CheckSelf(user, rotation, now));
   const bool token = rotation.token_life != seconds(0);
@@ -471,7 +508,8 @@ Result<Change> Registry::RotateUser(const Rotation& rotation, UtcTime now) {
                             : CodeOf(made.key, now, CodeLife(rotation.code_life), !rotation.keep));
   UserTable users = book_.users;
   users[rotation.name] = std::move(user);
-  return CommitChange(std::move(users), rotation.name, now, std::move(made.text), std::move(note));
+  const Room room = rotation.now && !rotation.by_self ? Room::kAll : Room::kGrowth;
+  return CommitChange(std::move(users), rotation.name, now, room, std::move(made.text), std::move(note));
 }
 
 Result<Change> Registry::Enrol(const PublicKey& code, const PublicKey& key, const std::string& endpoint, UtcTime now) {
@@ -498,11 +536,14 @@ Result<Change> Registry::Enrol(const PublicKey& code, const PublicKey& key, cons
   }
   UseCode(&user, code, key, now);
   if (user.keys.size() > kMaxKeysOfUser) FARADAY_TRY(CheckRoom(user));
-  if (!endpoint.empty() && HasRole(user, Role::kController)) user.endpoint = endpoint;
   const std::string name = user.name;
+  if (!endpoint.empty() && HasRole(user, Role::kController)) {
+    FARADAY_TRY(CheckFree(endpoint, name));
+    user.endpoint = endpoint;
+  }
   UserTable users = book_.users;
   users[name] = std::move(user);
-  return CommitChange(std::move(users), name, now);
+  return CommitChange(std::move(users), name, now, Room::kGrowth);
 }
 
 Status Registry::FillEndpoint(const std::string& name, const std::string& endpoint, UtcTime now) {
@@ -510,7 +551,11 @@ Status Registry::FillEndpoint(const std::string& name, const std::string& endpoi
   FARADAY_TRY(CheckEndpoint(endpoint));
   if (!HasRole(before, Role::kController)) return Bad(fmt::format("{} is no controller: it has no endpoint", name));
   if (before.endpoint == endpoint) return OkStatus();
+  if (!endpoint.empty() && endpoint == options_.endpoint) FARADAY_TRY(CheckFree(endpoint, name));
   UserTable users = book_.users;
+  for (auto& [other, user] : users) {
+    if (user.endpoint == endpoint) user.endpoint.clear();
+  }
   users[name].endpoint = endpoint;
   return Commit(std::move(users), now);
 }
@@ -522,7 +567,7 @@ Status Registry::RotateSigner(UtcTime now) {
   const SecretKey fresh = NewSecret();
   ::unlink(NextSignerPath().c_str());
   FARADAY_TRY(WriteSecret(NextSignerPath(), fresh, options_.keeper + " (next signer of its rosters)"));
-  return Commit(book_.users, now, &fresh);
+  return Commit(book_.users, now, Room::kAll, &fresh);
 }
 
 Status Registry::SeeRoster(std::string_view signed_bytes, UtcTime now) {
@@ -530,7 +575,26 @@ Status Registry::SeeRoster(std::string_view signed_bytes, UtcTime now) {
   FARADAY_TRY_ASSIGN(const Roster seen, OpenRoster(signed_bytes, ours));
   if (seen.number <= roster_.number) return OkStatus();
   last_number_ = std::max(last_number_, seen.number);
-  return Commit(book_.users, now);
+  UserTable users = book_.users;
+  size_t disabled = 0;
+  for (const Entry& entry : seen.entries) {
+    const auto found = users.find(entry.user);
+    if (!entry.disabled || found == users.end() || found->second.disabled) continue;
+    found->second.disabled = true;
+    found->second.reason = fmt::format("disabled in roster {}, seen after an older copy was restored", seen.number);
+    ++disabled;
+  }
+  restored_ = fmt::format(
+      "{} is an older copy: roster {} was in it, roster {} is in force elsewhere. Users and keys made between are "
+      "lost, "
+      "old keys may be let in again; {} users were disabled as that roster says. Look through: faraday user list",
+      UsersPath(),
+      roster_.number,
+      seen.number,
+      disabled);
+  const Status done = Commit(std::move(users), now, Room::kAll);
+  restored_.clear();
+  return done;
 }
 
 }  // namespace faraday::access

@@ -95,7 +95,9 @@ class Registry {
   const User* FindUser(std::string_view name) const;
 
   // Errors of all changes: kInvalidArgument (a name, role, team or duration out of its range), kResourceExhausted (too
-  // many keys or teams, roster too large), kUnavailable (not written: nothing changed), kUnknown (see ReplaceFile).
+  // many keys or teams, roster too large: above 7/8 of kMaxRosterBytes it may grow no more, except for what takes
+  // rights away), kUnavailable (not written: nothing changed), kUnknown (see ReplaceFile). kAlreadyExists for an
+  // endpoint that the keeper or another enabled user has.
 
   // kAlreadyExists for a name that is taken. Role lab cannot be given; agent and controller stand alone; tokens are for
   // roles ci and viewer, and need a team.
@@ -106,37 +108,44 @@ class Registry {
   // OK without a new roster. kInvalidArgument without a reason; kNotFound.
   Result<Change> DisableUser(const std::string& name, const std::string& reason, UtcTime now);
   Result<Change> EnableUser(const std::string& name, UtcTime now);
-  // kNotFound; kFailedPrecondition when the user is disabled; kPermissionDenied for by_self's bounds.
+  // kNotFound; kFailedPrecondition when the user is disabled, unless `now`: then the old keys go, and the new code
+  // works once it is enabled; kPermissionDenied for by_self's bounds.
   Result<Change> RotateUser(const Rotation& rotation, UtcTime now);
   // Puts `key` in the place of the code whose key is `code`. The same again within kRetryLife answers the same. Errors:
   // kUnauthenticated: no such code, expired, or its user is disabled; kFailedPrecondition: the code has enrolled
   // another key; kAlreadyExists: the key is somebody's (also the same user's); kInvalidArgument: no valid key.
   Result<Change> Enrol(const PublicKey& code, const PublicKey& key, const std::string& endpoint, UtcTime now);
-  // Where a controller is found, from the lab's config; no new roster when it is so already. kNotFound.
+  // Where a controller is found, from the lab's config, which is right: another one there loses the endpoint. No new
+  // roster when it is so already. kNotFound; kAlreadyExists when the keeper itself is there.
   Status FillEndpoint(const std::string& name, const std::string& endpoint, UtcTime now);
 
   // Makes a new signer: the roster of this step is signed by the old one and names the new; the next change is signed
   // by the new one. The old signer is forgotten then.
   Status RotateSigner(UtcTime now);
   // A receiver shows a roster signed by this keeper with a larger number than ours: `users` was restored from an older
-  // copy. Numbers go on beyond it. Users and keys that came after the copy are lost. OK and no change when it is not
-  // newer; kPermissionDenied when another signer made it.
+  // copy. Numbers go on beyond it, and whom it disables is disabled. Users and keys that came after the copy are lost;
+  // restored() says so. OK and no change when it is not newer; kPermissionDenied when another signer made it.
   Status SeeRoster(std::string_view signed_bytes, UtcTime now);
+  // Within OnChange after SeeRoster: what must be told loudly, with both numbers; else "".
+  const std::string& restored() const { return restored_; }
 
  private:
+  enum class Room : uint8_t { kGrowth, kAll };  // what is left at the end is for taking rights away
   explicit Registry(Options options) : options_(std::move(options)) {}
 
   Status Begin(UtcTime now);  // an empty registry
   Status Resume(const std::string& bytes, UtcTime now);
   Status FindSeeds();
   // The durable step: the roster of `users`, signed, on disk, then in force. `introduced`: a new signer to name.
-  Status Commit(UserTable users, UtcTime now, const SecretKey* introduced = nullptr);
+  Status Commit(UserTable users, UtcTime now, Room room = Room::kAll, const SecretKey* introduced = nullptr);
   Roster RosterOf(const UserTable& users, UtcTime now) const;
   Result<Change> CommitChange(
-      UserTable users, const std::string& name, UtcTime now, std::string secret = {}, std::string note = {});
+      UserTable users, const std::string& name, UtcTime now, Room room, std::string secret = {}, std::string note = {});
   Result<Change> Unchanged(const std::string& name) const;
   Result<User> Existing(std::string_view name) const;
   bool IsTaken(const PublicKey& key) const;
+  // Whether `name` may be found at the endpoint.
+  Status CheckFree(const std::string& endpoint, const std::string& name) const;
   std::string UsersPath() const { return options_.state_dir + "/users"; }
   std::string SignerPath() const { return options_.state_dir + "/keys/signer.key"; }
   std::string NextSignerPath() const { return options_.state_dir + "/keys/signer.next.key"; }
@@ -147,6 +156,7 @@ class Registry {
   SecretKey seed_;                      // of book_.signer
   std::optional<SecretKey> next_seed_;  // introduced; signs from the next change on
   uint64_t last_number_ = 0;            // of steps that failed too: no number is used twice
+  std::string restored_;
   std::function<void()> on_change_;
 };
 

@@ -375,6 +375,69 @@ TEST_F(RegistryTest, MachinesTellWhereTheyAre) {
   EXPECT_EQ(registry_->FillEndpoint("ana", "tcp://x", now_).code(), Code::kInvalidArgument);
 }
 
+TEST_F(RegistryTest, NobodyTakesAnothersEndpoint) {
+  ASSERT_TRUE(Enrol(Add("r01", {Role::kController}), NewKeyPair().public_key, "tcp://r01:7720").ok());
+  const std::string code = Add("r02", {Role::kController});
+  const PublicKey rogue = NewKeyPair().public_key;
+  for (const char* taken : {"tcp://r01:7720", "tcp://lab:7710"}) {
+    EXPECT_EQ(Enrol(code, rogue, taken).status().code(), Code::kAlreadyExists) << taken;
+    NewUser user = Named("r03", {Role::kController});
+    user.endpoint = taken;
+    EXPECT_EQ(registry_->AddUser(user, now_).status().code(), Code::kAlreadyExists) << taken;
+  }
+  ASSERT_TRUE(Enrol(code, rogue, "tcp://r02:7720").ok()) << "the code was not used up";
+  EXPECT_EQ(registry_->FillEndpoint("r02", "tcp://lab:7710", now_).code(), Code::kAlreadyExists);
+  ASSERT_TRUE(registry_->DisableUser("r01", "broken", now_).ok());
+  ASSERT_TRUE(registry_->FillEndpoint("r02", "tcp://r01:7720", now_).ok());
+  EXPECT_EQ(directory_.FindEndpoint("tcp://r01:7720")->user, "r02");
+  ASSERT_TRUE(registry_->EnableUser("r01", now_).ok()) << "it has lost the endpoint";
+  EXPECT_EQ(directory_.FindEndpoint("tcp://r01:7720")->user, "r02");
+  ASSERT_TRUE(registry_->FillEndpoint("r01", "tcp://r01:7720", now_).ok()) << "the config is right";
+  EXPECT_EQ(directory_.FindEndpoint("tcp://r01:7720")->user, "r01");
+  ASSERT_TRUE(registry_->DisableUser("r01", "broken", now_).ok());
+  NewUser next = Named("r03", {Role::kController});
+  next.endpoint = "tcp://r01:7720";
+  ASSERT_TRUE(registry_->AddUser(next, now_).ok()) << "the disabled hold no place";
+  EXPECT_EQ(registry_->EnableUser("r01", now_).status().code(), Code::kAlreadyExists);
+}
+
+// ---- size ----
+
+TEST_F(RegistryTest, AFullRosterStillTakesRightsAway) {
+  std::vector<std::string> teams;
+  for (size_t i = 0; i < kMaxTeams; ++i) teams.push_back("t" + std::to_string(10 + i) + std::string(60, 'x'));
+  const PublicKey ana = Enrolled(Add("ana"));
+  Status full;
+  std::string last;
+  int users = 0;
+  while (full.ok()) {
+    ASSERT_LT(users, 1000);
+    NewUser user = Named("ci-" + std::to_string(users), {Role::kCi}, teams);
+    user.token_life = hours(24 * 30);
+    full = registry_->AddUser(user, now_).status();
+    if (full.ok()) last = "ci-" + std::to_string(users++);
+  }
+  EXPECT_EQ(full.code(), Code::kResourceExhausted);
+  EXPECT_THAT(full.message(), HasSubstr("what removes rights"));
+  EXPECT_GT(registry_->signed_roster().size(), kMaxRosterBytes / 8 * 7 - 2000);
+  EXPECT_LE(registry_->signed_roster().size(), kMaxRosterBytes / 8 * 7);
+  // Up to the bound with names alone, then nothing more that grows.
+  while (TryAdd("u" + std::to_string(users)).ok()) ASSERT_LT(++users, 1000);
+  Rotation keep = Of("ana");
+  keep.keep = true;
+  EXPECT_EQ(Rotate(keep).status().code(), Code::kResourceExhausted);
+  const size_t before = registry_->signed_roster().size();
+  Rotation now = Of("ana");
+  now.now = true;
+  ASSERT_TRUE(Rotate(now).ok()) << "a stolen key goes at once";
+  EXPECT_FALSE(IsLetIn(ana));
+  ASSERT_TRUE(registry_->DisableUser("ana", "left", now_).ok());
+  EXPECT_LE(registry_->signed_roster().size(), before + 8);
+  ASSERT_TRUE(registry_->DisableUser(last, "left", now_).ok());
+  EXPECT_LT(registry_->signed_roster().size(), before - 1000) << "who is disabled needs no teams";
+  EXPECT_TRUE(TryAdd("next").ok()) << "there is room again";
+}
+
 // ---- tokens ----
 
 TEST_F(RegistryTest, ATokenIsLetInUntilItEnds) {
@@ -456,6 +519,20 @@ TEST_F(RegistryTest, TheDisabledAreRefusedWithAllTheyHave) {
   EXPECT_TRUE(IsLetIn(ana));
   EXPECT_EQ(registry_->FindUser("ana")->reason, "");
   EXPECT_EQ(registry_->DisableUser("bob", "x", now_).status().code(), Code::kNotFound);
+}
+
+TEST_F(RegistryTest, OldKeysOfTheDisabledGoBeforeTheyAreEnabled) {
+  const PublicKey stolen = Enrolled(Add("ana"));
+  ASSERT_TRUE(registry_->DisableUser("ana", "laptop lost", now_).ok());
+  Rotation now = Of("ana");
+  now.now = true;
+  const auto rotated = Rotate(now);
+  ASSERT_TRUE(rotated.ok()) << rotated.status().message();
+  EXPECT_EQ(Enrol(rotated->secret, NewKeyPair().public_key).status().code(), Code::kUnauthenticated)
+      << "still disabled";
+  ASSERT_TRUE(registry_->EnableUser("ana", now_).ok());
+  EXPECT_FALSE(IsLetIn(stolen));
+  EXPECT_TRUE(IsLetIn(Enrolled(rotated->secret)));
 }
 
 TEST_F(RegistryTest, TheLastAdminMayGoButItIsSaid) {
@@ -641,17 +718,25 @@ TEST_F(RegistryTest, WhoMissedRostersIsLedFromSignerToSigner) {
 
 TEST_F(RegistryTest, AfterARestoreNumbersGoOnBeyondWhatReceiversHave) {
   Add("ana");
+  Add("eve");
   std::filesystem::copy_file(folder_ / "users", folder_ / "copy");
   Add("bob");
   Add("carol");
+  ASSERT_TRUE(registry_->DisableUser("eve", "left", now_).ok());
   const std::string seen = registry_->signed_roster();
   const uint64_t number = registry_->number();
   std::filesystem::rename(folder_ / "copy", folder_ / "users");
   Reopen();
+  std::string told;
+  registry_->OnChange([&] { told = registry_->restored(), Obey(); });
   ASSERT_LT(registry_->number(), number);
   EXPECT_EQ(registry_->SeeRoster(*SignRoster(registry_->roster(), NewSecret()), now_).code(), Code::kPermissionDenied);
   ASSERT_TRUE(registry_->SeeRoster(seen, now_).ok());
   EXPECT_EQ(registry_->number(), number + 1);
+  EXPECT_THAT(told, HasSubstr("roster 3 was in it, roster " + std::to_string(number) + " is in force elsewhere"));
+  EXPECT_THAT(registry_->restored(), IsEmpty());
+  EXPECT_FALSE(registry_->FindUser("ana")->disabled);
+  EXPECT_TRUE(registry_->FindUser("eve")->disabled) << "as the newer roster said";
   ASSERT_TRUE(registry_->SeeRoster(seen, now_).ok());
   EXPECT_EQ(registry_->number(), number + 1);
 }

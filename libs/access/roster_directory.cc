@@ -77,7 +77,9 @@ const Entry* RosterDirectory::FindEndpoint(std::string_view endpoint) const {
   const Entry* found = nullptr;
   for (const Entry& entry : roster_.entries) {
     const bool serves = Has(entry, Role::kController) || Has(entry, Role::kLab);
-    if (!endpoint.empty() && entry.endpoint == endpoint && serves && !entry.disabled && !entry.enrols) found = &entry;
+    if (endpoint.empty() || entry.endpoint != endpoint || !serves || entry.disabled || entry.enrols) continue;
+    if (found != nullptr && found->user != entry.user) return nullptr;  // whose it is, nobody can say
+    found = &entry;
   }
   return found;
 }

@@ -32,7 +32,7 @@ class RosterDirectory : public Directory {
   const Entry* FindKey(const PublicKey& key) const;
   // An enabled entry of the user, not of a code; of several the last one. For the public key of a rack, agent or lab.
   const Entry* FindUser(std::string_view user) const;
-  // An enabled controller or lab at the endpoint (compared as text).
+  // The enabled controller or lab at the endpoint (compared as text), its last key. nullptr too when two are there.
   const Entry* FindEndpoint(std::string_view endpoint) const;
 
   // OK while the user has a key that is let in; else kUnauthenticated: "user ana is disabled", "user ana has no key",

@@ -135,6 +135,10 @@ TEST_F(RosterDirectoryTest, ServersAreFoundByNameAndEndpoint) {
   Add(fresh);
   EXPECT_EQ(directory_.FindUser("r01")->key, fresh.key) << "the newest key";
   EXPECT_EQ(directory_.FindEndpoint(rack.endpoint)->key, fresh.key);
+  Entry rogue = Of("r02", Role::kController);
+  rogue.endpoint = rack.endpoint;
+  Add(rogue);
+  EXPECT_EQ(directory_.FindEndpoint(rack.endpoint), nullptr) << "two servers claim it";
 }
 
 TEST_F(RosterDirectoryTest, StandingSaysWhyItEnds) {

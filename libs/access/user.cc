@@ -90,8 +90,9 @@ Status CheckTokenUser(const std::vector<Role>& roles, const std::vector<std::str
 }
 
 Status CheckEndpoint(std::string_view endpoint) {
-  const bool good = endpoint.size() <= kMaxEndpointBytes &&
-                    std::all_of(endpoint.begin(), endpoint.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  const bool good = endpoint.size() <= kMaxEndpointBytes && std::all_of(endpoint.begin(), endpoint.end(), [](char c) {
+                      return c > 0x20 && c < 0x7f && c != ';';
+                    });
   if (good) return OkStatus();
   return Bad(
       fmt::format("'{}' is no endpoint: such as tcp://r01:7720, at most {} bytes", Shown(endpoint), kMaxEndpointBytes));

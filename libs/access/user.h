@@ -78,7 +78,7 @@ Status CheckRoles(const std::vector<Role>& roles);
 Status CheckTeams(const std::vector<std::string>& teams);
 // Tokens are for roles ci and viewer, with a team.
 Status CheckTokenUser(const std::vector<Role>& roles, const std::vector<std::string>& teams);
-// "" is fine; printable, no white space, at most kMaxEndpointBytes.
+// "" is fine; printable, no white space or ';', at most kMaxEndpointBytes.
 Status CheckEndpoint(std::string_view endpoint);
 Status CheckLife(std::string_view what, std::chrono::seconds life, std::chrono::seconds most);
 // A key that a peer can prove: no point of small order.
