@@ -10,7 +10,11 @@ constexpr uint32_t kDefaultLimit = 200;
 constexpr uint32_t kMostLimit = 1000;
 constexpr Milliseconds kReturn{500};  // left of the caller's time for the way back; chosen
 
-BootTime GiveUp(const Call& call) { return call.deadline() - kReturn; }
+// The caller's time, but no more than this: others wait for the one reading thread.
+constexpr Milliseconds kLongest{10'000};  // chosen
+constexpr int kReadsOfOne = 2;            // under way at once; chosen
+
+BootTime GiveUp(const Call& call) { return std::min(call.deadline() - kReturn, BootClock::now() + kLongest); }
 
 template <typename T>
 void AnswerWith(const CallPtr& call, const Result<T>& result, T* (v1::Reply::*field)()) {
@@ -25,6 +29,21 @@ void AnswerWith(const CallPtr& call, const Result<T>& result, T* (v1::Reply::*fi
 void AuditCalls::AddTo(HandlerTable* table) {
   (*table)[v1::Request::kReadAudit] = [this](const CallPtr& call) { Read(call); };
   (*table)[v1::Request::kVerifyAudit] = [this](const CallPtr& call) { Verify(call); };
+}
+
+bool AuditCalls::Begin(const CallPtr& call) {
+  int& under_way = reading_[call->caller().user()];
+  if (under_way >= kReadsOfOne) {
+    call->Fail({Code::kResourceExhausted, "your other searches of the audit are still under way; wait for them"});
+    return false;
+  }
+  ++under_way;
+  return true;
+}
+
+void AuditCalls::Ended(const std::string& user) {
+  const auto found = reading_.find(user);
+  if (found != reading_.end() && --found->second <= 0) reading_.erase(found);
 }
 
 void AuditCalls::Read(const CallPtr& call) {
@@ -42,13 +61,17 @@ void AuditCalls::Read(const CallPtr& call) {
     if (!right.ok()) return call->Fail(right);
     query.only_of = caller.user;
   }
-  trail_.Search(std::move(query), [call](const Result<v1::ReadAuditResult>& result) {
+  if (!Begin(call)) return;
+  trail_.Search(std::move(query), [this, call](const Result<v1::ReadAuditResult>& result) {
+    Ended(call->caller().user());
     AnswerWith(call, result, &v1::Reply::mutable_read_audit);
   });
 }
 
 void AuditCalls::Verify(const CallPtr& call) {
-  trail_.Verify(GiveUp(*call), [call](const Result<v1::VerifyAuditResult>& result) {
+  if (!Begin(call)) return;
+  trail_.Verify(GiveUp(*call), [this, call](const Result<v1::VerifyAuditResult>& result) {
+    Ended(call->caller().user());
     AnswerWith(call, result, &v1::Reply::mutable_verify_audit);
   });
 }

@@ -2,6 +2,9 @@
 // (access/rights.table). Loop's thread.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "rpc/audit_trail.h"
 #include "rpc/server.h"
 
@@ -16,7 +19,11 @@ class AuditCalls {
  private:
   void Read(const CallPtr& call);
   void Verify(const CallPtr& call);
+  // False, and the call is refused, when its user has too many reads under way. Else they are one more until `Ended`.
+  bool Begin(const CallPtr& call);
+  void Ended(const std::string& user);
   AuditTrail& trail_;
+  std::map<std::string, int> reading_;  // by user
 };
 
 }  // namespace faraday::rpc

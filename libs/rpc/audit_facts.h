@@ -16,6 +16,7 @@ struct AuditFacts {
   std::string proven;  // the user that the key belongs to, of refused calls too
   uint64_t asked = 0;  // number of the ASKED record, 0: none
   bool entered = false;
+  bool let_in = false;  // the caller's role is what the door chose
   bool break_glass = false;
 };
 

@@ -29,6 +29,13 @@ Code CodeOf(const v1::Reply& reply) { return static_cast<Code>(reply.status().co
 
 bool IsRefusal(Code code) { return code == Code::kPermissionDenied || code == Code::kUnauthenticated; }
 
+// Mistakes cost two records each and nothing else: they count like refusals. Machines meet such answers all the time.
+bool IsPersonsMistake(const Call& call, Code code) {
+  const access::Role role = access::ParseRole(call.caller().role());
+  const bool person = role == access::Role::kViewer || role == access::Role::kUser || role == access::Role::kCi;
+  return person && (code == Code::kInvalidArgument || code == Code::kNotFound || code == Code::kFailedPrecondition);
+}
+
 bool IsRecorded(access::Kind kind) {
   return kind == access::Kind::kOnce || kind == access::Kind::kLevel || kind == access::Kind::kSafe;
 }
@@ -129,8 +136,10 @@ v1::AuditRecord AuditTrail::RecordOf(const Call& call, access::Call what) const 
   const v1::Request& request = call.request();
   const AuditFacts& facts = call.audit();
   v1::AuditRecord record;
-  record.set_user(CleanText(facts.proven.empty() ? call.caller().user() : facts.proven, kMostName));
-  record.set_role(CleanText(call.caller().role(), kMostName));
+  // With a key only what it proves: anybody may claim a name and a role. The role is chosen when the call is let in.
+  const bool believed = !call.peer_key();
+  record.set_user(CleanText(believed ? call.caller().user() : facts.proven, kMostName));
+  if (believed || facts.let_in) record.set_role(CleanText(call.caller().role(), kMostName));
   record.set_on_behalf_of(CleanText(OnBehalfOf(request), kMostName));
   record.set_from(CleanText(call.peer_address(), kMostName));
   if (call.peer_key()) record.set_key(Fingerprint(*call.peer_key()));
@@ -146,6 +155,7 @@ Status AuditTrail::Asked(Call& call, access::Call what) {
   const access::Kind kind = RowOf(what).kind;
   if (!IsRecorded(kind)) return OkStatus();
   const bool safe = kind == access::Kind::kSafe;
+  const bool revokes = what == access::Call::kPutRoster;  // who is disabled must get known, whatever was refused before
   const auto broken = [this] {
     return Status(Code::kUnavailable,
                   fmt::format("nothing is switched or changed while the audit log cannot be written: {}; make room or "
@@ -153,15 +163,19 @@ Status AuditTrail::Asked(Call& call, access::Call what) {
                               log_.status().message()));
   };
   if (!safe && !log_.Retry(UtcNow()).ok()) return broken();
-  if (!safe && TokensOf(call).left < 1) {
+  if (!safe && !revokes && TokensOf(call).left < 1) {
     return {Code::kResourceExhausted, "too many refused calls by this caller; wait some seconds, then try again"};
   }
   v1::AuditRecord record = RecordOf(call, what);
   record.set_kind(v1::AuditRecord::KIND_ASKED);
   record.set_what(ArgumentsOf(call.request(), kMostArguments));
-  call.audit().asked = log_.Append(std::move(record), UtcNow());
+  const uint64_t asked = log_.Append(std::move(record), UtcNow());
+  call.audit().asked = asked;
   call.audit().entered = true;
   SyncSoon();
+  if (!safe && asked == 0) {
+    return {Code::kUnavailable, "too much waits for the audit log's disk; nothing was done, try again in a second"};
+  }
   if (!safe && !log_.status().ok()) return broken();
   return OkStatus();
 }
@@ -176,7 +190,7 @@ void AuditTrail::Done(const Call& call, const v1::Reply& reply, std::function<vo
     if (refusal || too_often) Refused(call, what, reply);
     return send();
   }
-  if (refusal) (void)Take(call);
+  if (refusal || IsPersonsMistake(call, CodeOf(reply))) (void)Take(call);
   v1::AuditRecord record = RecordOf(call, what);
   record.set_kind(v1::AuditRecord::KIND_DONE);
   record.set_asked(call.audit().asked);
@@ -206,7 +220,12 @@ void AuditTrail::Refused(const Call& call, access::Call what, const v1::Reply& r
     return;
   }
   record.set_kind(v1::AuditRecord::KIND_DONE);
-  record.set_what(ArgumentsOf(call.request(), kMostRefusedArguments));
+  std::string what_asked = ArgumentsOf(call.request(), kMostRefusedArguments);
+  if (const std::string& claimed = call.caller().user(); !claimed.empty() && claimed != record.user()) {
+    what_asked =
+        fmt::format("claims to be {}; {}", access::AuditQuoted(access::CleanText(claimed, kMostName)), what_asked);
+  }
+  record.set_what(what_asked);
   record.set_code(std::string(CodeName(CodeOf(reply))));
   record.set_result(access::CleanText(ResultOf(reply), kMostRefusedArguments));
   (void)log_.Append(std::move(record), UtcNow());
@@ -239,7 +258,10 @@ AuditTrail::Tokens& AuditTrail::TokensOf(const Call& call) {
   };
   const BootTime now = loop_.now();
   fill(all_tokens_, kAllPerSecond, kAllRefusals, std::max(now, all_tokens_.at));
-  std::string who = call.peer_key() ? access::ToHex(*call.peer_key()) : "plain " + call.peer_address();
+  const std::string& proven = call.audit().proven;
+  std::string who = !call.peer_key() ? "plain " + call.peer_address()
+                    : proven.empty() ? access::ToHex(*call.peer_key())
+                                     : "user " + proven;
   if (tokens_.size() >= kMostIdentities && tokens_.count(who) == 0) {
     std::erase_if(tokens_, [now](const auto& item) {
       return item.second.left + static_cast<double>((now - item.second.at).count()) / 1000 >= kRefusals;

@@ -23,7 +23,7 @@
 // Bounds, so that nobody can fill the disk with refusals: each identity has kRefusals tokens, one comes back each
 // second, and all of them together kAllRefusals, five a second. A refusal that the door gives without a token is
 // counted and told in one NOTE a minute; an identity without a token may make no more `once` and `level` calls until
-// one is back (kResourceExhausted).
+// one is back (kResourceExhausted). put_roster, which takes rights away, is not held up by that.
 //
 // The loop's thread; fdatasync runs in a thread of its own (one for everything that waits: group commit), reading and
 // verifying in another.

@@ -43,6 +43,7 @@ class AuditTrailTest : public testing::Test {
     Add(ana_, "ana", access::Role::kUser);
     Add(tina_, "tina", access::Role::kTech);
     Add(val_, "val", access::Role::kViewer);
+    Add(lab_, "lab", access::Role::kLab);
     Add(admin_, "admin@r01", access::Role::kAdmin);
     people_.known[admin_->public_key].break_glass = true;
     trail_ = std::move(*AuditTrail::Open(loop_, {.folder = "", .server = "r01"}, &files_));
@@ -58,6 +59,7 @@ class AuditTrailTest : public testing::Test {
                             v1::Request::kPower,
                             v1::Request::kAcquire,
                             v1::Request::kStopSlot,
+                            v1::Request::kPutRoster,
                             v1::Request::kReport,
                             v1::Request::kSubmitJob,
                             v1::Request::kListUsers}) {
@@ -154,6 +156,7 @@ class AuditTrailTest : public testing::Test {
   Keys ana_ = NewKeys();
   Keys tina_ = NewKeys();
   Keys val_ = NewKeys();
+  Keys lab_ = NewKeys();
   Keys admin_ = NewKeys();
   Status answer_;
   int served_ = 0;
@@ -370,6 +373,20 @@ TEST_F(AuditTrailTest, WhoIsRefusedTooOftenMustWait) {
   EXPECT_LT(Records("power").size(), 2 * (AuditTrail::kRefusals + 60));
   answer_ = OkStatus();
   EXPECT_TRUE(Ask(tina_, Stop()).ok());
+}
+
+TEST_F(AuditTrailTest, RefusalsHoldUpNoRoster) {
+  answer_ = {Code::kPermissionDenied, "not yours"};
+  Status last;
+  for (uint32_t i = 0; i < AuditTrail::kRefusals + 60 && last.code() != Code::kResourceExhausted; ++i) {
+    last = Ask(lab_, Power());
+  }
+  ASSERT_EQ(last.code(), Code::kResourceExhausted);
+  answer_ = OkStatus();
+  v1::Request roster;
+  roster.mutable_put_roster();
+  EXPECT_TRUE(Ask(lab_, roster).ok());
+  EXPECT_EQ(Records("put_roster").size(), 2U);
 }
 
 // ---- reading ------------------------------------------------------------------------------------------------------

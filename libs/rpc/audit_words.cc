@@ -40,8 +40,10 @@ std::string BytesOf(const std::string& bytes) {
   return key.ok() ? Fingerprint(*key) : fmt::format("({} bytes)", bytes.size());
 }
 
-// "ACTION_ON" of PowerCall.Action is "ON".
-std::string EnumOf(const google::protobuf::EnumValueDescriptor* value) {
+// "ACTION_ON" of PowerCall.Action is "ON". An unknown number stays one: libprotobuf keeps what it makes of such.
+std::string EnumOf(const FieldDescriptor* field, int number) {
+  const auto* value = field->enum_type()->FindValueByNumber(number);
+  if (value == nullptr) return std::to_string(number);
   std::string prefix;
   for (const char c : value->type()->name()) {
     if (c >= 'A' && c <= 'Z' && !prefix.empty()) prefix += '_';
@@ -66,7 +68,7 @@ std::string ValueOf(const Message& message, const FieldDescriptor* field, int in
       return "{" +
              FieldsOf(list ? r->GetRepeatedMessage(message, field, index) : r->GetMessage(message, field), false) + "}";
     case FieldDescriptor::CPPTYPE_ENUM:
-      return EnumOf(list ? r->GetRepeatedEnum(message, field, index) : r->GetEnum(message, field));
+      return EnumOf(field, list ? r->GetRepeatedEnumValue(message, field, index) : r->GetEnumValue(message, field));
     case FieldDescriptor::CPPTYPE_BOOL:
       return (list ? r->GetRepeatedBool(message, field, index) : r->GetBool(message, field)) ? "yes" : "no";
     case FieldDescriptor::CPPTYPE_UINT32:
@@ -82,20 +84,21 @@ std::string ValueOf(const Message& message, const FieldDescriptor* field, int in
   }
 }
 
-// Names of a map's entries, sorted: the order in memory means nothing. With values unless they are secret.
+// Names of a map's first entries, sorted. With values unless they are secret.
 std::string MapOf(const Message& message, const FieldDescriptor* field) {
   const auto* r = message.GetReflection();
   const FieldDescriptor* key = field->message_type()->map_key();
   const FieldDescriptor* value = field->message_type()->map_value();
   std::vector<std::string> items;
-  for (int i = 0; i < r->FieldSize(message, field); ++i) {
+  const int size = r->FieldSize(message, field);
+  for (int i = 0; i < std::min(size, kMostItems); ++i) {
     const Message& entry = r->GetRepeatedMessage(message, field, i);
     std::string item = ValueOf(entry, key, -1);
     if (field->name() != kSecretMap) item += ":" + ValueOf(entry, value, -1);
     items.push_back(std::move(item));
   }
   std::sort(items.begin(), items.end());
-  if (items.size() > kMostItems) items.resize(kMostItems);
+  if (size > kMostItems) items.push_back("...");
   return fmt::format("[{}]", fmt::join(items, ","));
 }
 

@@ -19,7 +19,7 @@ namespace faraday::rpc {
 struct ConnectionBounds {
   size_t open = 2048;                // at once
   size_t unclaimed = 1024;           // of these, without a first call yet: half handshakes, silent peers
-  size_t per_caller = 256;           // of one key
+  size_t per_caller = 256;           // of one user, all its keys together
   uint64_t unread_of_one = 2 << 20;  // bytes of answers that one connection has not taken: twice the largest answer
   uint64_t unread_of_all = 64 << 20;
   // Bytes that came in without a whole message: libzmq keeps the parts of one until the last is here, without a bound.

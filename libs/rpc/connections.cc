@@ -24,8 +24,11 @@ namespace {
 constexpr int kQueuedOut = 1000;  // messages of one connection
 constexpr int kQueuedIn = 4;      // a message may have 1 MiB; the rest waits in the peer
 constexpr int kBacklog = 512;
-constexpr int kHeartbeatMs = 5000;
-constexpr int kDeadMs = 15'000;  // a peer that is silent, or takes nothing of what we send
+constexpr int kDeadMs = 15'000;  // a peer that takes nothing of what we send
+// A peer that is silent is asked by its kernel: after kIdleS, then every kProbeS, kProbes times.
+constexpr int kIdleS = 10;
+constexpr int kProbeS = 5;
+constexpr int kProbes = 3;
 constexpr rlim_t kFiles = 16'384;
 constexpr Milliseconds kWordEvery{10'000};
 constexpr Milliseconds kSweepEvery{50};
@@ -168,10 +171,13 @@ void BoundQueues(zmq::socket_ref socket, int64_t most_bytes_in) {
   socket.set(zmq::sockopt::sndhwm, kQueuedOut);
   socket.set(zmq::sockopt::rcvhwm, kQueuedIn);
   socket.set(zmq::sockopt::backlog, kBacklog);
-  socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
-  socket.set(zmq::sockopt::heartbeat_timeout, kDeadMs);
+  // No heartbeats of libzmq's: 4.3.4 aborts the process (stream_engine_base.cpp, !_io_error) when its timer meets a
+  // peer that died while its messages waited at rcvhwm, and any peer can have it so.
   socket.set(zmq::sockopt::tcp_maxrt, kDeadMs);
   socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, kIdleS);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, kProbeS);
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, kProbes);
 }
 
 }  // namespace faraday::rpc

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "rpc/audit_trail.h"
 #include "rpc/audit_words.h"
+#include "rpc/local_address.h"
 #include "rpc/server.h"
 
 namespace faraday::rpc {
@@ -84,6 +85,12 @@ bool Door::Admits(const access::PublicKey& key) {
   return options_.directory != nullptr && options_.directory->Find(key, UtcNow()).ok();
 }
 
+std::string Door::OwnerOf(const access::PublicKey& key) const {
+  const auto who = options_.directory == nullptr ? Result<access::Identity>(Status(Code::kNotFound, ""))
+                                                 : options_.directory->Find(key, UtcNow());
+  return who.ok() ? "user " + who->user : access::ToHex(key);
+}
+
 Result<v1::Caller> Door::CallerOf(Call& call, access::Call what) const {
   const v1::Caller& wish = call.caller();
   if (options_.plain) {
@@ -97,6 +104,12 @@ Result<v1::Caller> Door::CallerOf(Call& call, access::Call what) const {
   FARADAY_TRY_ASSIGN(const access::Identity who, options_.directory->Find(*call.peer_key(), UtcNow()));
   call.audit().proven = who.user;
   call.audit().break_glass = who.break_glass;
+  if (who.break_glass && !IsThisMachine(call.peer_address())) {
+    return Status(Code::kPermissionDenied,
+                  fmt::format("the break-glass key works on this machine only, not from {}: log in there, or use a key "
+                              "of your own (faraday login)",
+                              call.peer_address()));
+  }
   if (!wish.user().empty() && wish.user() != who.user) {
     return Status(Code::kPermissionDenied,
                   fmt::format("this key belongs to {}, not to '{}': nobody speaks for another", who.user, wish.user()));
@@ -112,10 +125,15 @@ Result<v1::Caller> Door::CallerOf(Call& call, access::Call what) const {
 
 // Refused calls count too, as people's: their role is not known.
 Status Door::Limit(const Call& call, access::Call what, const Result<v1::Caller>& caller) {
-  if (caller.ok() && RowOf(what).kind == access::Kind::kSafe) return OkStatus();
+  const bool never_limited = RowOf(what).kind == access::Kind::kSafe || what == access::Call::kPutRoster;
+  if (caller.ok() && never_limited) return OkStatus();
   const std::string& name = caller.ok() ? caller->user() : call.caller().user();
   const auto& key = call.peer_key();
-  const std::string identity = key ? std::string(key->bytes.begin(), key->bytes.end()) : name;
+  // By user: people make themselves keys at will.
+  const std::string& proven = call.audit().proven;
+  const std::string identity = key && proven.empty() ? std::string(key->bytes.begin(), key->bytes.end())
+                               : key                 ? "user " + proven
+                                                     : name;
   const access::Role role = caller.ok() ? access::ParseRole(caller->role()) : access::Role::kNone;
   return limits_.Take(identity, name.empty() ? "this caller" : name, RateClassOf(role), BootClock::now());
 }
@@ -128,6 +146,7 @@ Status Door::Enter(Call& call) {
   FARADAY_TRY(Limit(call, what, found));
   FARADAY_TRY_ASSIGN(v1::Caller caller, std::move(found));
   call.SetCaller(std::move(caller));
+  call.audit().let_in = true;
   if (call.audit().break_glass) {
     log::Warn(
         "BREAK-GLASS key used: {} from {}, trace {}", RowOf(what).name, call.peer_address(), call.request().trace_id());

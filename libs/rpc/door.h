@@ -27,9 +27,11 @@ class Door : public Gate {
   explicit Door(Options options) : options_(options), limits_(options.rates) {}
 
   bool Admits(const access::PublicKey& key) override;
+  std::string OwnerOf(const access::PublicKey& key) const override;
   // Errors: kUnauthenticated (key unknown, disabled, expired), kPermissionDenied (another user's name, a role or team
-  // that the key does not have, a role that may not), kUnimplemented (no row), kResourceExhausted (called too often;
-  // calls of kind `safe` never are), those of AuditTrail::Asked.
+  // that the key does not have, a role that may not, the break-glass key from another machine), kUnimplemented (no
+  // row), kResourceExhausted (called too often; calls of kind `safe` and put_roster never are), those of
+  // AuditTrail::Asked.
   Status Enter(Call& call) override;
   void Leave(const Call& call, const v1::Reply& reply, std::function<void()> send) override;
 

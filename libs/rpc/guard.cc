@@ -34,6 +34,7 @@ Result<std::unique_ptr<Guard>> Guard::Open(evloop::Loop& loop, zmq::context_t& c
   std::unique_ptr<Guard> guard(new Guard(&loop, std::move(options)));
   FARADAY_TRY(guard->ReadKeys());
   FARADAY_TRY_ASSIGN(auto membership, access::Membership::Open(guard->options_.state_dir, guard->directory_));
+  if (guard->options_.role == access::Role::kController) FARADAY_TRY(membership->Check());
   const bool is_member = guard->options_.role == access::Role::kController && !membership->servers().empty();
   if (is_member) {
     FARADAY_TRY(guard->OpenAsMember(std::move(membership)));
@@ -93,10 +94,17 @@ Status Guard::OpenAsKeeper() {
   directory_.SetRoster(registry_->roster());
   registry_->OnChange([this] {
     directory_.SetRoster(registry_->roster());
+    TellRestored();
     OnRoster();
   });
   keeper_calls_ = std::make_unique<KeeperCalls>(*registry_, directory_, facts_);
   return OkStatus();
+}
+
+void Guard::TellRestored() {
+  if (registry_->restored().empty()) return;
+  log::Error("users: {}", registry_->restored());
+  if (audit_) audit_->Note("roster", options_.name, registry_->restored(), "restored");
 }
 
 Status Guard::OpenAsMember(std::unique_ptr<access::Membership> membership) {

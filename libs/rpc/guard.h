@@ -2,7 +2,8 @@
 // the ZAP handler; and the calls that belong to them. Make it before the sockets, end it after them. Loop's thread.
 //
 // The lab keeps the users. A controller keeps its own until it is enrolled at a lab (`<state_dir>/known_servers`); then
-// it takes the lab's rosters, keeps the newest on disk and works on with it while the lab is away.
+// it takes the lab's rosters, keeps the newest on disk and works on with it while the lab is away. One that has a
+// roster but no known_servers does not start: it would let in its users from before.
 //
 // Files under `<state_dir>`: keys/server.key, keys/admin.key (break-glass), audit/, and what registry.h or membership.h
 // name. A file that others may read, or that is damaged, stops the start with what to do.
@@ -87,6 +88,7 @@ class Guard {
   Status ReadKeys();
   Result<std::unique_ptr<access::Registry>> OpenRegistry() const;
   Status OpenAsKeeper();
+  void TellRestored();
   Status OpenAsMember(std::unique_ptr<access::Membership> membership);
   Status OpenDoor(zmq::context_t& context);
   const std::string& SignedRoster() const;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "access/credential.h"
@@ -232,6 +233,35 @@ TEST_F(GuardTest, Roster_FromTheLabOnlyNewerOnlyItsSignersOnly) {
   const auto wrong_signer = access::SignRoster(forged, access::NewSecret());
   EXPECT_EQ(PutRoster(AsLab(), *wrong_signer).code(), Code::kPermissionDenied);
   EXPECT_EQ(rack_->guard->roster_number(), number);
+}
+
+TEST_F(GuardTest, KnownServersLost_TheControllerDoesNotFallBackToItsOwnUsers) {
+  AddUser(*rack_, "mallory", "admin", "r01");
+  EnrolTheRack();
+  for (const char* name : {"r01/users", "r01/keys/signer.key"}) {
+    EXPECT_FALSE(std::filesystem::exists(folder_ / name)) << name;
+    EXPECT_TRUE(std::filesystem::exists(folder_ / name + ".before-enrolment")) << name;
+  }
+  rack_.reset();
+  const std::string lost = folder_ / "r01/known_servers";
+  std::filesystem::rename(lost, lost + ".lost");
+  const auto open = [&](zmq::context_t& context) {
+    return Guard::Open(
+        loop_,
+        context,
+        {.name = "r01", .role = access::Role::kController, .state_dir = folder_ / "r01", .endpoint = kAnyPort});
+  };
+  for (const char* left : {"r01/roster", "r01/roster.signers"}) {
+    zmq::context_t context;
+    const auto refused = open(context);
+    ASSERT_FALSE(refused.ok()) << left;
+    EXPECT_EQ(refused.status().code(), Code::kDataLoss);
+    EXPECT_THAT(refused.status().message(), HasSubstr(lost + " is missing"));
+    EXPECT_THAT(refused.status().message(), HasSubstr("--enrol"));
+    std::filesystem::remove(folder_ / left);
+  }
+  StartRack();  // both removed on purpose: a keeper, of nobody
+  EXPECT_THAT(rack_->guard->registry()->Users(), testing::IsEmpty());
 }
 
 TEST_F(GuardTest, Restart_WhileTheLabIsAway_TheRosterOnDiskIsInForce) {

@@ -94,6 +94,37 @@ Result<v1::WhoAmIResult> Proved(const access::RosterDirectory& directory, const 
   return result;
 }
 
+// For the audit log: what a change is about, without any secret.
+std::string Words(const access::User* user) {
+  if (user == nullptr) return "";
+  std::string roles;
+  for (const access::Role role : user->roles) roles += (roles.empty() ? "" : ",") + std::string(RoleName(role));
+  std::string teams;
+  for (const std::string& team : user->teams) teams += (teams.empty() ? "" : ",") + team;
+  size_t codes = 0;
+  std::string keys;
+  for (const access::UserKey& key : user->keys) {
+    const bool is_code = key.kind == access::UserKey::Kind::kCode;
+    if (is_code && !key.is_used()) ++codes;
+    if (!is_code) keys += " " + access::Fingerprint(key.key);
+  }
+  return fmt::format("{}, roles {}, teams {}, {} open codes, keys{}",
+                     user->disabled ? "disabled" : "enabled",
+                     roles,
+                     teams.empty() ? "none" : teams,
+                     codes,
+                     keys.empty() ? " none" : keys);
+}
+
+Status TooManyRotations(const std::string& user, const Status& limited) {
+  const auto wait = AskedToWait(limited).value_or(Milliseconds(0));
+  constexpr Milliseconds kMinute{60'000};
+  return {Code::kResourceExhausted,
+          fmt::format("{} has rotated its own keys too often; again in {} min, or ask an admin",
+                      user,
+                      (wait + kMinute - Milliseconds(1)) / kMinute)};
+}
+
 bool IsCode(const v1::WhoAmIResult& result) {
   return result.roles_size() == 1 && result.roles(0) == RoleName(access::Role::kCode);
 }
@@ -117,7 +148,7 @@ Handler WhoAmIHandler(const access::RosterDirectory& directory,
 }
 
 void KeeperCalls::AddTo(HandlerTable* table) {
-  using Row = Result<v1::Reply> (KeeperCalls::*)(const Call&);
+  using Row = Result<v1::Reply> (KeeperCalls::*)(Call&);
   const std::pair<v1::Request::CallCase, Row> rows[] = {
       {v1::Request::kEnrol, &KeeperCalls::Enrol},
       {v1::Request::kAddUser, &KeeperCalls::AddUser},
@@ -137,7 +168,7 @@ void KeeperCalls::AddTo(HandlerTable* table) {
       WhoAmIHandler(directory_, facts_, [this]() -> const std::string& { return registry_.signed_roster(); });
 }
 
-Result<v1::Reply> KeeperCalls::Enrol(const Call& call) {
+Result<v1::Reply> KeeperCalls::Enrol(Call& call) {
   if (!call.peer_key()) {
     return Status(Code::kFailedPrecondition,
                   "this connection is plain text and proves no code: enrol over an encrypted one (security: curve)");
@@ -155,7 +186,7 @@ Result<v1::Reply> KeeperCalls::Enrol(const Call& call) {
   return reply;
 }
 
-Result<v1::Reply> KeeperCalls::AddUser(const Call& call) {
+Result<v1::Reply> KeeperCalls::AddUser(Call& call) {
   FARADAY_TRY(CheckAny(access::Call::kAddUser, call));
   const v1::AddUserCall& ask = call.request().add_user();
   FARADAY_TRY_ASSIGN(std::vector<access::Role> roles, RolesOf(ask.roles()));
@@ -169,7 +200,7 @@ Result<v1::Reply> KeeperCalls::AddUser(const Call& call) {
   return ToReply(std::move(change));
 }
 
-Result<v1::Reply> KeeperCalls::ListUsers(const Call& call) {
+Result<v1::Reply> KeeperCalls::ListUsers(Call& call) {
   FARADAY_TRY(CheckAny(access::Call::kListUsers, call));
   v1::Reply reply;
   for (const access::User& user : registry_.Users()) ToWire(user, reply.mutable_list_users()->add_users());
@@ -177,30 +208,40 @@ Result<v1::Reply> KeeperCalls::ListUsers(const Call& call) {
   return reply;
 }
 
-Result<v1::Reply> KeeperCalls::SetUser(const Call& call) {
+Result<v1::Reply> KeeperCalls::SetUser(Call& call) {
   FARADAY_TRY(CheckAny(access::Call::kSetUser, call));
   const v1::SetUserCall& ask = call.request().set_user();
   FARADAY_TRY_ASSIGN(std::vector<access::Role> roles, RolesOf(ask.roles()));
   const access::UserEdit edit{ask.name(), std::move(roles), TeamsOf(ask.teams()), ask.clear_teams()};
+  call.audit().before = Words(registry_.FindUser(ask.name()));
   FARADAY_TRY_ASSIGN(access::Change change, registry_.SetUser(edit, UtcNow()));
+  call.audit().after = Words(&change.user);
   return ToReply(std::move(change));
 }
 
-Result<v1::Reply> KeeperCalls::DisableUser(const Call& call) {
+Result<v1::Reply> KeeperCalls::DisableUser(Call& call) {
   FARADAY_TRY(CheckAny(access::Call::kDisableUser, call));
   const v1::DisableUserCall& ask = call.request().disable_user();
+  call.audit().before = Words(registry_.FindUser(ask.name()));
   auto change = ask.enable() ? registry_.EnableUser(ask.name(), UtcNow())
                              : registry_.DisableUser(ask.name(), ask.reason(), UtcNow());
   if (!change.ok()) return change.status();
+  call.audit().after = Words(&change->user);
   return ToReply(std::move(*change));
 }
 
-Result<v1::Reply> KeeperCalls::RotateUser(const Call& call) {
+Result<v1::Reply> KeeperCalls::RotateUser(Call& call) {
   const v1::RotateUserCall& ask = call.request().rotate_user();
   FARADAY_TRY(CheckAbout(access::Call::kRotateUser, call, ask.name()));
   access::Rotation rotation{ask.name(), ask.now(), ask.keep(), seconds(ask.code_s()), seconds(ask.token_s()), false};
   rotation.by_self = CallerOf(call).role != access::Role::kAdmin;
+  if (rotation.by_self) {
+    const Status limited = own_rotations_.Take(ask.name(), ask.name(), RateClass::kPeople, BootClock::now());
+    if (!limited.ok()) return TooManyRotations(ask.name(), limited);
+  }
+  call.audit().before = Words(registry_.FindUser(ask.name()));
   FARADAY_TRY_ASSIGN(access::Change change, registry_.RotateUser(rotation, UtcNow()));
+  call.audit().after = Words(&change.user);
   return ToReply(std::move(change));
 }
 

@@ -8,6 +8,7 @@
 
 #include "access/registry.h"
 #include "access/roster_directory.h"
+#include "rpc/rate_limits.h"
 #include "rpc/server.h"
 
 namespace faraday::rpc {
@@ -26,24 +27,28 @@ Handler WhoAmIHandler(const access::RosterDirectory& directory,
 
 class KeeperCalls {
  public:
+  // How often a user may rotate its own keys, each of which is a roster to every server (chosen): five at once, then
+  // one in 10 min. Beyond: kResourceExhausted with the time. Admins are not bounded.
+  static constexpr RateTable kOwnRotations{.people = {1.0 / 600, 5}};
   // Both outlive it. The owner keeps `directory` up to date: registry.OnChange(... directory.SetRoster(...)).
   KeeperCalls(access::Registry& registry, const access::RosterDirectory& directory, ServerFacts facts)
-      : registry_(registry), directory_(directory), facts_(std::move(facts)) {}
+      : registry_(registry), directory_(directory), facts_(std::move(facts)), own_rotations_(kOwnRotations) {}
 
   // Adds the seven rows; the object outlives the server.
   void AddTo(HandlerTable* table);
 
  private:
-  Result<v1::Reply> Enrol(const Call& call);
-  Result<v1::Reply> AddUser(const Call& call);
-  Result<v1::Reply> ListUsers(const Call& call);
-  Result<v1::Reply> SetUser(const Call& call);
-  Result<v1::Reply> DisableUser(const Call& call);
-  Result<v1::Reply> RotateUser(const Call& call);
+  Result<v1::Reply> Enrol(Call& call);
+  Result<v1::Reply> AddUser(Call& call);
+  Result<v1::Reply> ListUsers(Call& call);
+  Result<v1::Reply> SetUser(Call& call);
+  Result<v1::Reply> DisableUser(Call& call);
+  Result<v1::Reply> RotateUser(Call& call);
 
   access::Registry& registry_;
   const access::RosterDirectory& directory_;
   ServerFacts facts_;
+  RateLimits own_rotations_;  // by user
 };
 
 }  // namespace faraday::rpc

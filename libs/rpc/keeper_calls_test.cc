@@ -50,6 +50,13 @@ class KeeperCallsTest : public testing::Test {
   HandlerTable Table() {
     HandlerTable table;
     calls_->AddTo(&table);
+    for (const auto call : {v1::Request::kSetUser, v1::Request::kDisableUser, v1::Request::kRotateUser}) {
+      table[call] = [this, row = table[call]](const CallPtr& served) {
+        row(served);
+        audit_ = served->audit();
+      };
+    }
+    table[v1::Request::kGetJob] = [this](const CallPtr& served) { parked_.push_back(served); };
     return table;
   }
 
@@ -134,6 +141,8 @@ class KeeperCallsTest : public testing::Test {
   std::unique_ptr<KeeperCalls> calls_;
   Door door_;
   std::unique_ptr<ZapHandler> zap_;
+  AuditFacts audit_;             // of the last change
+  std::vector<CallPtr> parked_;  // get_job waits
   std::unique_ptr<Server> server_;
 };
 
@@ -269,6 +278,66 @@ TEST_F(KeeperCallsTest, TheDisabledAreRefusedOnTheOpenConnection) {
   enable.mutable_disable_user()->set_enable(true);
   ASSERT_TRUE(Ask(break_glass_, enable).ok());
   EXPECT_TRUE(Ask(ana, WhoAmI()).ok());
+}
+
+TEST_F(KeeperCallsTest, WhoWasDisabledMeanwhileGetsNoAnswerThatTells) {
+  const Keys ana = Person("ana", "user");
+  Channel channel(loop_, context_, server_->endpoint(), As(ana));
+  v1::Request job;
+  job.mutable_get_job()->set_id("job-1");
+  std::optional<Result<v1::Reply>> answer;
+  channel.Call(job, kLong, [&](Result<v1::Reply> reply) { answer = std::move(reply); });
+  while (parked_.empty()) loop_.RunOnce(Milliseconds(50));
+  ASSERT_TRUE(Ask(break_glass_, Disable("ana")).ok());
+  v1::Reply news;
+  news.mutable_job()->mutable_job()->set_id("job-1");
+  parked_.front()->Answer(std::move(news));
+  while (!answer) loop_.RunOnce(Milliseconds(50));
+  ASSERT_TRUE(answer->ok());
+  EXPECT_EQ(GetStatus(**answer).code(), Code::kUnauthenticated);
+  EXPECT_FALSE((*answer)->has_job());
+}
+
+TEST_F(KeeperCallsTest, WhoEndsItsOwnKeyGetsItsCode) {
+  const Keys ana = Person("ana", "user");
+  v1::Request now = Rotate("ana");
+  now.mutable_rotate_user()->set_now(true);
+  const auto rotated = Ask(ana, now);
+  ASSERT_TRUE(rotated.ok()) << rotated.status().message();
+  EXPECT_THAT(rotated->user().secret(), Not(IsEmpty()));
+}
+
+TEST_F(KeeperCallsTest, OnesOwnRotationsAreBoundedAnAdminsAreNot) {
+  const Keys ana = Person("ana", "user");
+  const Keys bob = Person("bob", "user");
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Ask(ana, Rotate("ana")).ok());
+  const uint64_t number = registry_->number();
+  const auto refused = Ask(ana, Rotate("ana"));
+  EXPECT_EQ(refused.status().code(), Code::kResourceExhausted);
+  EXPECT_THAT(refused.status().message(), HasSubstr("again in 10 min"));
+  EXPECT_EQ(registry_->number(), number);
+  EXPECT_TRUE(Ask(bob, Rotate("bob")).ok());
+  EXPECT_TRUE(Ask(break_glass_, Rotate("ana")).ok());
+}
+
+TEST_F(KeeperCallsTest, TheAuditTellsWhatWasAndWhatIs) {
+  const Keys ana = Person("ana", "user");
+  v1::Request set;
+  set.mutable_set_user()->set_name("ana");
+  set.mutable_set_user()->add_roles("tech");
+  set.mutable_set_user()->add_teams("apps");
+  ASSERT_TRUE(Ask(break_glass_, set).ok());
+  const std::string key = access::Fingerprint(ana->public_key);
+  EXPECT_EQ(audit_.before, "enabled, roles user, teams none, 0 open codes, keys " + key);
+  EXPECT_EQ(audit_.after, "enabled, roles tech, teams apps, 0 open codes, keys " + key);
+  ASSERT_TRUE(Ask(break_glass_, Disable("ana")).ok());
+  EXPECT_THAT(audit_.before, testing::StartsWith("enabled"));
+  EXPECT_THAT(audit_.after, testing::StartsWith("disabled"));
+  v1::Request now = Rotate("ana");
+  now.mutable_rotate_user()->set_now(true);
+  ASSERT_TRUE(Ask(break_glass_, now).ok());
+  EXPECT_THAT(audit_.before, HasSubstr(key));
+  EXPECT_THAT(audit_.after, HasSubstr("1 open codes, keys none"));
 }
 
 TEST_F(KeeperCallsTest, TheListShowsUsersAndNoSecret) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "rpc/local_address.h"
 #include "rpc/server.h"
 
 namespace faraday::rpc {
@@ -97,6 +98,7 @@ void ZapHandler::Answer(const std::vector<zmq::message_t>& request) {
 // ---- servers ----
 
 Status CheckBind(const std::string& endpoint, const Security& security) {
+  FARADAY_TRY(CheckOneAddress(endpoint));
   const Status loopback = CheckLoopback(endpoint);
   if (!security.keys || loopback.ok() || !endpoint.starts_with("tcp://")) return loopback;
   return OkStatus();
@@ -113,6 +115,7 @@ void Protect(zmq::socket_t& socket, const Security& security) {
 // ---- clients ----
 
 Status Present(zmq::socket_t& socket, const std::string& endpoint, const Credentials& who) {
+  FARADAY_TRY(CheckOneAddress(endpoint));
   if (!who.keys) return OkStatus();
   FARADAY_TRY_ASSIGN(const access::PublicKey server, who.server_key(endpoint));
   socket.set(zmq::sockopt::curve_serverkey, Buffer(server.bytes));

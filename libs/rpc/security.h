@@ -30,6 +30,8 @@ class Gate {
   virtual ~Gate() = default;
   // At the handshake of every connection: whether this key may connect at all.
   virtual bool Admits(const access::PublicKey& key) = 0;
+  // Whom a connection with this key counts for: a user, whatever keys it has.
+  virtual std::string OwnerOf(const access::PublicKey& key) const { return access::ToHex(key); }
   // Before a call is served: sets the call's caller (SetCaller) and returns OK, or refuses.
   virtual Status Enter(Call& call) = 0;
   // With every answer, the gate's own refusals too: calls `send` once, now or later in the loop.

@@ -167,6 +167,47 @@ TEST_F(SecurityTest, ACallerBeyondItsRateIsToldWhenAgainAndTheSafeDirectionIsFre
   for (int i = 0; i < 300; ++i) ASSERT_TRUE(Ask(channel, stop).ok());
 }
 
+// A call from an address of one's choice.
+Status ServeFrom(Gate& gate, const Keys& keys, const std::string& address, const v1::Request& request) {
+  HandlerTable table;
+  table[request.call_case()] = [](const CallPtr& served) { served->Answer({}); };
+  const Desk desk(std::move(table), &gate);
+  const std::string body = request.SerializeAsString();
+  Arrival arrival;
+  arrival.peer_key = keys->public_key;
+  arrival.peer_address = address;
+  arrival.body = body;
+  return desk.Serve(std::move(arrival), BootClock::now(), [](const Call&, v1::Reply) {});
+}
+
+TEST_F(SecurityTest, TheBreakGlassKeyWorksOnThisMachineOnly) {
+  const Keys admin = NewKeys();
+  people_.known[admin->public_key] = {admin->public_key, "break-glass", {access::Role::kAdmin}, {}, true};
+  EXPECT_TRUE(ServeFrom(door_, admin, "127.0.0.1", Ping()).ok());
+  for (const char* address : {"192.0.2.7", ""}) {
+    const Status refused = ServeFrom(door_, admin, address, Ping());
+    EXPECT_EQ(refused.code(), Code::kPermissionDenied);
+    EXPECT_NE(refused.message().find("works on this machine only"), std::string::npos) << refused.message();
+  }
+  EXPECT_TRUE(ServeFrom(door_, ana_, "192.0.2.7", Ping()).ok()) << "others from anywhere";
+}
+
+TEST_F(SecurityTest, ARosterIsNeverTooOften) {
+  const Keys lab = NewKeys();
+  people_.known[lab->public_key] = {lab->public_key, "lab", {access::Role::kLab}, {}};
+  Door::Options options;
+  options.directory = &people_;
+  options.rates.machines = {0.001, 2};
+  Door door(options);
+  EXPECT_TRUE(ServeFrom(door, lab, "", Ping()).ok());
+  EXPECT_TRUE(ServeFrom(door, lab, "", Ping()).ok());
+  EXPECT_EQ(ServeFrom(door, lab, "", Ping()).code(), Code::kResourceExhausted);
+  v1::Request roster;
+  roster.mutable_put_roster();
+  EXPECT_TRUE(ServeFrom(door, lab, "", roster).ok());
+  EXPECT_EQ(ServeFrom(door, ana_, "", roster).code(), Code::kPermissionDenied);
+}
+
 TEST_F(SecurityTest, AReasonChoosesTheRoleThatNeedsOne) {
   v1::Request request;
   request.mutable_power()->set_reason("smells");

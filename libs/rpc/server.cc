@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "access/rights.h"
 #include "base/log.h"
+#include "rpc/local_address.h"
 
 namespace faraday::rpc {
 namespace {
@@ -21,10 +23,7 @@ constexpr uint32_t kUnreadableAndLarge = 100;
 constexpr int kMostFields = 16;  // looked at; a request of ours has 6 at most
 constexpr size_t kSmall = 32 * 1024;
 constexpr size_t kMedium = 256 * 1024;
-
-bool IsLoopbackHost(std::string_view host) {
-  return host == "localhost" || host == "[::1]" || host == "::1" || host.substr(0, 4) == "127.";
-}
+constexpr size_t kJob = 64 * 1024;  // the lab takes 24 KiB of text
 
 // No envelope has more than three parts; the rest of longer ones is thrown away.
 std::vector<zmq::message_t> ReceiveParts(zmq::socket_t& socket) {
@@ -59,7 +58,8 @@ Glance GlanceAt(std::string_view body) {
       if (!in.ReadVarint64(&glance.id)) break;
       continue;
     }
-    if (field >= v1::Request::kGetRackFieldNumber) glance.call = field;
+    const bool is_message = WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    if (field >= v1::Request::kGetRackFieldNumber && is_message) glance.call = field;
     if (!WireFormatLite::SkipField(&in, tag)) break;
   }
   return glance;
@@ -72,8 +72,14 @@ std::vector<std::string_view> Views(const std::vector<zmq::message_t>& parts) {
 }
 
 // Whose connection it is. On plain sockets names prove nothing: each connection is its own.
-std::string OwnerOf(const Arrival& from) {
-  return from.peer_key ? access::ToHex(*from.peer_key) : fmt::format("connection {}", from.fd);
+std::string OwnerOf(const Arrival& from, Gate* gate) {
+  if (!from.peer_key) return fmt::format("connection {}", from.fd);
+  return gate == nullptr ? access::ToHex(*from.peer_key) : gate->OwnerOf(*from.peer_key);
+}
+
+bool OnlyTells(const Call& call) {
+  const access::Call what = access::CallOfNumber(static_cast<int>(call.request().call_case()));
+  return what != access::Call::kNone && RowOf(what).kind == access::Kind::kRead;
 }
 
 std::string Metadata(zmq::message_t& message, const char* name) {
@@ -84,11 +90,12 @@ std::string Metadata(zmq::message_t& message, const char* name) {
 }  // namespace
 
 Status CheckLoopback(const std::string& endpoint) {
+  FARADAY_TRY(CheckOneAddress(endpoint));
   const std::string_view text = endpoint;
   if (text.starts_with("ipc://") || text.starts_with("inproc://")) return OkStatus();
   if (text.starts_with("tcp://")) {
     const auto address = text.substr(6);
-    if (IsLoopbackHost(address.substr(0, address.rfind(':')))) return OkStatus();
+    if (IsLoopbackHost(std::string(address.substr(0, address.rfind(':'))))) return OkStatus();
     return {Code::kInvalidArgument,
             fmt::format("'{}' is reachable from other machines; plain text is allowed on loopback only, "
                         "for example tcp://127.0.0.1:7700",
@@ -142,7 +149,7 @@ size_t MostBytes(int call) {
   static const std::map<int, size_t> kLarger = {{v1::Request::kPutChunk, kMaxMessageBytes},
                                                 {v1::Request::kPutRoster, kMaxMessageBytes},
                                                 {v1::Request::kReportAttempt, kMedium},
-                                                {v1::Request::kSubmitJob, kMedium}};
+                                                {v1::Request::kSubmitJob, kJob}};
   const auto found = kLarger.find(call);
   return found == kLarger.end() ? kSmall : found->second;
 }
@@ -168,7 +175,7 @@ Status Desk::Check(Call& call, std::string_view body, BootTime now) const {
                         static_cast<int>(call.request_.call_case()))};
   }
   if (call.from_.surplus) {
-    return {Code::kResourceExhausted, "this key has too many connections to this server; close some"};
+    return {Code::kResourceExhausted, "this user has too many connections to this server; close some"};
   }
   return gate_ == nullptr ? OkStatus() : gate_->Enter(call);
 }
@@ -257,7 +264,7 @@ void Server::Take(std::vector<zmq::message_t>& parts) {
     const auto key = access::PublicKeyOf(Metadata(parts.back(), "User-Id"));
     if (key.ok()) from.peer_key = *key;
   }
-  from.surplus = !connections_->Claim(fd, OwnerOf(from));
+  from.surplus = !connections_->Claim(fd, OwnerOf(from, security_.gate));
   const Status served = desk_.Serve(
       std::move(from), loop_.now(), [self = std::weak_ptr<Server*>(self_)](const Call& call, v1::Reply reply) {
         if (const auto server = self.lock()) (*server)->Leave(call, std::move(reply));
@@ -271,6 +278,13 @@ void Server::Take(std::vector<zmq::message_t>& parts) {
 
 void Server::Leave(const Call& call, v1::Reply reply) {
   if (security_.gate == nullptr) return Send(call.from_, reply);
+  // It may have waited long, and the key may be gone by now. What a call has changed is told all the same.
+  if (call.peer_key() && GetStatus(reply).ok() && OnlyTells(call) && !security_.gate->Admits(*call.peer_key())) {
+    const uint64_t id = reply.id();
+    reply =
+        ErrorReply({Code::kUnauthenticated, "this key was disabled, replaced or has expired while the call waited"});
+    reply.set_id(id);
+  }
   const auto shared = std::make_shared<v1::Reply>(std::move(reply));
   security_.gate->Leave(call, *shared, [self = std::weak_ptr<Server*>(self_), shared, to = call.from_] {
     if (const auto server = self.lock()) (*server)->Send(to, *shared);
