@@ -570,6 +570,10 @@ Status Registry::RotateSigner(UtcTime now) {
   return Commit(book_.users, now, Room::kAll, &fresh);
 }
 
+Status Registry::RetireSigner(UtcTime now) {
+  return next_seed_ ? Commit(book_.users, now, Room::kAll, nullptr) : OkStatus();
+}
+
 Status Registry::SeeRoster(std::string_view signed_bytes, UtcTime now) {
   const std::array<PublicKey, 2> ours = {book_.signer, next_seed_ ? SignerOf(*next_seed_) : book_.signer};
   FARADAY_TRY_ASSIGN(const Roster seen, OpenRoster(signed_bytes, ours));

@@ -122,6 +122,9 @@ class Registry {
   // Makes a new signer: the roster of this step is signed by the old one and names the new; the next change is signed
   // by the new one. The old signer is forgotten then.
   Status RotateSigner(UtcTime now);
+  // Lets the new signer take over now, with a roster of its own: the old one can sign nothing that is taken any more by
+  // whoever has that. OK and no change when no new signer waits.
+  Status RetireSigner(UtcTime now);
   // A receiver shows a roster signed by this keeper with a larger number than ours: `users` was restored from an older
   // copy. Numbers go on beyond it, and whom it disables is disabled. Users and keys that came after the copy are lost;
   // restored() says so. OK and no change when it is not newer; kPermissionDenied when another signer made it.

@@ -9,7 +9,8 @@ namespace faraday::rpc {
 
 struct AuditFacts {
   std::string on;      // what it is about when the call's fields do not say: "job-12"
-  std::string before;  // measured, hardware calls: "VBUS off 3 mV 0 mA, data open, isolated"
+  // Hardware: as measured, "VBUS 3 mV 0 mA (off), data open, isolated". Leases: the holder. Users: state, roles, teams.
+  std::string before;
   std::string after;
   std::vector<std::string> mcu_commands;  // "board 0 session 71af command 1042"
   // Set by the door.

@@ -58,10 +58,13 @@ Result<std::string> Guard::RotateSigner(const Options& options) {
   FARADAY_TRY_ASSIGN(const auto registry, guard.OpenRegistry());
   const access::PublicKey before = registry->signer();
   FARADAY_TRY(registry->RotateSigner(UtcNow()));
-  return fmt::format("roster {} is the last that the signer {} signs, and names the next: {}",
-                     registry->number(),
+  const uint64_t last = registry->number();
+  FARADAY_TRY(registry->RetireSigner(UtcNow()));
+  return fmt::format("roster {} is the last that the signer {} signed; roster {} is the first of the next: {}",
+                     last,
                      access::Fingerprint(before),
-                     access::Fingerprint(registry->roster().signers.back()));
+                     registry->number(),
+                     access::Fingerprint(registry->signer()));
 }
 
 Status Guard::ReadKeys() {

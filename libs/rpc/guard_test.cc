@@ -310,8 +310,14 @@ TEST_F(GuardTest, NewSigner_IsFollowedAndTheOldOneIsOver) {
   lab_.reset();
   const Guard::Options options{
       .name = "lab", .role = access::Role::kLab, .state_dir = folder_ / "lab", .endpoint = kAnyPort};
+  const auto seed_of = [this] { return access::ReadSecret(folder_ / "lab/keys/signer.key"); };
+  const auto before = seed_of();
+  ASSERT_TRUE(before.ok()) << ToString(before.status());
   const auto rotated = Guard::RotateSigner(options);
   ASSERT_TRUE(rotated.ok()) << ToString(rotated.status());
+  const auto after = seed_of();
+  ASSERT_TRUE(after.ok()) << ToString(after.status());
+  EXPECT_NE(access::SignerOf(*after), access::SignerOf(*before)) << "the old key does not wait for a next change";
   StartLab();
   AddUser(*lab_, "ana", "user");
   AddUser(*lab_, "bo", "user");
