@@ -160,6 +160,23 @@ bool IsLab(const Session& session, const access::PublicKey& server_key) {
   return true;
 }
 
+// A code of somebody else, of the rack's agent for example, would take one's own key away: nothing is done then.
+Status CheckOwn(Session& session, const std::string& endpoint, const access::Credential& code) {
+  FARADAY_TRY_ASSIGN(const auto known, session.keyring().known().Find(endpoint));
+  if (!known || known->user.empty()) return OkStatus();
+  const auto who = AskWhoAmI(session, endpoint, code.keys, code.server_key);
+  if (!who.ok() || who->user() == known->user) return OkStatus();  // a used code is told by Enrol
+  return {Code::kFailedPrecondition,
+          fmt::format("this code is {}'s, and you are {} at {}: nothing was done. A machine's code goes to its daemon "
+                      "(faraday-agent or faraday-controller, --enrol); to become {} yourself: faraday logout {}, then "
+                      "log in again",
+                      who->user(),
+                      known->user,
+                      endpoint,
+                      who->user(),
+                      endpoint)};
+}
+
 int Login(Session& session, const Invocation& invocation) {
   const std::string endpoint = invocation.Get("server");
   if (session.plain()) {
@@ -168,6 +185,7 @@ int Login(Session& session, const Invocation& invocation) {
   const auto code = TakeCode(session, invocation, endpoint);
   if (!code.ok()) return session.Fail(code.status());
   if (const Status there = ProbeEndpoint(endpoint); !there.ok()) return session.Fail(there);
+  if (const Status own = CheckOwn(session, endpoint, *code); !own.ok()) return session.Fail(own);
   const auto enrolled = Enrol(session, endpoint, *code);
   if (!enrolled.ok()) return session.Fail(enrolled.status());
   if (const Status kept = Remember(session, endpoint, code->server_key, *enrolled); !kept.ok()) {

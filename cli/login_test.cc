@@ -269,6 +269,18 @@ TEST_F(LoginTest, AMistypedCodeIsToldApartAndNotRepeated) {
   EXPECT_EQ(Login(lab.endpoint(), "hello").exit, 2);
 }
 
+TEST_F(LoginTest, AMachinesCodeDoesNotTakeOnesOwnKeyAway) {
+  Keeper lab(folder_, "lab", Role::kLab);
+  ASSERT_EQ(Login(lab.endpoint(), lab.Add(Person("ana", {Role::kUser}))).exit, 0);
+  const std::string machines = lab.Add(Person("h01", {Role::kAgent}));
+  const Outcome login = Login(lab.endpoint(), machines);
+  EXPECT_EQ(login.exit, 1);
+  EXPECT_THAT(login.err, AllOf(HasSubstr("h01's"), HasSubstr("you are ana"), HasSubstr("--enrol")));
+  EXPECT_THAT(Faraday({"whoami"}).out, HasSubstr("ana at lab"));
+  ASSERT_EQ(Faraday({"logout", lab.endpoint()}).exit, 0);
+  EXPECT_EQ(Login(lab.endpoint(), machines).exit, 0) << "the code was not used up";
+}
+
 TEST_F(LoginTest, AUsedCodeLetsNobodyElseIn) {
   Keeper lab(folder_, "lab", Role::kLab);
   const std::string code = lab.Add(Person("ana", {Role::kUser}));
