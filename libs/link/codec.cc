@@ -127,6 +127,9 @@ Status WriteField(BackWriter& writer, const Field& field, const void* message) {
     case Kind::kRailColumn:
       WriteColumn(writer, field, At<RailColumn>(message, field));
       break;
+    case Kind::kInputColumn:
+      WriteColumn(writer, field, At<InputColumn>(message, field));
+      break;
     case Kind::kSignedColumn:
     case Kind::kSignedChanges:
       WriteColumn(writer, field, At<FixedVector<int32_t, kMaxSlots>>(message, field));
@@ -323,6 +326,8 @@ Status ReadField(Reader& reader, const Field& field, uint8_t type, void* message
       return ReadColumn(reader, field, type, At<SlotColumn>(message, field));
     case Kind::kRailColumn:
       return ReadColumn(reader, field, type, At<RailColumn>(message, field));
+    case Kind::kInputColumn:
+      return ReadColumn(reader, field, type, At<InputColumn>(message, field));
     case Kind::kSignedColumn:
     case Kind::kSignedChanges:
       return ReadColumn(reader, field, type, At<FixedVector<int32_t, kMaxSlots>>(message, field));

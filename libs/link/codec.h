@@ -21,6 +21,7 @@ enum class Kind : uint8_t {
   kText23,
   kSlotColumn,
   kRailColumn,
+  kInputColumn,
   kSignedColumn,
   kSlotChanges,
   kSignedChanges,

@@ -56,6 +56,7 @@ void ExpectSameType(const Field& field, const FieldType& proto) {
     case Kind::kUint32:
     case Kind::kSlotColumn:
     case Kind::kRailColumn:
+    case Kind::kInputColumn:
     case Kind::kSlotChanges:
       EXPECT_EQ(proto.type(), FieldType::TYPE_UINT32) << proto.full_name();
       break;
@@ -113,6 +114,7 @@ TEST(Tables, SayWhatTheProtoSays) {
   ExpectSameMessage(TableOf<Reply>(), *v1::Reply::descriptor(), seen);
   ExpectSameMessage(TableOf<Refusal>(), *v1::Refusal::descriptor(), seen);
   ExpectSameMessage(TableOf<Telemetry>(), *v1::Telemetry::descriptor(), seen);
+  ExpectSameMessage(TableOf<LogPage>(), *v1::LogPage::descriptor(), seen);
   ExpectSameMessage(TableOf<Event>(), *v1::Event::descriptor(), seen);
   ExpectSameMessage(TableOf<Keepalive>(), *v1::Keepalive::descriptor(), seen);
   const pb::FileDescriptor& file = *v1::Hello::descriptor()->file();
@@ -206,6 +208,9 @@ struct Filler {
         break;
       case Kind::kRailColumn:
         FillColumn(At<RailColumn>(message, row), proto, field);
+        break;
+      case Kind::kInputColumn:
+        FillColumn(At<InputColumn>(message, row), proto, field);
         break;
       case Kind::kSignedColumn:
         FillColumn(At<FixedVector<int32_t, kMaxSlots>>(message, row), proto, field);

@@ -34,6 +34,7 @@ enum class Channel : uint8_t {
   kKeepalive = 6,  // host: Keepalive
   kStop = 7,       // host: kStopMagic; no session, term or epoch; acted on in the receive path
   kRefusal = 8,    //                      MCU: Refusal
+  kLog = 9,        //                      MCU: LogPage (unacknowledged, asked for by ReadLog)
 };
 
 // Payload of a stop frame: valid CRC plus these bytes ("STOPRACK"), so that noise cannot be one.

@@ -24,6 +24,7 @@ const ChannelRow kChannels[] = {
     {Channel::kKeepalive, "keepalive", &TableOf<Keepalive>(), nullptr},
     {Channel::kStop, "stop", nullptr, nullptr},
     {Channel::kRefusal, "refusal", nullptr, &TableOf<Refusal>()},
+    {Channel::kLog, "log", nullptr, &TableOf<LogPage>()},
 };
 
 const ChannelRow* RowOf(Channel channel) {
@@ -40,7 +41,7 @@ const MessageTable* TableFor(const ChannelRow& row, Direction direction) {
 
 // Room for any message of a channel, with the alignment they need.
 struct AnyMessage {
-  std::variant<Hello, HelloReply, Command, Reply, Telemetry, Event, Keepalive, Refusal> held;
+  std::variant<Hello, HelloReply, Command, Reply, Telemetry, Event, Keepalive, Refusal, LogPage> held;
   void* address() {
     return std::visit([](auto& message) -> void* { return &message; }, held);
   }
@@ -57,7 +58,7 @@ AnyMessage MessageOf(const MessageTable& table) {
   AnyMessage any;
   HoldIf<Hello>(table, any) || HoldIf<HelloReply>(table, any) || HoldIf<Command>(table, any) ||
       HoldIf<Reply>(table, any) || HoldIf<Telemetry>(table, any) || HoldIf<Event>(table, any) ||
-      HoldIf<Keepalive>(table, any) || HoldIf<Refusal>(table, any);
+      HoldIf<Keepalive>(table, any) || HoldIf<Refusal>(table, any) || HoldIf<LogPage>(table, any);
   if (auto* hello = std::get_if<Hello>(&any.held)) hello->protocol = 0;
   if (auto* reply = std::get_if<HelloReply>(&any.held)) reply->protocol = reply->next_command_seq = 0;
   return any;
@@ -109,6 +110,8 @@ std::string ValueText(const Field& field, const void* message) {
       return ListText(At<SlotColumn>(message, field));
     case Kind::kRailColumn:
       return ListText(At<RailColumn>(message, field));
+    case Kind::kInputColumn:
+      return ListText(At<InputColumn>(message, field));
     case Kind::kSignedColumn:
       return ListText(At<FixedVector<int32_t, kMaxSlots>>(message, field));
     case Kind::kSlotChanges:
@@ -264,6 +267,8 @@ Status ReadValue(std::string_view word, std::string_view text, const Field& fiel
       return ReadList(word, text, At<SlotColumn>(message, field));
     case Kind::kRailColumn:
       return ReadList(word, text, At<RailColumn>(message, field));
+    case Kind::kInputColumn:
+      return ReadList(word, text, At<InputColumn>(message, field));
     case Kind::kSignedColumn:
       return ReadList(word, text, At<FixedVector<int32_t, kMaxSlots>>(message, field));
     case Kind::kSlotChanges:

@@ -13,11 +13,16 @@
 
 namespace faraday::link {
 
-inline constexpr size_t kMaxSlots = 32;  // a board
-inline constexpr size_t kMaxRails = 8;   // a board; chosen
+inline constexpr size_t kMaxSlots = 32;      // a board
+inline constexpr size_t kMaxRails = 8;       // a board; chosen
+inline constexpr size_t kMaxInputs = 16;     // rules of rack inputs, a board; chosen
+inline constexpr size_t kMaxLogRecords = 8;  // of a LogPage; chosen
 
 using SlotColumn = FixedVector<uint32_t, kMaxSlots>;
 using RailColumn = FixedVector<uint32_t, kMaxRails>;
+using InputColumn = FixedVector<uint32_t, kMaxInputs>;
+using LogColumn = RailColumn;
+static_assert(kMaxLogRecords == kMaxRails);
 
 enum class BootReason : uint8_t { kUnknown, kPowerOn, kWatchdog, kSoftware, kFault, kBrownOut };
 enum class SafeState : uint8_t { kCharge, kHold, kOff };
@@ -37,7 +42,9 @@ enum class Verdict : uint8_t {
   kBusy,
   kBlocked,
   kNvmLost,
+  kLooserWhileOn,
 };
+enum class BlockCause : uint8_t { kNone, kHostSilent, kInput, kRail, kHotShelf, kBusLost, kStopButton };
 enum class RefusalReason : uint8_t {
   kUnknown,
   kSuperseded,
@@ -53,8 +60,63 @@ enum class TripReason : uint8_t {
   kSwitchShorted,
   kStaleSensor,
   kStop,
+  kHotSwap,
+  kFastRise,
+};
+enum class Condition : uint8_t {
+  kNone,
+  kSwitchShorted,
+  kRelayStuck,
+  kReadBackMismatch,
+  kPartMissing,
+  kBackFeed,
+  kNoDischarge,
+  kUnderVoltage,
+  kOverVoltage,
+  kTrayWarm,
+  kRelayWorn,
+  kWrongPart,
+  kTraySensorMissing,
+  kBusLost,
+  kRailSag,
+  kRailDown,
+  kHotShelf,
+  kHostSilent,
+  kNvmReadOnly,
+  kInputBlocks,
+  kStopped,
+  kAlarm,
+  kLogLost,
 };
 enum class DoneCode : uint8_t { kOk, kReadBackMismatch, kCancelled, kTripped, kPartMissing };
+enum class CancelCause : uint8_t {
+  kNone,
+  kNewerCommand,
+  kStop,
+  kLeaseEnd,
+  kHandOver,
+  kHostSilent,
+  kRail,
+  kInput,
+  kHotShelf,
+  kBusLost,
+  kWaitedTooLong,
+};
+// LogPage.kind.
+enum class LogKind : uint8_t {
+  kNone,
+  kBoot,
+  kHello,
+  kTrip,
+  kCleared,
+  kCondition,
+  kConditionOver,
+  kLeaseEnded,
+  kInput,
+  kStop,
+  kConfigured,
+  kSafeState,
+};
 
 namespace capability {
 inline constexpr uint32_t kVbus = 1, kDataEnable = 2, kDataSelect = 4, kChargeMode = 8, kRfRelay = 16, kPowerKey = 32,
@@ -74,6 +136,7 @@ struct Hello {
   uint32_t last_session = 0;
   uint32_t last_term = 0;
   uint32_t telemetry_form = 0;  // kPlainTelemetry or kCompactTelemetry
+  uint32_t host_mark = 0;
   bool operator==(const Hello&) const = default;
 };
 struct Configure {
@@ -88,6 +151,12 @@ struct Configure {
   uint32_t host_silent_max_ms = 0;
   uint32_t charge_on_ms = 0;
   uint32_t charge_period_ms = 0;
+  SlotColumn soft_limit_ma;
+  uint32_t tray_warn_deci_c = 0;
+  uint32_t tray_trip_deci_c = 0;
+  uint32_t relay_warn_count = 0;
+  InputColumn input_rules;  // Pack(InputRule)
+  uint32_t min_on_ms = 0;
   bool operator==(const Configure&) const = default;
 };
 struct Ping {
@@ -134,9 +203,45 @@ struct ClearTrip {
   uint32_t slot = 0;
   bool operator==(const ClearTrip&) const = default;
 };
+struct Locate {
+  uint32_t slot = 0;
+  uint32_t duration_ms = 0;
+  bool operator==(const Locate&) const = default;
+};
+struct ClearSilence {
+  bool operator==(const ClearSilence&) const = default;
+};
+struct ReadLog {
+  uint32_t from = 0;
+  uint32_t count = 0;
+  bool operator==(const ReadLog&) const = default;
+};
+struct ReadWear {
+  uint32_t slot = 0;
+  bool operator==(const ReadWear&) const = default;
+};
+struct SetWear {
+  uint32_t slot = 0;
+  uint32_t moves = 0;
+  bool operator==(const SetWear&) const = default;
+};
 struct Command {
   uint32_t id = 0;
-  std::variant<std::monostate, Ping, Configure, SetLease, SetVbus, CycleVbus, SetData, SetShield, StopSlot, ClearTrip>
+  std::variant<std::monostate,
+               Ping,
+               Configure,
+               SetLease,
+               SetVbus,
+               CycleVbus,
+               SetData,
+               SetShield,
+               StopSlot,
+               ClearTrip,
+               Locate,
+               ClearSilence,
+               ReadLog,
+               ReadWear,
+               SetWear>
       call;
   bool operator==(const Command&) const = default;
 };
@@ -166,6 +271,7 @@ struct HelloReply {
   uint32_t next_command_seq = 1;
   uint32_t next_event_id = 0;  // 0: firmware that does not say
   uint32_t flash_id = 0;
+  uint32_t boot_number = 0;
   bool operator==(const HelloReply&) const = default;
 };
 struct Reply {
@@ -209,6 +315,12 @@ struct Telemetry {
   uint32_t psu_lost = 0;
   uint32_t input_edges = 0;
   uint32_t alerts = 0;
+  SlotColumn marks;  // Pack(SlotMarks)
+  uint32_t rails_down = 0;
+  uint32_t rails_sagging = 0;
+  uint32_t buses_lost = 0;
+  uint32_t shelves_hot = 0;
+  uint32_t log_next = 0;
   bool operator==(const Telemetry&) const = default;
 };
 struct CommandDone {
@@ -218,6 +330,7 @@ struct CommandDone {
   uint32_t vbus_mv = 0;
   uint32_t vbus_ma = 0;
   uint32_t state = 0;
+  CancelCause cause = CancelCause::kNone;
   bool operator==(const CommandDone&) const = default;
 };
 struct Tripped {
@@ -241,11 +354,30 @@ struct HostSilent {
   uint32_t silent_ms = 0;
   bool operator==(const HostSilent&) const = default;
 };
+struct ConditionChanged {
+  uint32_t slot = 0;
+  Condition condition = Condition::kNone;
+  bool active = false;
+  uint32_t value = 0;
+  uint32_t limit = 0;
+  bool operator==(const ConditionChanged&) const = default;
+};
 struct Event {
   uint32_t id = 0;
   uint32_t uptime_ms = 0;
-  std::variant<std::monostate, CommandDone, Tripped, LeaseEnded, InputChanged, HostSilent> kind;
+  std::variant<std::monostate, CommandDone, Tripped, LeaseEnded, InputChanged, HostSilent, ConditionChanged> kind;
   bool operator==(const Event&) const = default;
+};
+struct LogPage {
+  uint32_t first = 0;
+  LogColumn boot;
+  LogColumn uptime_ms;
+  LogColumn kind;  // LogKind
+  LogColumn slot;
+  LogColumn detail;
+  LogColumn value;
+  LogColumn limit;
+  bool operator==(const LogPage&) const = default;
 };
 
 // Encodes to the Protobuf wire form (fields in number order, defaults left out, numbers over slots packed: the bytes

@@ -91,5 +91,69 @@ inline constexpr uint32_t kFaultPsu = 1U << 7;         // PSU-OK of a rail in us
 inline constexpr uint32_t kFaultAlert = 1U << 8;       // ALERT# stays low although every monitor of its bus was asked
 inline constexpr uint32_t kFaultStopButton = 1U << 9;  // the stop button is pressed
 inline constexpr uint32_t kFaultFlash = 1U << 10;      // the firmware's SPI flash does not answer
+inline constexpr uint32_t kFaultAlarm = 1U << 11;      // the alarm output is on
+inline constexpr uint32_t kFaultHotShelf = 1U << 12;   // a shelf is off and blocked by a thermal trip (shelves_hot)
+inline constexpr uint32_t kFaultInput = 1U << 13;      // a rack input blocks turn-ons, or made a rail safe
+inline constexpr uint32_t kFaultRailDown = 1U << 14;   // rails_down is not 0
+inline constexpr uint32_t kFaultLog = 1U << 15;        // the board's log takes no record
+
+// Bits of Telemetry.marks: what else is to say of one slot.
+struct SlotMarks {
+  bool under_voltage = false;    // bit 0: on, and VBUS below 4750 mV for a second, though its rail is good
+  bool over_voltage = false;     // bit 1: VBUS above 5500 mV
+  bool tray_warm = false;        // bit 2: tray air at or above the warning
+  bool hot_shelf = false;        // bit 3: off and blocked: a slot on its shelf has a thermal trip
+  bool relay_worn = false;       // bit 4
+  bool locating = false;         // bit 5: its LED blinks for somebody who looks for it
+  bool rail_down = false;        // bit 6: off and blocked: its rail's supply is not good, or an input made it safe
+  bool bus_lost = false;         // bit 7: its monitor's bus does not work
+  bool shed = false;             // bit 8: its charging pauses for a sagging rail or another slot's budget
+  bool resting = false;          // bit 9: in a safe state
+  bool kept_off = false;         // bit 10: stopped; only ClearTrip lets it be energised
+  bool over_soft_limit = false;  // bit 11: above its soft limit; it will trip
+
+  bool operator==(const SlotMarks&) const = default;
+};
+
+constexpr uint32_t Pack(const SlotMarks& m) {
+  const auto bit = [](bool on, int at) { return on ? uint32_t{1} << at : 0U; };
+  return bit(m.under_voltage, 0) | bit(m.over_voltage, 1) | bit(m.tray_warm, 2) | bit(m.hot_shelf, 3) |
+         bit(m.relay_worn, 4) | bit(m.locating, 5) | bit(m.rail_down, 6) | bit(m.bus_lost, 7) | bit(m.shed, 8) |
+         bit(m.resting, 9) | bit(m.kept_off, 10) | bit(m.over_soft_limit, 11);
+}
+
+constexpr SlotMarks UnpackMarks(uint32_t w) {
+  const auto bit = [w](int at) { return ((w >> at) & 1U) != 0; };
+  return {bit(0), bit(1), bit(2), bit(3), bit(4), bit(5), bit(6), bit(7), bit(8), bit(9), bit(10), bit(11)};
+}
+
+// What an active rack input does.
+enum class InputAction : uint8_t { kReport = 0, kBlockTurnOn = 1, kSafeRail = 2, kStop = 3 };
+
+// One row of the rack inputs' table, as Configure.input_rules carries it.
+struct InputRule {
+  uint8_t input = 0;                          // bits 0-4: which of the board's 32
+  bool active_high = false;                   // bit 5
+  InputAction action = InputAction::kReport;  // bits 6-7
+  uint8_t rails = 0;                          // bits 8-15: of kSafeRail, bit n is rail n; 0: all
+  uint16_t debounce_ms = 30;                  // bits 16-28: 1 to 8191
+  bool alarm = false;  // bit 29: the alarm output follows it. kStop and kSafeRail always raise it
+
+  bool operator==(const InputRule&) const = default;
+};
+
+constexpr uint32_t Pack(const InputRule& r) {
+  return (r.input & 31U) | (r.active_high ? 1U << 5 : 0U) | (static_cast<uint32_t>(r.action) & 3U) << 6 |
+         uint32_t{r.rails} << 8 | (r.debounce_ms & 0x1FFFU) << 16 | (r.alarm ? 1U << 29 : 0U);
+}
+
+constexpr InputRule UnpackRule(uint32_t w) {
+  return {.input = static_cast<uint8_t>(w & 31U),
+          .active_high = ((w >> 5) & 1U) != 0,
+          .action = static_cast<InputAction>((w >> 6) & 3U),
+          .rails = static_cast<uint8_t>(w >> 8),
+          .debounce_ms = static_cast<uint16_t>((w >> 16) & 0x1FFFU),
+          .alarm = ((w >> 29) & 1U) != 0};
+}
 
 }  // namespace faraday::link

@@ -21,6 +21,8 @@ constexpr Kind KindOf() {
     return Kind::kSlotColumn;
   else if constexpr (std::is_same_v<Member, RailColumn>)
     return Kind::kRailColumn;
+  else if constexpr (std::is_same_v<Member, InputColumn>)
+    return Kind::kInputColumn;
   else if constexpr (std::is_same_v<Member, FixedVector<int32_t, kMaxSlots>>)
     return Kind::kSignedColumn;
   else {
@@ -45,11 +47,48 @@ constexpr const char* kVerdict[] = {"ok",
                                     "looser_than_ceiling",
                                     "busy",
                                     "blocked",
-                                    "nvm_lost"};
+                                    "nvm_lost",
+                                    "looser_while_on"};
 constexpr const char* kRefusal[] = {
     "unknown", "superseded", "wrong_session", "wrong_protocol", "wrong_rack", "out_of_order"};
-constexpr const char* kTrip[] = {"none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop"};
+constexpr const char* kTrip[] = {
+    "none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop", "hot_swap", "fast_rise"};
 constexpr const char* kDone[] = {"ok", "read_back_mismatch", "cancelled", "tripped", "part_missing"};
+
+constexpr const char* kCondition[] = {"none",
+                                      "switch_shorted",
+                                      "relay_stuck",
+                                      "read_back_mismatch",
+                                      "part_missing",
+                                      "back_feed",
+                                      "no_discharge",
+                                      "under_voltage",
+                                      "over_voltage",
+                                      "tray_warm",
+                                      "relay_worn",
+                                      "wrong_part",
+                                      "tray_sensor_missing",
+                                      "bus_lost",
+                                      "rail_sag",
+                                      "rail_down",
+                                      "hot_shelf",
+                                      "host_silent",
+                                      "nvm_read_only",
+                                      "input_blocks",
+                                      "stopped",
+                                      "alarm",
+                                      "log_lost"};
+constexpr const char* kCancel[] = {"none",
+                                   "newer_command",
+                                   "stop",
+                                   "lease_end",
+                                   "hand_over",
+                                   "host_silent",
+                                   "rail",
+                                   "input",
+                                   "hot_shelf",
+                                   "bus_lost",
+                                   "waited_too_long"};
 
 constexpr EnumTable kBootReasonTable{"BootReason", kBootReason};
 constexpr EnumTable kDataPathTable{"DataPath", kDataPath};
@@ -57,6 +96,8 @@ constexpr EnumTable kVerdictTable{"Verdict", kVerdict};
 constexpr EnumTable kRefusalTable{"RefusalReason", kRefusal};
 constexpr EnumTable kTripTable{"TripReason", kTrip};
 constexpr EnumTable kDoneTable{"DoneCode", kDone};
+constexpr EnumTable kConditionTable{"Condition", kCondition};
+constexpr EnumTable kCancelTable{"CancelCause", kCancel};
 
 template <typename Member>
 constexpr const EnumTable* ValuesOf() {
@@ -72,6 +113,10 @@ constexpr const EnumTable* ValuesOf() {
     return &kTripTable;
   else if constexpr (std::is_same_v<Member, DoneCode>)
     return &kDoneTable;
+  else if constexpr (std::is_same_v<Member, Condition>)
+    return &kConditionTable;
+  else if constexpr (std::is_same_v<Member, CancelCause>)
+    return &kCancelTable;
   else
     return nullptr;
 }
@@ -93,7 +138,8 @@ constexpr Field kHello[] = {ROW(Hello, protocol, 1),
                             ROW(Hello, nonce, 4),
                             ROW(Hello, last_session, 5),
                             ROW(Hello, last_term, 6),
-                            ROW(Hello, telemetry_form, 7)};
+                            ROW(Hello, telemetry_form, 7),
+                            ROW(Hello, host_mark, 8)};
 constexpr Field kConfigure[] = {ROW(Configure, current_limit_ma, 1),
                                 ROW(Configure, safe_state, 2),
                                 ROW(Configure, rail, 3),
@@ -104,7 +150,13 @@ constexpr Field kConfigure[] = {ROW(Configure, current_limit_ma, 1),
                                 ROW(Configure, host_silent_ms, 8),
                                 ROW(Configure, host_silent_max_ms, 9),
                                 ROW(Configure, charge_on_ms, 10),
-                                ROW(Configure, charge_period_ms, 11)};
+                                ROW(Configure, charge_period_ms, 11),
+                                ROW(Configure, soft_limit_ma, 12),
+                                ROW(Configure, tray_warn_deci_c, 13),
+                                ROW(Configure, tray_trip_deci_c, 14),
+                                ROW(Configure, relay_warn_count, 15),
+                                ROW(Configure, input_rules, 16),
+                                ROW(Configure, min_on_ms, 17)};
 constexpr Field kPing[] = {ROW(Ping, nonce, 1)};
 constexpr Field kSetLease[] = {
     ROW(SetLease, slot, 1), ROW(SetLease, epoch, 2), ROW(SetLease, duration_ms, 3), ROW(SetLease, to_safe_state, 4)};
@@ -115,6 +167,10 @@ constexpr Field kSetData[] = {
 constexpr Field kSetShield[] = {ROW(SetShield, slot, 1), ROW(SetShield, epoch, 2), ROW(SetShield, couple, 3)};
 constexpr Field kStopSlot[] = {ROW(StopSlot, slot, 1)};
 constexpr Field kClearTrip[] = {ROW(ClearTrip, slot, 1)};
+constexpr Field kLocate[] = {ROW(Locate, slot, 1), ROW(Locate, duration_ms, 2)};
+constexpr Field kReadLog[] = {ROW(ReadLog, from, 1), ROW(ReadLog, count, 2)};
+constexpr Field kReadWear[] = {ROW(ReadWear, slot, 1)};
+constexpr Field kSetWear[] = {ROW(SetWear, slot, 1), ROW(SetWear, moves, 2)};
 constexpr Field kKeepalive[] = {ROW(Keepalive, away_ms, 1)};
 constexpr Field kHelloReply[] = {ROW(HelloReply, protocol, 1),
                                  ROW(HelloReply, firmware_version, 2),
@@ -134,7 +190,8 @@ constexpr Field kHelloReply[] = {ROW(HelloReply, protocol, 1),
                                  ROW(HelloReply, nonce, 16),
                                  ROW(HelloReply, next_command_seq, 17),
                                  ROW(HelloReply, next_event_id, 18),
-                                 ROW(HelloReply, flash_id, 19)};
+                                 ROW(HelloReply, flash_id, 19),
+                                 ROW(HelloReply, boot_number, 20)};
 constexpr Field kReply[] = {ROW(Reply, command_id, 1),
                             ROW(Reply, verdict, 2),
                             ROW(Reply, wait_ms, 3),
@@ -170,18 +227,38 @@ constexpr Field kTelemetry[] = {ROW(Telemetry, number, 1),
                                 ROW(Telemetry, input_edges, 19),
                                 ROW(Telemetry, alerts, 20),
                                 CHANGES(Telemetry, state, state_changes, 21, kSlotChanges),
-                                CHANGES(Telemetry, tray_deci_c, tray_changes, 22, kSignedChanges)};
+                                CHANGES(Telemetry, tray_deci_c, tray_changes, 22, kSignedChanges),
+                                ROW(Telemetry, marks, 23),
+                                ROW(Telemetry, rails_down, 24),
+                                ROW(Telemetry, rails_sagging, 25),
+                                ROW(Telemetry, buses_lost, 26),
+                                ROW(Telemetry, shelves_hot, 27),
+                                ROW(Telemetry, log_next, 28)};
 constexpr Field kCommandDone[] = {ROW(CommandDone, command_id, 1),
                                   ROW(CommandDone, code, 2),
                                   ROW(CommandDone, slot, 3),
                                   ROW(CommandDone, vbus_mv, 4),
                                   ROW(CommandDone, vbus_ma, 5),
-                                  ROW(CommandDone, state, 6)};
+                                  ROW(CommandDone, state, 6),
+                                  ROW(CommandDone, cause, 7)};
 constexpr Field kTripped[] = {
     ROW(Tripped, slot, 1), ROW(Tripped, reason, 2), ROW(Tripped, value, 3), ROW(Tripped, limit, 4)};
 constexpr Field kLeaseEnded[] = {ROW(LeaseEnded, slot, 1), ROW(LeaseEnded, epoch, 2)};
 constexpr Field kInputChanged[] = {ROW(InputChanged, input, 1), ROW(InputChanged, active, 2)};
 constexpr Field kHostSilent[] = {ROW(HostSilent, silent_ms, 1)};
+constexpr Field kConditionChanged[] = {ROW(ConditionChanged, slot, 1),
+                                       ROW(ConditionChanged, condition, 2),
+                                       ROW(ConditionChanged, active, 3),
+                                       ROW(ConditionChanged, value, 4),
+                                       ROW(ConditionChanged, limit, 5)};
+constexpr Field kLogPage[] = {ROW(LogPage, first, 1),
+                              ROW(LogPage, boot, 2),
+                              ROW(LogPage, uptime_ms, 3),
+                              ROW(LogPage, kind, 4),
+                              ROW(LogPage, slot, 5),
+                              ROW(LogPage, detail, 6),
+                              ROW(LogPage, value, 7),
+                              ROW(LogPage, limit, 8)};
 constexpr Field kCommand[] = {ROW(Command, id, 1)};
 constexpr Field kEvent[] = {ROW(Event, id, 1), ROW(Event, uptime_ms, 2)};
 #undef CHANGES
@@ -197,6 +274,11 @@ constexpr MessageTable kSetDataTable{"SetData", kSetData};
 constexpr MessageTable kSetShieldTable{"SetShield", kSetShield};
 constexpr MessageTable kStopSlotTable{"StopSlot", kStopSlot};
 constexpr MessageTable kClearTripTable{"ClearTrip", kClearTrip};
+constexpr MessageTable kLocateTable{"Locate", kLocate};
+constexpr MessageTable kClearSilenceTable{"ClearSilence", {}};
+constexpr MessageTable kReadLogTable{"ReadLog", kReadLog};
+constexpr MessageTable kReadWearTable{"ReadWear", kReadWear};
+constexpr MessageTable kSetWearTable{"SetWear", kSetWear};
 constexpr MessageTable kKeepaliveTable{"Keepalive", kKeepalive};
 constexpr MessageTable kHelloReplyTable{"HelloReply", kHelloReply};
 constexpr MessageTable kReplyTable{"Reply", kReply};
@@ -207,6 +289,8 @@ constexpr MessageTable kTrippedTable{"Tripped", kTripped};
 constexpr MessageTable kLeaseEndedTable{"LeaseEnded", kLeaseEnded};
 constexpr MessageTable kInputChangedTable{"InputChanged", kInputChanged};
 constexpr MessageTable kHostSilentTable{"HostSilent", kHostSilent};
+constexpr MessageTable kConditionChangedTable{"ConditionChanged", kConditionChanged};
+constexpr MessageTable kLogPageTable{"LogPage", kLogPage};
 
 template <typename Message, auto kOneof, typename Held>
 constexpr Arm ArmOf(const char* name, uint8_t number, const MessageTable* table) {
@@ -231,12 +315,19 @@ constexpr Arm kCommandArms[] = {ArmOf<Command, &Command::call, Ping>("ping", 2, 
                                 ArmOf<Command, &Command::call, SetData>("set_data", 7, &kSetDataTable),
                                 ArmOf<Command, &Command::call, SetShield>("set_shield", 8, &kSetShieldTable),
                                 ArmOf<Command, &Command::call, StopSlot>("stop_slot", 9, &kStopSlotTable),
-                                ArmOf<Command, &Command::call, ClearTrip>("clear_trip", 10, &kClearTripTable)};
-constexpr Arm kEventArms[] = {ArmOf<Event, &Event::kind, CommandDone>("command_done", 3, &kCommandDoneTable),
-                              ArmOf<Event, &Event::kind, Tripped>("tripped", 4, &kTrippedTable),
-                              ArmOf<Event, &Event::kind, LeaseEnded>("lease_ended", 5, &kLeaseEndedTable),
-                              ArmOf<Event, &Event::kind, InputChanged>("input_changed", 6, &kInputChangedTable),
-                              ArmOf<Event, &Event::kind, HostSilent>("host_silent", 7, &kHostSilentTable)};
+                                ArmOf<Command, &Command::call, ClearTrip>("clear_trip", 10, &kClearTripTable),
+                                ArmOf<Command, &Command::call, Locate>("locate", 11, &kLocateTable),
+                                ArmOf<Command, &Command::call, ClearSilence>("clear_silence", 12, &kClearSilenceTable),
+                                ArmOf<Command, &Command::call, ReadLog>("read_log", 13, &kReadLogTable),
+                                ArmOf<Command, &Command::call, ReadWear>("read_wear", 14, &kReadWearTable),
+                                ArmOf<Command, &Command::call, SetWear>("set_wear", 15, &kSetWearTable)};
+constexpr Arm kEventArms[] = {
+    ArmOf<Event, &Event::kind, CommandDone>("command_done", 3, &kCommandDoneTable),
+    ArmOf<Event, &Event::kind, Tripped>("tripped", 4, &kTrippedTable),
+    ArmOf<Event, &Event::kind, LeaseEnded>("lease_ended", 5, &kLeaseEndedTable),
+    ArmOf<Event, &Event::kind, InputChanged>("input_changed", 6, &kInputChangedTable),
+    ArmOf<Event, &Event::kind, HostSilent>("host_silent", 7, &kHostSilentTable),
+    ArmOf<Event, &Event::kind, ConditionChanged>("condition_changed", 8, &kConditionChangedTable)};
 constexpr MessageTable kCommandTable{"Command", kCommand, "call", kCommandArms};
 constexpr MessageTable kEventTable{"Event", kEvent, "kind", kEventArms};
 
@@ -258,6 +349,11 @@ TABLE(SetShield, kSetShieldTable)
 TABLE(StopSlot, kStopSlotTable)
 TABLE(ClearTrip, kClearTripTable)
 TABLE(Command, kCommandTable)
+TABLE(Locate, kLocateTable)
+TABLE(ClearSilence, kClearSilenceTable)
+TABLE(ReadLog, kReadLogTable)
+TABLE(ReadWear, kReadWearTable)
+TABLE(SetWear, kSetWearTable)
 TABLE(Keepalive, kKeepaliveTable)
 TABLE(HelloReply, kHelloReplyTable)
 TABLE(Reply, kReplyTable)
@@ -268,6 +364,8 @@ TABLE(Tripped, kTrippedTable)
 TABLE(LeaseEnded, kLeaseEndedTable)
 TABLE(InputChanged, kInputChangedTable)
 TABLE(HostSilent, kHostSilentTable)
+TABLE(ConditionChanged, kConditionChangedTable)
+TABLE(LogPage, kLogPageTable)
 TABLE(Event, kEventTable)
 #undef TABLE
 
