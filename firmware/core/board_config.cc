@@ -85,7 +85,10 @@ BoardConfig ApplyConfigure(const Configure& wanted, uint32_t crc) {
   config.accepted = true;
   config.crc = crc;
   for (size_t slot = 0; slot < config.slots.size(); ++slot) {
-    config.slots[slot] = {.limit_ma = Entry(wanted.current_limit_ma, slot),
+    const auto limit_ma = static_cast<uint16_t>(Entry(wanted.current_limit_ma, slot));
+    const uint32_t soft_ma = Or(Entry(wanted.soft_limit_ma, slot), limit_ma);
+    config.slots[slot] = {.limit_ma = limit_ma,
+                          .soft_limit_ma = static_cast<uint16_t>(std::min<uint32_t>(soft_ma, limit_ma)),
                           .safe_state = static_cast<link::SafeState>(Entry(wanted.safe_state, slot)),
                           .rail = static_cast<uint8_t>(Entry(wanted.rail, slot))};
   }
@@ -99,6 +102,11 @@ BoardConfig ApplyConfigure(const Configure& wanted, uint32_t crc) {
   config.host_silent_max_ms = std::max(Or(wanted.host_silent_max_ms, kDefaultHostSilentMaxMs), config.host_silent_ms);
   config.charge_on_ms = Or(wanted.charge_on_ms, kDefaultChargeOnMs);
   config.charge_period_ms = Or(wanted.charge_period_ms, kDefaultChargePeriodMs);
+  config.min_on_ms = Or(wanted.min_on_ms, kCeilings.min_on_ms);
+  config.tray_warn_deci_c = Or(wanted.tray_warn_deci_c, kCeilings.tray_warn_deci_c);
+  config.tray_trip_deci_c = Or(wanted.tray_trip_deci_c, kCeilings.tray_trip_deci_c);
+  config.relay_warn_count = Or(wanted.relay_warn_count, kDefaultRelayWarnCount);
+  config.input_rules = wanted.input_rules;
   return config;
 }
 

@@ -10,7 +10,8 @@
 namespace faraday::firmware {
 
 struct SlotConfig {
-  uint32_t limit_ma = 0;  // 0: not fitted
+  uint16_t limit_ma = 0;       // 0: not fitted
+  uint16_t soft_limit_ma = 0;  // 1 to limit_ma; above it the slot trips in inverse time
   link::SafeState safe_state = link::SafeState::kCharge;
   uint8_t rail = 0;
 };
@@ -27,6 +28,11 @@ struct BoardConfig {
   uint32_t host_silent_max_ms = kDefaultHostSilentMaxMs;
   uint32_t charge_on_ms = kDefaultChargeOnMs;
   uint32_t charge_period_ms = kDefaultChargePeriodMs;
+  uint32_t min_on_ms = kCeilings.min_on_ms;
+  uint32_t tray_warn_deci_c = kCeilings.tray_warn_deci_c;
+  uint32_t tray_trip_deci_c = kCeilings.tray_trip_deci_c;
+  uint32_t relay_warn_count = kDefaultRelayWarnCount;
+  link::InputColumn input_rules;  // Pack(link::InputRule)
 };
 
 // Why a Configure is refused, in Reply's fields.

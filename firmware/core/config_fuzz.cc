@@ -24,9 +24,9 @@ constexpr size_t kSlots = 24;  // fewer than a message can name
 // A RackCore with its term open, and the latest answer of each kind.
 class Line {
  public:
-  Line() : core_(BoardFacts{.name = "fuzz", .session = 9, .slots = kSlots}, nvm_) {
-    const std::vector<uint32_t> capabilities(kSlots, 0x7FF);
-    core_.Boot(capabilities, 0);
+  Line() : core_(BoardFacts{.name = "fuzz", .session = 9, .slots = kSlots}, nvm_, nullptr) {
+    const std::vector<SlotFacts> places(kSlots, SlotFacts{.capabilities = 0x7FF});
+    core_.Boot(places, 0);
     Send({.channel = link::Channel::kHello}, Encode(link::Hello{.rack = "r01", .host_version = "fuzz", .nonce = 1}));
   }
   const RackCore& core() const { return core_; }

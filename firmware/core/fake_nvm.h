@@ -32,7 +32,7 @@ class FakeNvm final : public Nvm {
     return OkStatus();
   }
 
-  std::array<uint8_t, 1024> bytes{};
+  std::array<uint8_t, 8192> bytes{};  // an AT24C64
   bool missing = false;
   bool read_only = false;
   int writes = 0;

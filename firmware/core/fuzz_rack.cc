@@ -68,8 +68,14 @@ void FuzzRack::Boot() {
   core_.emplace(
       BoardFacts{
           .name = "fuzz", .session = 0x5EED0000 + boots_, .boot_reason = link::BootReason::kPowerOn, .slots = slots()},
-      nvm_);
-  core_->Boot(capabilities_, now_ms_);
+      nvm_,
+      nullptr);
+  std::vector<SlotFacts> places;
+  for (const uint32_t held : capabilities_) {
+    const auto slot = static_cast<uint8_t>(places.size());
+    places.push_back({held, static_cast<uint8_t>(slot / 4), static_cast<uint8_t>(slot / 4)});
+  }
+  core_->Boot(places, now_ms_);
   shadow_ = {};
   decoder_ = {};
   session_ = 0x5EED0000 + boots_;

@@ -17,8 +17,13 @@ struct Ceilings {
   uint32_t host_silent_ms = 60'000;         // chosen
   uint32_t host_silent_max_ms = 3'600'000;  // chosen
   uint32_t timer_max_ms = 0x7FFF'FFFF;      // the charge duty's longest times
+  uint32_t min_on_ms = 200;                 // USB 2.0 7.1.7.3: attach debounce is 100 ms, so the host saw it
+  uint32_t tray_warn_deci_c = 400;          // design section 10
+  uint32_t tray_trip_deci_c = 500;          // design section 10
 };
 inline constexpr Ceilings kCeilings;
+
+inline constexpr uint32_t kDefaultRelayWarnCount = 1'000'000;  // chosen: a tenth of a small relay's mechanical life
 
 // What a Configure means by 0 where 0 makes no sense.
 inline constexpr uint32_t kDefaultHostSilentMs = 10'000;

@@ -318,9 +318,9 @@ TEST_F(ProtectionTest, ClockWrapsAfter49Days) {
   FakeNvm fresh;
   TestHost late(fresh);
   const auto cause = link::BootReason::kPowerOn;
-  late.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, fresh);
+  late.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, fresh, nullptr);
   late.now_ms = 0xFFFF'FC00;
-  late.core->Boot(std::vector<uint32_t>(32, TestHost::kAll), late.now_ms);
+  late.core->Boot(TestHost::Places(), late.now_ms);
   late.Ready();
   late.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
   ASSERT_TRUE(late.Await());

@@ -15,19 +15,20 @@ constexpr size_t IndexOf(uint32_t number) { return number - 1; }
 
 }  // namespace
 
-RackCore::RackCore(const BoardFacts& facts, Nvm& nvm)
+RackCore::RackCore(const BoardFacts& facts, Nvm& nvm, LogFlash* log)
     : facts_(facts),
       server_(facts.session, events_),
+      log_(log),
       store_(nvm),
       leases_(store_),
-      shared_{config_, events_, next_ticket_, leases_, store_} {}
+      shared_{config_, events_, next_ticket_, leases_, store_, facts_.ceilings} {}
 
-void RackCore::Boot(std::span<const uint32_t> capabilities, uint32_t now_ms) {
+void RackCore::Boot(std::span<const SlotFacts> places, uint32_t now_ms) {
   now_ms_ = now_ms;
   store_.Load();
   for (size_t i = 0; i < facts_.slots; ++i) {
-    capabilities_[i] = capabilities[i];
-    slots_[i].Attach(i, capabilities[i]);
+    places_[i] = places[i];
+    slots_[i].Attach(i, places[i].capabilities);
   }
 }
 
@@ -149,7 +150,7 @@ void RackCore::OnRackInputs(uint32_t inputs) {
 }
 
 void RackCore::OnStopButton(bool pressed) {
-  if (pressed && !(stop_button_ && stopped_)) StopAll();
+  if (pressed && !(stop_button_ && stopped_)) StopAll(StopSource::kButton);
   stop_button_ = pressed;
 }
 
@@ -195,7 +196,7 @@ void RackCore::OnBytes(std::span<const uint8_t> bytes) {
       case Incoming::kNothing:
         break;
       case Incoming::kStop:
-        StopAll();
+        StopAll(StopSource::kFrame);
         break;
       case Incoming::kHello:
         OnHello();
@@ -264,7 +265,7 @@ void RackCore::SendHelloReply() {
   reply.rack = store_.rack();
   reply.slots = static_cast<uint32_t>(facts_.slots);
   for (size_t i = 0; i < facts_.slots; ++i) {
-    reply.capabilities.push_back(capabilities_[i]);
+    reply.capabilities.push_back(places_[i].capabilities);
     reply.epochs.push_back(leases_.epoch(i));
     reply.lease_left_ms.push_back(leases_.left_ms(i));
   }
@@ -277,6 +278,7 @@ void RackCore::SendHelloReply() {
   reply.nonce = server_.nonce();
   reply.next_event_id = events_.oldest_id();
   reply.flash_id = facts_.flash_id;
+  reply.boot_number = facts_.boot_number;
   server_.SendHelloReply(reply);
 }
 
@@ -407,7 +409,7 @@ Verdict RackCore::On(const link::SetShield& shield, Reply& reply) {
 
 Verdict RackCore::On(const link::StopSlot& stop, Reply& reply) {
   if (stop.slot == 0) {
-    StopAll();
+    StopAll(StopSource::kCommand);
     return Verdict::kOk;
   }
   const Verdict found = FindSlot(stop.slot, reply);
@@ -428,7 +430,7 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
   return all ? Verdict::kOk : Verdict::kTripped;
 }
 
-void RackCore::StopAll() {
+void RackCore::StopAll([[maybe_unused]] StopSource source) {
   for (size_t i = 0; i < facts_.slots; ++i) slots_[i].KeepOff(shared_);
   if (!stopped_) events_.Latch(link::Tripped{.slot = 0, .reason = link::TripReason::kStop});
   stopped_ = true;
@@ -436,7 +438,7 @@ void RackCore::StopAll() {
 
 void RackCore::StopForDisobedience() {
   for (size_t i = 0; i < facts_.slots && !stopped_; ++i) {
-    if (slots_[i].disobeys(shared_)) StopAll();
+    if (slots_[i].disobeys(shared_)) StopAll(StopSource::kDisobedience);
   }
 }
 
@@ -445,12 +447,19 @@ void RackCore::StopForDisobedience() {
 void RackCore::OnCurrent(size_t slot, uint32_t ma) { slots_[slot].OnCurrent(ma, shared_); }
 void RackCore::OnTemperature(size_t slot, int32_t deci_c) { slots_[slot].OnTemperature(deci_c, shared_); }
 
+void RackCore::OnRailVoltage(size_t, uint32_t) {}
+void RackCore::OnHotSwapOff(size_t, uint32_t) {}
+void RackCore::OnBusLost(size_t bus, bool lost) {
+  const uint32_t bit = uint32_t{1} << bus;
+  buses_lost_ = lost ? buses_lost_ | bit : buses_lost_ & ~bit;
+}
+
 uint32_t RackCore::SlotState(size_t slot) const { return slots_[slot].State(shared_); }
 
 uint32_t RackCore::Faults() const {
   const auto flag = [](bool on, uint32_t bit) { return on ? bit : 0U; };
   return flag(silent_, link::kFaultHostSilent) | flag(!config_.accepted, link::kFaultNotConfigured) |
-         flag(bus_fault_, link::kFaultI2cBus) | flag(stopped_, link::kFaultStopped) |
+         flag(buses_lost_ != 0, link::kFaultI2cBus) | flag(stopped_, link::kFaultStopped) |
          flag(AnyEpochLost(), link::kFaultNvmLost) | flag(store_.failed(), link::kFaultNvmReadOnly) |
          flag((~psu_ok_ & RailsInUse()) != 0, link::kFaultPsu) | flag(alert_stays_, link::kFaultAlert) |
          flag(stop_button_, link::kFaultStopButton) | flag(facts_.flash_silent, link::kFaultFlash);

@@ -13,6 +13,7 @@
 #include "firmware/core/event_log.h"
 #include "firmware/core/lease_table.h"
 #include "firmware/core/link_server.h"
+#include "firmware/core/log_flash.h"
 #include "firmware/core/slot.h"
 
 namespace faraday::firmware {
@@ -25,22 +26,34 @@ struct BoardFacts {
   size_t slots = 0;       // 1 to 32
   uint32_t flash_id = 0;  // JEDEC id of the firmware's flash, 0: none or silent
   bool flash_silent = false;
+  Ceilings ceilings{};       // compiled in; a Configure can only be tighter
+  uint32_t boot_number = 0;  // of the log, this boot included; 0: no log
 };
+
+// What the core must know of a slot's place on the board.
+struct SlotFacts {
+  uint32_t capabilities = 0;  // bits of link::capability
+  uint8_t shelf = 0;          // 0 to 7: a shelf shares its air
+  uint8_t monitor_bus = 0;    // 0 to 15: the I2C bus of its monitor
+};
+
+// What stopped the rack; LogKind::kStop's detail.
+enum class StopSource : uint8_t { kCommand, kFrame, kButton, kInput, kDisobedience };
 
 class RackCore {
  public:
-  // `nvm` must outlive the core.
-  RackCore(const BoardFacts& facts, Nvm& nvm);
+  // `nvm` and `log` must outlive the core; `log` nullptr: a board without a log flash.
+  RackCore(const BoardFacts& facts, Nvm& nvm, LogFlash* log);
 
-  // Once, before the first pass: reads NVM. `capabilities`: a slot each.
-  void Boot(std::span<const uint32_t> capabilities, uint32_t now_ms);
+  // Once, before the first pass: reads NVM. REQUIRES: as many places as BoardFacts::slots.
+  void Boot(std::span<const SlotFacts> places, uint32_t now_ms);
 
   // Opens a pass: timers move to `now_ms` (wraps after 49 days).
   void Tick(uint32_t now_ms);
   // Bytes from the line, in any pieces. A stop frame acts before this returns.
   void OnBytes(std::span<const uint8_t> bytes);
   // A stop frame was seen on the line; it may come in OnBytes too. Any time, also while a command is executed.
-  void OnStopFrame() { StopAll(); }
+  void OnStopFrame() { StopAll(StopSource::kFrame); }
   void OnVoltage(size_t slot, uint32_t mv) { slots_[slot].OnVoltage(mv); }
   // An over-current acts before this returns.
   void OnCurrent(size_t slot, uint32_t ma);
@@ -63,9 +76,13 @@ class RackCore {
   void OnStopButton(bool pressed);
   // Bit n: the supply of rail n says power good, and said so ever since the last call.
   void OnPsuOk(uint32_t ok);
+  // VIN of the slot's monitor: its rail before the switch, in mV.
+  void OnRailVoltage(size_t slot, uint32_t mv);
+  // The hot-swap part cut the slot by itself (its own over-current fault); its STATUS word.
+  void OnHotSwapOff(size_t slot, uint32_t status_word);
+  // No transfer on bus `bus` works (true), or one did again. Any time, repeated calls do nothing.
+  void OnBusLost(size_t bus, bool lost);
   void OnStackHighWater(uint32_t bytes) { stack_high_water_ = bytes; }
-  // A bus is stuck or back (telemetry only).
-  void OnBusFault(bool fault) { bus_fault_ = fault; }
   // ---- telemetry only ----
   // A bus was found stuck.
   void OnBusRecovery() { ++bus_recoveries_; }
@@ -80,6 +97,8 @@ class RackCore {
   // Bits of drivers/board.h's Output.
   uint8_t DesiredOutputs(size_t slot) const { return stopped_ ? uint8_t{0} : slots_[slot].outputs(); }
   bool StopAsserted() const { return stopped_; }
+  // The alarm output: a latched stop, a thermal trip, an input that raises it. Needs no host.
+  bool AlarmOn() const { return stopped_; }
   TxRing& tx() { return server_.tx(); }
 
   const Slot& slot(size_t slot) const { return slots_[slot]; }
@@ -111,7 +130,7 @@ class RackCore {
   link::Verdict On(const link::StopSlot& stop, link::Reply& reply);
   link::Verdict On(const link::ClearTrip& clear, link::Reply& reply);
 
-  void StopAll();
+  void StopAll(StopSource source);
   void StopForDisobedience();
   void Heard(uint32_t away_ms);
   void AdvanceSilence(uint32_t dt);
@@ -149,17 +168,18 @@ class RackCore {
   BoardConfig config_;
   EventLog events_;
   LinkServer server_;
+  LogFlash* log_;
   EpochStore store_;
   LeaseTable leases_;
   uint32_t next_ticket_ = 1;
   Slot::Shared shared_;
   std::array<Slot, link::kMaxSlots> slots_{};
-  std::array<uint32_t, link::kMaxSlots> capabilities_{};
+  std::array<SlotFacts, link::kMaxSlots> places_{};
   std::array<uint32_t, link::kMaxRails> rail_wait_ms_{};
 
   uint32_t now_ms_ = 0;
   bool stopped_ = false;
-  bool bus_fault_ = false;
+  uint32_t buses_lost_ = 0;
   Age heard_{0};
   uint32_t away_ms_ = 0;
   bool silent_ = false;

@@ -456,7 +456,7 @@ uint32_t Slot::State(const Shared& shared) const {
 uint32_t Slot::LoadMa(const BoardConfig& config) const {
   if (!vbus_.out()) return 0;
   const bool settled = vbus_.since_ms() >= kLoadSettleMs && current_age_.ms() <= kFreshMs;
-  return settled ? ma_ : std::max(ma_, config.slots[index_].limit_ma);
+  return settled ? ma_ : std::max<uint32_t>(ma_, config.slots[index_].limit_ma);
 }
 
 uint32_t Slot::WaitMs(const BoardConfig& config) const {

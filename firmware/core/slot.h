@@ -25,6 +25,7 @@ class Slot {
     uint32_t& next_ticket;
     const LeaseTable& leases;
     const EpochStore& store;
+    const Ceilings& ceilings;
   };
 
   // `index` from 0; `capabilities` of the wiring.

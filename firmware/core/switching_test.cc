@@ -156,8 +156,8 @@ TEST_F(SwitchingTest, SlotWithoutAMonitor_TurnsOn) {
   FakeNvm blank;
   TestHost plain(blank);
   const auto cause = link::BootReason::kPowerOn;
-  plain.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, blank);
-  plain.core->Boot(std::vector<uint32_t>(32, TestHost::kAll & ~link::capability::kMonitor), plain.now_ms);
+  plain.core.emplace(BoardFacts{.name = "fake", .session = 1, .boot_reason = cause, .slots = 32}, blank, nullptr);
+  plain.core->Boot(std::vector<SlotFacts>(32, {TestHost::kAll & ~link::capability::kMonitor, 0, 0}), plain.now_ms);
   for (FakeSlot& part : plain.parts) part.dead_monitor = true;
   plain.Ready();
   plain.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});

@@ -36,10 +36,19 @@ class TestHost {
 
   explicit TestHost(FakeNvm& memory, uint32_t boot_session = 77) : nvm(memory) {
     const auto cause = link::BootReason::kPowerOn;
-    core.emplace(BoardFacts{.name = "fake", .session = boot_session, .boot_reason = cause, .slots = kSlots}, nvm);
-    std::vector<uint32_t> capabilities(kSlots, kAll);
-    core->Boot(capabilities, now_ms);
+    core.emplace(
+        BoardFacts{.name = "fake", .session = boot_session, .boot_reason = cause, .slots = kSlots}, nvm, nullptr);
+    core->Boot(Places(), now_ms);
     core->OnRackInputs(0);
+  }
+
+  // Every output and sensor; eight slots a shelf and a rail, two shelves a monitor bus.
+  static std::array<SlotFacts, kSlots> Places() {
+    std::array<SlotFacts, kSlots> places{};
+    for (size_t i = 0; i < kSlots; ++i) {
+      places[i] = {kAll, static_cast<uint8_t>(i / 8), static_cast<uint8_t>(i / 16)};
+    }
+    return places;
   }
 
   // Lets `ms` pass, a millisecond a pass, with all sensors read in each.

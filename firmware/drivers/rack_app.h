@@ -25,7 +25,8 @@ namespace faraday::firmware {
 template <Board B>
 class RackApp {
  public:
-  explicit RackApp(B& board) : board_(board), nvm_(*this), scale_(board.Scale()), core_(FactsOf(board), nvm_) {}
+  explicit RackApp(B& board)
+      : board_(board), nvm_(*this), scale_(board.Scale()), core_(FactsOf(board), nvm_, nullptr) {}
 
   // Everything off and read once, then the stop pin is released. Once.
   void Boot();
@@ -168,9 +169,13 @@ template <Board B>
 void RackApp<B>::Boot() {
   now_ms_ = board_.NowMs();
   OrderSlots();
-  std::array<uint32_t, link::kMaxSlots> capabilities{};
-  for (size_t i = 0; i < slots(); ++i) capabilities[i] = wiring(i).capabilities;
-  core_.Boot(std::span<const uint32_t>(capabilities).first(slots()), now_ms_);
+  std::array<SlotFacts, link::kMaxSlots> places{};
+  for (size_t i = 0; i < slots(); ++i) {
+    places[i] = {.capabilities = wiring(i).capabilities,
+                 .shelf = static_cast<uint8_t>(i / 8),
+                 .monitor_bus = wiring(i).monitor.bus};
+  }
+  core_.Boot(std::span<const SlotFacts>(places).first(slots()), now_ms_);
   board_.FeedWatchdog();
   LookAtSignals();
   stop_applied_ = core_.StopAsserted();
@@ -525,7 +530,7 @@ void RackApp<B>::NoteBus(uint8_t bus, const Status& status) {
     bus_rest_ms_[bus] = 0;
   }
   stuck_buses_ = static_cast<uint16_t>(stuck ? stuck_buses_ | bit : stuck_buses_ & ~bit);
-  core_.OnBusFault(stuck_buses_ != 0);
+  core_.OnBusLost(bus, stuck);
 }
 
 // Numbers of a part that is not the one of the board table would be wrong numbers: none are taken from it.
