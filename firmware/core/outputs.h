@@ -30,7 +30,10 @@ class VbusSwitch {
     lost_ = true;
     Switch(false);
   }
-  void Advance(uint32_t dt) { since_.Advance(dt); }
+  void Advance(uint32_t dt) {
+    since_.Advance(dt);
+    since_on_.Advance(dt);
+  }
 
   bool wanted() const { return wanted_; }
   bool out() const { return out_; }
@@ -39,17 +42,25 @@ class VbusSwitch {
   uint32_t ticket() const { return ticket_; }
   // ms since the output changed.
   uint32_t since_ms() const { return since_.ms(); }
+  // ms until it may turn on: off long enough, and the last turn-on long enough ago that a host saw it come and go.
+  uint32_t RestLeftMs(uint32_t min_off_ms, uint32_t min_on_ms) const {
+    const uint32_t off_ms = Sink(min_off_ms, since_.ms());
+    const uint32_t apart_ms = Sink(min_off_ms + min_on_ms, since_on_.ms());
+    return off_ms > apart_ms ? off_ms : apart_ms;
+  }
 
  private:
   void Switch(bool on) {
     out_ = on;
     since_.Restart();
+    if (on) since_on_.Restart();
   }
   bool wanted_ = false;
   bool out_ = false;
   bool lost_ = false;
   uint32_t ticket_ = 0;
   Age since_{0};  // the board was in the reset state before, but nobody knows for how long
+  Age since_on_;
 };
 
 struct DataChoice {

@@ -8,6 +8,7 @@
 namespace faraday::firmware {
 namespace {
 
+using link::CancelCause;
 using link::Reply;
 using link::Verdict;
 
@@ -58,9 +59,9 @@ void RackCore::AdvanceSilence(uint32_t dt) {
   for (size_t i = 0; i < facts_.slots && config_.accepted; ++i) {
     // A cycle that a host's crash cut in half would leave a phone off that its holder wanted on.
     const bool finishes = leases_.leased(i) && slots_[i].cycling();
-    if (silent && !silent_ && !finishes) slots_[i].CancelWaiting(shared_);
+    if (silent && !silent_ && !finishes) slots_[i].CancelWaiting(CancelCause::kHostSilent, shared_);
     const bool due = leases_.leased(i) ? silent_max && !silent_max_ : silent && !silent_;
-    if (due && leases_.given(i)) slots_[i].EnterSafeState(shared_);
+    if (due && leases_.given(i)) slots_[i].EnterSafeState(CancelCause::kHostSilent, shared_);
   }
   silent_ = silent;
   silent_max_ = silent_max;
@@ -70,7 +71,7 @@ void RackCore::AdvanceLeases(uint32_t dt) {
   for (size_t i = 0; i < facts_.slots; ++i) {
     if (!leases_.Advance(i, dt)) continue;
     events_.Latch(link::LeaseEnded{.slot = static_cast<uint32_t>(i + 1), .epoch = leases_.epoch(i)});
-    if (config_.accepted) slots_[i].EnterSafeState(shared_);
+    if (config_.accepted) slots_[i].EnterSafeState(CancelCause::kLeaseEnd, shared_);
   }
 }
 
@@ -86,7 +87,7 @@ void RackCore::GrantOn(size_t rail) {
   size_t chosen = facts_.slots;
   for (size_t i = 0; i < facts_.slots; ++i) {
     const VbusSwitch& vbus = slots_[i].vbus();
-    if (!vbus.waiting() || config_.slots[i].rail != rail || vbus.since_ms() < config_.min_off_ms) continue;
+    if (!vbus.waiting() || config_.slots[i].rail != rail || slots_[i].rest_left_ms(config_) > 0) continue;
     if (slots_[i].blind()) continue;
     if (chosen < facts_.slots && slots_[chosen].vbus().ticket() < vbus.ticket()) continue;
     if (WithinBudget(i, Count::kCautious)) chosen = i;
@@ -99,7 +100,7 @@ void RackCore::GrantOn(size_t rail) {
 uint32_t RackCore::CountMa(const Slot& slot, const SlotConfig& config, Count count) const {
   if (slot.vbus().waiting()) return count == Count::kPromised ? config.limit_ma : 0;
   if (!slot.vbus().out()) return 0;
-  return count == Count::kMeasured ? slot.ma() : slot.LoadMa(config_);
+  return count == Count::kMeasured ? slot.ma() : config.limit_ma;
 }
 
 RackCore::Load RackCore::LoadBeside(size_t slot, Count count) const {
@@ -374,7 +375,7 @@ Verdict RackCore::On(const link::SetLease& lease, Reply& reply) {
   if (given == LeaseTable::Given::kFenced) return Verdict::kFenced;
   if (given == LeaseTable::Given::kHandedOver) slots_[slot].HandOver(shared_);
   const bool can_rest = config_.accepted && config_.slots[slot].limit_ma != 0;
-  if (lease.to_safe_state && can_rest) slots_[slot].EnterSafeState(shared_);
+  if (lease.to_safe_state && can_rest) slots_[slot].EnterSafeState(CancelCause::kHandOver, shared_);
   return Verdict::kOk;
 }
 

@@ -5,6 +5,7 @@
 namespace faraday::firmware {
 namespace {
 
+using link::CancelCause;
 using link::DataPath;
 using link::DoneCode;
 using link::TripReason;
@@ -85,7 +86,7 @@ Verdict Slot::SetShield(uint32_t id, bool couple, Shared& shared) {
 }
 
 void Slot::Stop(Shared& shared) {
-  Cancel(shared);
+  Cancel(CancelCause::kStop, shared);
   rest_ = Rest::kOff;
   VbusOff(shared);
   data_.Open();
@@ -107,13 +108,13 @@ bool Slot::ClearTrip() {
 }
 
 void Slot::HandOver(Shared& shared) {
-  Cancel(shared);
+  Cancel(CancelCause::kHandOver, shared);
   rest_ = Rest::kNone;
 }
 
-void Slot::EnterSafeState(Shared& shared) {
+void Slot::EnterSafeState(CancelCause cause, Shared& shared) {
   if (kept_off_ || config(shared).limit_ma == 0) return Stop(shared);
-  Cancel(shared);
+  Cancel(cause, shared);
   if (config(shared).safe_state == link::SafeState::kHold) {
     rest_ = Rest::kHold;
     return;
@@ -128,13 +129,19 @@ void Slot::EnterSafeState(Shared& shared) {
   rest_ = rest;
 }
 
-void Slot::CancelWaiting(Shared& shared) {
-  if (waits_for_command() || task_ == Task::kCycleOff) Cancel(shared);
+void Slot::CancelWaiting(CancelCause cause, Shared& shared) {
+  if (waits_for_command() || task_ == Task::kCycleOff) Cancel(cause, shared);
+}
+
+void Slot::TakeOff(CancelCause cause, Shared& shared) {
+  if (task_ != Task::kShield) Cancel(cause, shared);
+  WantVbus(false, shared);
+  data_.Open();
 }
 
 // A newer command takes the place of an unfinished one.
 void Slot::Begin(Task task, uint32_t id, Shared& shared) {
-  Cancel(shared);
+  Cancel(CancelCause::kNewerCommand, shared);
   rest_ = Rest::kNone;
   task_ = task;
   task_id_ = id;
@@ -142,7 +149,7 @@ void Slot::Begin(Task task, uint32_t id, Shared& shared) {
   task_age_.Restart();
 }
 
-void Slot::Finish(DoneCode code, Shared& shared) {
+void Slot::Finish(DoneCode code, Shared& shared, CancelCause cause) {
   if (!busy()) return;
   task_ = Task::kNone;
   shared.events.Latch(link::CommandDone{.command_id = task_id_,
@@ -150,7 +157,8 @@ void Slot::Finish(DoneCode code, Shared& shared) {
                                         .slot = static_cast<uint32_t>(index_ + 1),
                                         .vbus_mv = mv_,
                                         .vbus_ma = ma_,
-                                        .state = State(shared)});
+                                        .state = State(shared),
+                                        .cause = cause});
 }
 
 void Slot::Fail(DoneCode code, Shared& shared) {
@@ -158,10 +166,10 @@ void Slot::Fail(DoneCode code, Shared& shared) {
 }
 
 // Ends an unfinished command; what it had not switched yet, it does not switch any more.
-void Slot::Cancel(Shared& shared) {
+void Slot::Cancel(CancelCause cause, Shared& shared) {
   if (vbus_.waiting()) WantVbus(false, shared);
   if (task_ == Task::kData && !data_.settled()) data_.Open();
-  Finish(DoneCode::kCancelled, shared);
+  Finish(DoneCode::kCancelled, shared, cause);
 }
 
 void Slot::WantVbus(bool on, Shared& shared) { vbus_.Want(on, on && !vbus_.wanted() ? shared.next_ticket++ : 0); }
@@ -290,7 +298,7 @@ void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
   if (rest_ != Rest::kCharge) return;
   charge_phase_ms_ += dt;
   if (charge_phase_ms_ >= shared.config.charge_period_ms) charge_phase_ms_ = 0;
-  const bool on = charge_phase_ms_ < shared.config.charge_on_ms && !tripped() && has(capability::kVbus);
+  const bool on = charge_phase_ms_ < shared.config.charge_on_ms && !tripped() && !duty_held_ && has(capability::kVbus);
   WantVbus(on, shared);
 }
 
@@ -314,7 +322,7 @@ void Slot::AdvanceTask(Shared& shared) {
 }
 
 void Slot::GiveUpWaiting(Shared& shared) {
-  if (!vbus_.waiting() || !blind()) return Cancel(shared);
+  if (!vbus_.waiting() || !blind()) return Cancel(CancelCause::kWaitedTooLong, shared);
   VbusOff(shared);
   Finish(DoneCode::kPartMissing, shared);
 }
@@ -453,16 +461,17 @@ uint32_t Slot::State(const Shared& shared) const {
   return link::Pack(bits);
 }
 
-uint32_t Slot::LoadMa(const BoardConfig& config) const {
-  if (!vbus_.out()) return 0;
-  const bool settled = vbus_.since_ms() >= kLoadSettleMs && current_age_.ms() <= kFreshMs;
-  return settled ? ma_ : std::max<uint32_t>(ma_, config.slots[index_].limit_ma);
+bool Slot::drained() const {
+  const uint32_t off_ms = vbus_.since_ms();
+  if (vbus_.out()) return false;
+  const bool measured = has(capability::kMonitor) && !monitor_missing_ && voltage_age_.ms() < off_ms;
+  return measured ? IsOff(mv_) : off_ms >= kOffSettleMs;
 }
 
 uint32_t Slot::WaitMs(const BoardConfig& config) const {
   switch (task_) {
     case Task::kVbus:
-      return vbus_.waiting() ? Sink(config.min_off_ms, vbus_.since_ms()) : 0;
+      return vbus_.waiting() ? rest_left_ms(config) : 0;
     case Task::kCycleOff:
       return cycle_off_ms_ + kVerifyMs;
     case Task::kData:

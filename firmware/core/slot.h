@@ -46,9 +46,14 @@ class Slot {
   // Another holder: what the last one had pending is cancelled, outputs stay.
   void HandOver(Shared& shared);
   // A slot that is kept off, or has no current limit, goes off whatever its safe state is.
-  void EnterSafeState(Shared& shared);
+  void EnterSafeState(link::CancelCause cause, Shared& shared);
   // A turn-on asked by a command does not happen any more.
-  void CancelWaiting(Shared& shared);
+  void CancelWaiting(link::CancelCause cause, Shared& shared);
+  // The board takes VBUS away, not latched: off, data open, what was pending is cancelled. A commanded slot stays off
+  // until asked anew; a charge duty goes on where HoldDuty lets it.
+  void TakeOff(link::CancelCause cause, Shared& shared);
+  // true: the charge duty keeps VBUS off and goes through its periods all the same.
+  void HoldDuty(bool held) { duty_held_ = held; }
 
   // ---- sensors ----
   void OnVoltage(uint32_t mv);
@@ -94,8 +99,16 @@ class Slot {
   uint32_t mv() const { return mv_; }
   uint32_t ma() const { return ma_; }
   int32_t deci_c() const { return deci_c_; }
-  // mA this slot counts with in budgets: its limit until its current is known.
-  uint32_t LoadMa(const BoardConfig& config) const;
+  // In a safe state.
+  bool resting() const { return rest_ != Rest::kNone; }
+  // Its VBUS is, or would be, on by the charge duty, not by a command.
+  bool on_duty() const { return rest_ == Rest::kCharge; }
+  // Off, and VBUS was seen below 0.8 V since; where nobody measures it, off for kOffSettleMs.
+  bool drained() const;
+  // ms until its minimum times let it turn on.
+  uint32_t rest_left_ms(const BoardConfig& config) const {
+    return vbus_.RestLeftMs(config.min_off_ms, config.min_on_ms);
+  }
   // ms until the outputs of the unfinished command stand, apart from stagger and budget.
   uint32_t WaitMs(const BoardConfig& config) const;
 
@@ -106,8 +119,8 @@ class Slot {
 
   const SlotConfig& config(const Shared& shared) const { return shared.config.slots[index_]; }
   void Begin(Task task, uint32_t id, Shared& shared);
-  void Finish(link::DoneCode code, Shared& shared);
-  void Cancel(Shared& shared);
+  void Finish(link::DoneCode code, Shared& shared, link::CancelCause cause = link::CancelCause::kNone);
+  void Cancel(link::CancelCause cause, Shared& shared);
   // Ends a command for VBUS or data that VBUS failed.
   void Fail(link::DoneCode code, Shared& shared);
   void WantVbus(bool on, Shared& shared);
@@ -147,6 +160,7 @@ class Slot {
 
   Rest rest_ = Rest::kNone;
   bool kept_off_ = false;
+  bool duty_held_ = false;
   uint32_t charge_phase_ms_ = 0;
 
   uint32_t mv_ = 0;
