@@ -234,6 +234,7 @@ Result<BoardLine::Greeting> BoardLine::Hello(const std::string& rack) {
   const auto answered = [&] { return hello_.has_value() && hello_->nonce == hello.nonce; };
   Status sent;
   FARADAY_TRY(Until([&] {
+    ForgetRefusalsOfOthers();
     if (answered() || !refusals_.empty()) return true;
     if (const BootTime now = BootClock::now(); now >= again) {
       again = now + kAgainAfter;
@@ -260,6 +261,14 @@ Result<BoardLine::Greeting> BoardLine::Hello(const std::string& rack) {
   telemetry_number_.reset();
   telemetry_.reset();
   return Greeting{.reply = hello_, .refusal = {}};
+}
+
+// A keepalive that waited in the line while the board reset is refused after it: no answer to Hello, which carries no
+// session and no number.
+void BoardLine::ForgetRefusalsOfOthers() {
+  std::erase_if(refusals_, [](const link::Refusal& refusal) {
+    return refusal.reason == link::RefusalReason::kWrongSession || refusal.reason == link::RefusalReason::kOutOfOrder;
+  });
 }
 
 Result<BoardLine::Answer> BoardLine::Await(uint32_t id) {

@@ -86,6 +86,7 @@ class BoardLine {
   Status SendFrame(const link::FrameHeader& header, std::span<const uint8_t> payload);
   Status SendWire(std::span<const uint8_t> wire);
   link::FrameHeader Header(link::Channel channel) const;
+  void ForgetRefusalsOfOthers();
   Result<Answer> Await(uint32_t id);
   Status ReadOnce();
   Status KeepAlive();
