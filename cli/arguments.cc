@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 
 #include "access/credential.h"
 #include "cli/text.h"
@@ -227,6 +228,17 @@ Result<int64_t> Invocation::DurationMs(const std::string& name,
     return Status(Code::kInvalidArgument, "--" + name + ": " + text + " is out of range, allowed " + allowed);
   }
   return *value;
+}
+
+Result<uint32_t> Invocation::Number(const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) const {
+  if (!Has(name)) return fallback;
+  const std::string text = Get(name);
+  uint32_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value >= min && value <= max) return value;
+  return Status(
+      Code::kInvalidArgument,
+      "--" + name + ": '" + text + "' is out of range, allowed " + std::to_string(min) + " to " + std::to_string(max));
 }
 
 ParsedLine ParseLine(const std::vector<Verb>& verbs, const std::vector<Group>& groups, std::vector<std::string> args) {

@@ -41,6 +41,14 @@ std::string FirstSteering(std::string_view text) {
   return "";
 }
 
+void FillHostile(v1::Condition* condition) {
+  condition->set_name("name" + kHostile);
+  condition->set_place("place" + kHostile);
+  condition->set_text("text" + kHostile);
+  condition->set_next("next" + kHostile);
+  condition->set_since_utc_ms(1);
+}
+
 v1::SlotState HostileSlot() {
   v1::SlotState slot = SlotOf("r01/07", "ana");
   slot.mutable_lease()->set_holder("ana" + kHostile);
@@ -51,6 +59,9 @@ v1::SlotState HostileSlot() {
   slot.set_health_reason("health" + kHostile);
   slot.set_trip("trip" + kHostile);
   slot.add_conditions("condition" + kHostile);
+  FillHostile(slot.add_condition_list());
+  slot.mutable_condition_list(0)->set_name("trip");
+  FillHostile(slot.add_condition_list());
   slot.add_hosts("h01" + kHostile);
   (*slot.mutable_labels())["label" + kHostile] = "value" + kHostile;
   v1::Device& device = *slot.mutable_device();
@@ -80,6 +91,8 @@ TEST_F(EscapeTest, SlotsWithTheirSerialsNotesAndReasons) {
   rack.mutable_get_rack()->mutable_rack()->set_security("plain" + kHostile);
   auto& board = *rack.mutable_get_rack()->mutable_rack()->add_boards();
   board.set_reason("cable" + kHostile);
+  FillHostile(board.add_condition_list());
+  board.add_faults("fault" + kHostile);
   FakeServer controller({{v1::Request::kGetRack, Answers(rack)}});
   environment_["FARADAY_CONTROLLER"] = controller.endpoint();
   Harmless({"status"});
@@ -275,6 +288,22 @@ TEST_F(EscapeTest, AuditRecords) {
   Harmless({"audit", "--json"});
   Harmless({"audit", "export"});
   Harmless({"audit", "verify"});
+}
+
+TEST_F(EscapeTest, BoardLogs) {
+  v1::Reply log;
+  auto& record = *log.mutable_read_board_log()->add_records();
+  record.set_kind("kind" + kHostile);
+  record.set_slot("r01/07" + kHostile);
+  record.set_text("text" + kHostile);
+  FakeServer controller({{v1::Request::kReadBoardLog, Answers(log)},
+                         {v1::Request::kStopRack, Refuses(Code::kUnavailable, "line" + kHostile)},
+                         {v1::Request::kBlink, Refuses(Code::kNotFound, "slot" + kHostile)}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  Harmless({"rack", "log", "r01"});
+  Harmless({"rack", "log", "r01", "--json"});
+  Harmless({"rack", "stop", "r01", "--reason", "x"});
+  Harmless({"locate", "r01"});
 }
 
 TEST_F(EscapeTest, ACommandLineAndAConfigFileThatWerePastedTogether) {

@@ -28,6 +28,13 @@ std::string Reachable(const std::string& events, const std::string& server) {
   return events;
 }
 
+// How a slot stands, for its snapshot.
+std::string StandingWords(const v1::Event& event) {
+  std::string text = fmt::format("{}, {}", HealthWord(event.slot().health()), LeaseWords(event.slot(), event.utc_ms()));
+  if (!event.slot().reason().empty()) text += ": " + Printable(event.slot().reason());
+  return text;
+}
+
 // One server's events. Subscribes first and reads the snapshot once something has come, so that nothing falls between.
 class Source {
  public:
@@ -78,15 +85,26 @@ class Source {
     request.mutable_get_rack();
     const auto reply = session_.Call(server_, std::move(request));
     if (!reply.ok()) return session_.Progress(name_ + ": " + reply.status().message());
-    for (const v1::SlotState& slot : reply->get_rack().rack().slots()) {
-      v1::Event event;
-      event.set_topic("slot/" + slot.slot() + "/");
-      event.set_publisher_run(run_);
-      event.set_kind("snapshot");
-      event.set_utc_ms(UtcNow().since_epoch.count());
+    const v1::RackState& rack = reply->get_rack().rack();
+    for (const v1::BoardState& board : rack.boards()) {
+      v1::Event event = SnapshotEvent(fmt::format("board/{}/{}/", rack.rack(), board.index()));
+      *event.mutable_board() = board;
+      Print(event);
+    }
+    for (const v1::SlotState& slot : rack.slots()) {
+      v1::Event event = SnapshotEvent("slot/" + slot.slot() + "/");
       *event.mutable_slot() = slot;
       Print(event);
     }
+  }
+
+  v1::Event SnapshotEvent(const std::string& topic) const {
+    v1::Event event;
+    event.set_topic(topic);
+    event.set_publisher_run(run_);
+    event.set_kind("snapshot");
+    event.set_utc_ms(UtcNow().since_epoch.count());
+    return event;
   }
 
   void OnEvent(const v1::Event& event) {
@@ -124,10 +142,7 @@ class Source {
   void Print(const v1::Event& event) {
     if (session_.json()) return session_.Json(event, true);
     std::string text = Printable(event.text());
-    if (event.kind() == "snapshot") {
-      text = fmt::format("{}, {}", HealthWord(event.slot().health()), LeaseWords(event.slot(), event.utc_ms()));
-      if (!event.slot().reason().empty()) text += ": " + Printable(event.slot().reason());
-    }
+    if (event.kind() == "snapshot") text = event.has_board() ? BoardWords(event.board()) : StandingWords(event);
     session_.Out(fmt::format("{} {:<16} {:<18} {}\n",
                              FormatSecond(event.utc_ms()),
                              Printable(event.topic()),
@@ -201,12 +216,12 @@ std::vector<Verb> EventVerbs() {
            .summary = "Show changes as they happen, after how things stand now",
            .arguments = {{Argument::Kind::kOption, "--rack", "RACK", "only this rack; default: every rack and the lab"},
                          {Argument::Kind::kOption, "--for", "TIME", "end after this time; default: until Ctrl-C"}},
-           .examples =
-               "  faraday events --rack r01\n"
-               "  faraday events --json | jq -c 'select(.kind == \"slot.tripped\")'\n"
-               "  faraday events --rack r01 --for 10s\n"
-               "\n"
-               "With --json each line is one Event; lines of kind \"snapshot\" come first and tell each slot's state.",
+           .examples = "  faraday events --rack r01\n"
+                       "  faraday events --json | jq -c 'select(.kind == \"slot.tripped\")'\n"
+                       "  faraday events --rack r01 --for 10s\n"
+                       "\n"
+                       "With --json each line is one Event; lines of kind \"snapshot\" come first and tell each "
+                       "board's and slot's state.",
            .run = Events}};
 }
 

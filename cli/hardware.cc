@@ -97,6 +97,14 @@ int ClearSlot(Session& session, const Invocation& invocation) {
   return SendUnfenced(session, invocation, &request, request.mutable_clear_slot());
 }
 
+int RelayFitted(Session& session, const Invocation& invocation) {
+  const auto moves = invocation.Number("moves", 0, 0, 100'000'000);
+  if (!moves.ok()) return session.Fail(moves.status());
+  v1::Request request;
+  request.mutable_fit_relay()->set_moves(*moves);
+  return SendUnfenced(session, invocation, &request, request.mutable_fit_relay());
+}
+
 using Kind = Argument::Kind;
 const Argument kSlot{Kind::kPositional, "slot", "SLOT", "r01/07", true};
 const Argument kReason{Kind::kOption, "--reason", "TEXT", "why, when a tech or admin acts without a lease"};
@@ -162,8 +170,17 @@ std::vector<Verb> HardwareVerbs() {
       {.path = {"slot", "clear"},
        .summary = "Clear a trip or quarantine after the cause is mended (tech, admin)",
        .arguments = {kSlot, kMustReason},
-       .examples = "  faraday slot clear r01/07 --reason 'cable replaced'",
+       .examples = "  faraday slot clear r01/07 --reason 'cable replaced'\n"
+                   "\n"
+                   "faraday status SLOT says what to mend first. What is still wrong is found again at once.",
        .run = ClearSlot},
+      {.path = {"slot", "relay-fitted"},
+       .summary = "Tell the board that another RF relay is fitted: its moves are counted anew (tech, admin)",
+       .arguments = {kSlot,
+                     kMustReason,
+                     {Kind::kOption, "--moves", "N", "moves that the fitted relay has made already, default 0"}},
+       .examples = "  faraday slot relay-fitted r01/07 --reason 'relay replaced, ticket 311'",
+       .run = RelayFitted},
   };
 }
 

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -100,21 +99,11 @@ int Encode(Session& session, const Invocation& invocation) {
   return bad > 0 ? kExitRefused : kExitOk;
 }
 
-Result<uint32_t> Number(
-    const Invocation& invocation, const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) {
-  const std::string text = invocation.Get(name, fmt::format("{}", fallback));
-  uint32_t value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value >= min && value <= max) return value;
-  return Status(Code::kInvalidArgument,
-                fmt::format("--{}: '{}' is out of range, allowed {} to {}", name, text, min, max));
-}
-
 int Ping(Session& session, const Invocation& invocation) {
   const std::string rack = invocation.Get("rack");
-  const auto board = Number(invocation, "board", 0, 0, 31);
+  const auto board = invocation.Number("board", 0, 0, 31);
   if (!board.ok()) return session.Fail(board.status());
-  const auto count = Number(invocation, "count", 1, 1, 10'000);
+  const auto count = invocation.Number("count", 1, 1, 10'000);
   if (!count.ok()) return session.Fail(count.status());
   const auto controller = session.ControllerOf(rack);
   if (!controller.ok()) return session.Fail(controller.status());

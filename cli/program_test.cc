@@ -40,12 +40,22 @@ TEST_P(UsageTest, ExitsWith2AndSaysWhatToDo) {
 const BadLine kBadLines[] = {
     {"nothing",
      {},
-     "do what? one of: status, reserve, renew, release, power, shield, usb, slot, run, job, events, link, "
+     "do what? one of: status, reserve, renew, release, power, shield, usb, slot, rack, locate, run, job, events, "
+     "link, "
      "login, whoami, logout, user, audit\nSee: faraday --help"},
     {"misspelt_verb", {"reserv", "-l", "a"}, "'reserv' is no verb (did you mean \"reserve\"?)"},
     {"unknown_option", {"status", "--colour"}, "See: faraday status --help"},
     {"group_without_verb", {"power"}, "power what? one of: on, off, cycle\nSee: faraday power --help"},
     {"no_slot", {"power", "on"}, "slot is required"},
+    {"no_rack", {"rack", "stop", "--reason", "x"}, "rack is required"},
+    {"no_rack_name", {"rack", "stop", "r01/07", "--reason", "x"}, "'r01/07' is not a rack; write its name"},
+    {"stop_without_reason", {"rack", "stop", "r01"}, "--reason is required"},
+    {"resume_without_reason", {"rack", "resume", "r01"}, "--reason is required"},
+    {"fitted_without_reason", {"slot", "relay-fitted", "r01/07"}, "--reason is required"},
+    {"log_limit", {"rack", "log", "r01", "--limit", "5001"}, "--limit: '5001' is out of range, allowed 1 to 5000"},
+    {"locate_what", {"locate", "7"}, "'7' is neither a rack (r01) nor a slot (r01/07)"},
+    {"locate_too_long", {"locate", "r01", "--for", "2h"}, "--for: 2h is out of range, allowed 1s to 1h"},
+    {"locate_both", {"locate", "r01", "--for", "2s", "--off"}, "--for and --off exclude each other"},
     {"no_selector", {"reserve"}, "--selector is required"},
     {"bad_selector", {"reserve", "-l", "model=="}, "column"},
     {"bad_time", {"reserve", "-l", "a", "--for", "5x"}, "--for: '5x' is no time: write 500ms, 2s, 30m or 8h"},
@@ -82,13 +92,14 @@ INSTANTIATE_TEST_SUITE_P(All, UsageTest, ::testing::ValuesIn(kBadLines), [](cons
 });
 
 TEST_F(ProgramTest, EveryVerbTeachesByExample) {
-  for (const char* line :
-       {"status",       "reserve",        "renew",         "release",     "power on",    "power off",
-        "power cycle",  "shield isolate", "shield couple", "usb open",    "usb charge",  "usb connect",
-        "slot stop",    "slot clear",     "run",           "job submit",  "job list",    "job show",
-        "job logs",     "job cancel",     "events",        "link decode", "link encode", "link ping",
-        "login",        "whoami",         "logout",        "user add",    "user list",   "user role",
-        "user disable", "user enable",    "user rotate",   "audit"}) {
+  for (const char* line : {"status",       "reserve",     "renew",          "release",       "power on",
+                           "power off",    "power cycle", "shield isolate", "shield couple", "usb open",
+                           "usb charge",   "usb connect", "slot stop",      "slot clear",    "slot relay-fitted",
+                           "rack stop",    "rack resume", "rack log",       "locate",        "run",
+                           "job submit",   "job list",    "job show",       "job logs",      "job cancel",
+                           "events",       "link decode", "link encode",    "link ping",     "login",
+                           "whoami",       "logout",      "user add",       "user list",     "user role",
+                           "user disable", "user enable", "user rotate",    "audit"}) {
     std::istringstream words{std::string(line)};
     std::vector<std::string> args{std::istream_iterator<std::string>(words), {}};
     args.push_back("--help");
@@ -579,6 +590,149 @@ TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
   ASSERT_NE(change, std::string::npos) << outcome.out;
   EXPECT_LT(snapshot, change);
   EXPECT_EQ(outcome.out.find("lease.ended", change + 25), std::string::npos);
+}
+
+// ---- racks and what is wrong with them ----
+
+// Takes what was asked of it.
+class SafetyVerbsTest : public ProgramTest {
+ protected:
+  rpc::HandlerTable Serving(v1::Request::CallCase call, v1::Reply reply) {
+    return {{call, [this, reply](const rpc::CallPtr& asked) {
+               const std::lock_guard lock(mutex_);
+               seen_.push_back(asked->request());
+               asked->Answer(reply);
+             }}};
+  }
+  std::mutex mutex_;
+  std::vector<v1::Request> seen_;
+};
+
+TEST_F(SafetyVerbsTest, RackStopSaysWhatIsMeasuredAndFailsWhenASlotIsNotOff) {
+  v1::Reply reply;
+  reply.mutable_rack_stop()->set_slots_off(32);
+  {
+    FakeServer controller(Serving(v1::Request::kStopRack, reply));
+    environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+    const Outcome all_off = Faraday({"rack", "stop", "r01", "--reason", "smoke"});
+    EXPECT_EQ(all_off.exit, 0) << all_off.err;
+    EXPECT_EQ(all_off.out, "rack r01 is stopped: 32 slots measured off\n");
+    EXPECT_EQ(seen_.at(0).stop_rack().reason(), "smoke");
+  }
+  reply.mutable_rack_stop()->set_slots_off(31);
+  reply.mutable_rack_stop()->set_slots_on(1);
+  FakeServer controller(Serving(v1::Request::kStopRack, reply));
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  const Outcome one_on = Faraday({"rack", "stop", "r01", "--reason", "smoke"});
+  EXPECT_EQ(one_on.exit, 1);
+  EXPECT_THAT(one_on.out, HasSubstr("31 slots measured off, 1 NOT: see faraday status r01, and cut"));
+  EXPECT_EQ(Faraday({"rack", "stop", "r01", "--reason", "smoke", "--json"}).exit, 1);
+}
+
+TEST_F(SafetyVerbsTest, RackResumePassesARefusalOn) {
+  FakeServer controller({{v1::Request::kResumeRack, Refuses(Code::kFailedPrecondition, "the stop button is pressed")}});
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  const Outcome outcome = Faraday({"rack", "resume", "r01", "--reason", "checked"});
+  EXPECT_EQ(outcome.exit, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("the stop button is pressed"));
+}
+
+TEST_F(SafetyVerbsTest, LocateBlinksASlotOrARackAndEnds) {
+  v1::Reply reply;
+  reply.mutable_blink()->set_duration_ms(600'000);
+  FakeServer controller(Serving(v1::Request::kBlink, reply));
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_EQ(Faraday({"locate", "r01/7", "--for", "10m"}).out,
+            "r01/07: the slot's LED blinks fast for 10m; end it with: faraday locate r01/07 --off\n");
+  EXPECT_THAT(Faraday({"locate", "r01"}).out, HasSubstr("r01: every slot's LED blinks fast for"));
+  EXPECT_EQ(Faraday({"locate", "r01/07", "--off"}).out, "r01/07 no longer blinks\n");
+  ASSERT_EQ(seen_.size(), 3U);
+  EXPECT_EQ(seen_[0].blink().slot(), "r01/07");
+  EXPECT_EQ(seen_[0].blink().duration_ms(), 600'000U);
+  EXPECT_EQ(seen_[1].blink().slot(), "r01");
+  EXPECT_EQ(seen_[1].blink().duration_ms(), 60'000U);
+  EXPECT_EQ(seen_[2].blink().duration_ms(), 0U);
+}
+
+TEST_F(SafetyVerbsTest, RelayFittedTellsHowManyMovesItHasMade) {
+  v1::Reply reply;
+  *reply.mutable_slot()->mutable_slot() = SlotOf("r01/07", "care");
+  FakeServer controller(Serving(v1::Request::kFitRelay, reply));
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_EQ(Faraday({"slot", "relay-fitted", "r01/07", "--reason", "worn", "--moves", "12"}).exit, 0);
+  EXPECT_EQ(seen_.at(0).fit_relay().slot(), "r01/07");
+  EXPECT_EQ(seen_.at(0).fit_relay().moves(), 12U);
+  EXPECT_EQ(seen_.at(0).fit_relay().reason(), "worn");
+}
+
+// A board's log of `count` records, in pages as they are asked for.
+rpc::HandlerTable LogServer(uint32_t count, std::atomic<int>* asked) {
+  return {{v1::Request::kReadBoardLog, [=](const rpc::CallPtr& call) {
+             ++*asked;
+             const auto& ask = call->request().read_board_log();
+             v1::Reply reply;
+             auto& page = *reply.mutable_read_board_log();
+             page.set_oldest(1);
+             page.set_next(count + 1);
+             const uint32_t from = ask.before() == 0 ? count : ask.before() - 1;
+             for (uint32_t number = from; number >= 1 && from - number < std::min(ask.limit(), 200U); --number) {
+               auto& record = *page.add_records();
+               record.set_number(number);
+               record.set_boot(12);
+               record.set_uptime_ms(3400);
+               record.set_kind("trip");
+               record.set_slot("r01/07");
+               record.set_text("over-current 2.41 A > 2.00 A");
+             }
+             call->Answer(reply);
+           }}};
+}
+
+TEST_F(SafetyVerbsTest, RackLogReadsPageAfterPageAndShowsTheOldestFirst) {
+  std::atomic<int> asked{0};
+  FakeServer controller(LogServer(450, &asked));
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  const Outcome whole = Faraday({"rack", "log", "r01", "--limit", "5000"});
+  EXPECT_EQ(whole.exit, 0) << whole.err;
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(std::count(whole.out.begin(), whole.out.end(), '\n'), 451) << "with its title";
+  EXPECT_LT(whole.out.find("\n     1 "), whole.out.find("\n   450 ")) << whole.out;
+  EXPECT_THAT(whole.out, HasSubstr("boot 12 +3.400 s  r01/07  trip  over-current 2.41 A > 2.00 A"));
+  asked = 0;
+  const Outcome few = Faraday({"rack", "log", "r01", "--limit", "3", "--before", "10"});
+  EXPECT_EQ(asked, 1);
+  EXPECT_THAT(few.out, AllOf(HasSubstr("     7  boot"), HasSubstr("     9  boot"), Not(HasSubstr("     6  boot"))));
+}
+
+TEST_F(SafetyVerbsTest, AnEmptyLogIsSaid) {
+  std::atomic<int> asked{0};
+  FakeServer controller(LogServer(0, &asked));
+  environment_["FARADAY_CONTROLLER"] = controller.endpoint();
+  EXPECT_EQ(Faraday({"rack", "log", "r01"}).out, "the board's log is empty\n");
+}
+
+TEST_F(SafetyVerbsTest, StatusBeginsWithAlerts) {
+  v1::SlotState slot = SlotOf("r01/07", "care");
+  slot.set_trip("over-current 2.41 A > 2.00 A");
+  auto& trip = *slot.add_condition_list();
+  trip.set_name("over-current");
+  trip.set_place("r01/07");
+  trip.set_text("over-current 2.41 A > 2.00 A");
+  trip.set_next("inspect the cable, then: faraday slot clear r01/07");
+  FakeServer controller({{v1::Request::kGetRack, Answers(RackReply(slot))}});
+  v1::Reply racks;
+  auto& rack = *racks.mutable_list_racks()->add_racks();
+  rack.set_rack("r01");
+  rack.set_reachable(true);
+  rack.set_controller(controller.endpoint());
+  FakeServer lab(
+      {{v1::Request::kListRacks, Answers(racks)}, {v1::Request::kLocate, Answers(LocateReply(controller.endpoint()))}});
+  environment_["FARADAY_LAB"] = lab.endpoint();
+  const std::string alert =
+      "1 alert:\n  r01/07 tripped: over-current 2.41 A > 2.00 A; inspect the cable, then: faraday slot clear r01/07\n";
+  EXPECT_TRUE(Faraday({"status"}).out.starts_with(alert)) << Faraday({"status"}).out;
+  EXPECT_TRUE(Faraday({"status", "r01"}).out.starts_with(alert));
+  EXPECT_THAT(Faraday({"status", "r01/07"}).out, HasSubstr("  tripped   over-current 2.41 A > 2.00 A\n"));
 }
 
 // ---- link ----

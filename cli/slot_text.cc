@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/condition_text.h"
 #include "cli/text.h"
 
 namespace faraday::cli {
@@ -81,14 +82,6 @@ std::string SeenWord(const v1::Device& device) {
   return device.never_seen() || device.agent().empty() ? "-" : FormatAge(device.age_ms());
 }
 
-std::string BoardLine(const v1::BoardState& board) {
-  if (!board.online()) return fmt::format("board {} is OFFLINE: {}", board.index(), Printable(board.reason()));
-  std::string line = fmt::format(
-      "board {} online ({} {})", board.index(), Printable(board.board()), Printable(board.firmware_version()));
-  for (const std::string& fault : board.faults()) line += ", " + Printable(fault);
-  return line;
-}
-
 std::string SlotCounts(const v1::RackState& rack) {
   std::map<v1::Allocation, int> counts;
   int not_good = 0;
@@ -107,13 +100,25 @@ std::string SlotCounts(const v1::RackState& rack) {
 
 std::string Header(const v1::RackState& rack, int64_t age_ms) {
   std::string out = "rack " + Printable(rack.rack());
-  for (const v1::BoardState& board : rack.boards()) out += "; " + BoardLine(board);
+  for (const v1::BoardState& board : rack.boards()) out += "; " + BoardWords(board);
   out += "; " + SlotCounts(rack);
   if (age_ms > 0) out += "; as of " + FormatAge(age_ms) + " ago";
   return out + "\n";
 }
 
 std::string Fact(std::string_view name, const std::string& value) { return fmt::format("  {:<10}{}\n", name, value); }
+
+// Each condition with what to do about it.
+std::string ConditionCard(const v1::SlotState& slot, int64_t now_utc_ms) {
+  std::string out;
+  for (const v1::Condition& condition : slot.condition_list()) {
+    const bool trip = IsTrip(slot, condition);
+    out += Fact(trip ? "tripped" : "condition", ConditionWords(condition, trip, now_utc_ms));
+    if (!condition.next().empty()) out += Fact("", Printable(condition.next()));
+    if (condition.quarantines()) out += Fact("", "gets no new lease until it is cleared");
+  }
+  return out;
+}
 
 std::string LeaseCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   const v1::Lease& lease = slot.lease();
@@ -199,6 +204,16 @@ std::string LeaseWords(const v1::SlotState& slot, int64_t now_utc_ms) {
   }
 }
 
+std::string BoardWords(const v1::BoardState& board) {
+  if (!board.online()) return fmt::format("board {} is OFFLINE: {}", board.index(), Printable(board.reason()));
+  std::string line = fmt::format(
+      "board {} online ({} {})", board.index(), Printable(board.board()), Printable(board.firmware_version()));
+  if (board.stopped()) line += ", STOPPED";
+  if (board.alarm()) line += ", ALARM";
+  for (const std::string& fault : board.faults()) line += ", " + Printable(fault);
+  return line;
+}
+
 std::string VbusWords(const v1::Vbus& vbus) {
   return AskedAndMeasured(TriWord(vbus.commanded_on()), TriWord(vbus.measured_on()));
 }
@@ -261,6 +276,7 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   const std::string reason = Reason(slot);
   std::string out = fmt::format("slot {}\n", Printable(slot.slot()));
   out += Fact("health", HealthWord(slot.health()) + (reason.empty() ? "" : ": " + reason));
+  out += ConditionCard(slot, now_utc_ms);
   out += LeaseCard(slot, now_utc_ms);
   out += PhoneCard(slot.device());
   const v1::Vbus& vbus = slot.vbus();
@@ -283,6 +299,11 @@ std::string RenderCard(const v1::SlotState& slot, int64_t now_utc_ms) {
   out += Fact("tray",
               slot.tray_deci_celsius() == 0 ? std::string("unknown")
                                             : fmt::format("{:.1f} degC", slot.tray_deci_celsius() / 10.0));
+  if (slot.relay_moves() > 0) {
+    const std::string worn =
+        slot.relay_warn_count() > 0 ? fmt::format(", worn from {}", slot.relay_warn_count()) : std::string();
+    out += Fact("relay", fmt::format("{} moves since it was fitted{}", slot.relay_moves(), worn));
+  }
   out += Fact("measured", FormatAge(slot.measured_age_ms()) + " ago");
   if (slot.hosts_size() > 0) {
     out += Fact("hosts", Printable(fmt::format("{}", fmt::join(slot.hosts(), ", "))));

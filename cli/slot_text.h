@@ -10,6 +10,8 @@ namespace faraday::cli {
 
 // "ana until 14:20", "job of ana until 14:20", "free", "cleaning".
 std::string LeaseWords(const v1::SlotState& slot, int64_t now_utc_ms);
+// "board 0 online (native 0.1.0), STOPPED, a rail sags", "board 0 is OFFLINE: why".
+std::string BoardWords(const v1::BoardState& board);
 // "on" or, where the wish is not what is measured, "on>off" (asked > measured); "?" is unknown.
 std::string VbusWords(const v1::Vbus& vbus);
 std::string ShieldWords(const v1::Shield& shield);

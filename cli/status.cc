@@ -1,6 +1,7 @@
 // `faraday status`: what is commanded and what is measured, of all racks, one rack or one slot.
 #include <fmt/format.h>
 
+#include "cli/condition_text.h"
 #include "cli/session.h"
 #include "cli/slot_text.h"
 #include "cli/text.h"
@@ -53,6 +54,7 @@ int ShowRack(Session& session, const std::string& name) {
   if (session.json()) {
     session.Json(*rack);
   } else {
+    session.Out(RenderAlerts(AlertsOf(*rack, NowMs()), "", SIZE_MAX));
     PrintRack(session, *rack, 0);
   }
   return kExitOk;
@@ -74,6 +76,15 @@ void Refresh(Session& session, v1::ListRacksResult::Rack* rack) {
   }
 }
 
+// Of all racks, before any table.
+void PrintAlerts(Session& session, const v1::ListRacksResult& racks) {
+  std::vector<std::string> alerts;
+  for (const auto& rack : racks.racks()) {
+    for (std::string& alert : AlertsOf(rack.state(), NowMs())) alerts.push_back(std::move(alert));
+  }
+  session.Out(RenderAlerts(alerts, "faraday status RACK"));
+}
+
 int ShowAll(Session& session) {
   v1::Request request;
   request.mutable_list_racks();
@@ -85,6 +96,7 @@ int ShowAll(Session& session) {
     session.Json(racks);
     return kExitOk;
   }
+  PrintAlerts(session, racks);
   if (session.plain()) session.Out(SecurityWords("the lab", "plain text, loopback only"));
   for (const auto& rack : racks.racks()) {
     if (!rack.reachable())
@@ -109,7 +121,7 @@ int Status(Session& session, const Invocation& invocation) {
 
 std::vector<Verb> StatusVerbs() {
   return {{.path = {"status"},
-           .summary = "Show slots: phone, health, lease, VBUS commanded and measured, shield, data, reason",
+           .summary = "Show what is wrong, then slots: phone, health, lease, VBUS, shield, data, reason",
            .arguments = {{Argument::Kind::kPositional, "what", "RACK|SLOT", "r01 or r01/07; nothing: every rack"}},
            .examples =
                "  faraday status                     every slot of every rack\n"
@@ -117,6 +129,8 @@ std::vector<Verb> StatusVerbs() {
                "  faraday status r01/07              everything about one slot\n"
                "  faraday status r01 --json | jq '.slots[] | select(.allocation == \"ALLOCATION_FREE\") | .slot'\n"
                "\n"
+               "Alerts come first: what is wrong where, since when, and what to do next; docs/operate/repair explains "
+               "each.\n"
                "VBUS, SHIELD and DATA show what is measured; on>off means: on was asked, off is measured.\n"
                "SEEN is the age of the phone's facts. A phone in brackets, (pixel-8?), is expected but was never seen.",
            .run = Status}};

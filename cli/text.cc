@@ -94,6 +94,12 @@ std::string FormatTime(const char* format, const tm& local) {
   return std::string(buffer, std::strftime(buffer, sizeof(buffer), format, &local));
 }
 
+bool IsSameDay(int64_t utc_ms, int64_t other_utc_ms) {
+  const tm a = LocalTime(utc_ms);
+  const tm b = LocalTime(other_utc_ms);
+  return a.tm_year == b.tm_year && a.tm_yday == b.tm_yday;
+}
+
 }  // namespace
 
 bool IsUtf8(std::string_view text) {
@@ -220,13 +226,14 @@ std::string FormatAge(int64_t milliseconds) {
 }
 
 std::string FormatClock(int64_t utc_ms, int64_t now_utc_ms) {
-  const tm then = LocalTime(utc_ms);
-  const tm now = LocalTime(now_utc_ms);
-  const bool same_day = then.tm_year == now.tm_year && then.tm_yday == now.tm_yday;
-  return FormatTime(same_day ? "%H:%M" : "%d %b %H:%M", then);
+  return FormatTime(IsSameDay(utc_ms, now_utc_ms) ? "%H:%M" : "%d %b %H:%M", LocalTime(utc_ms));
 }
 
 std::string FormatSecond(int64_t utc_ms) { return FormatTime("%H:%M:%S", LocalTime(utc_ms)); }
+
+std::string FormatMoment(int64_t utc_ms, int64_t now_utc_ms) {
+  return FormatTime(IsSameDay(utc_ms, now_utc_ms) ? "%H:%M:%S" : "%d %b %H:%M:%S", LocalTime(utc_ms));
+}
 
 std::string FormatSize(uint64_t bytes) {
   if (bytes < 1024) return fmt::format("{} B", bytes);

@@ -46,6 +46,8 @@ std::string FormatAge(int64_t milliseconds);
 std::string FormatClock(int64_t utc_ms, int64_t now_utc_ms);
 // "14:20:01", local.
 std::string FormatSecond(int64_t utc_ms);
+// The same, with the date when it is not on the day of `now_utc_ms`: "24 Nov 14:20:01".
+std::string FormatMoment(int64_t utc_ms, int64_t now_utc_ms);
 // Bytes for people: "812 B", "1.4 MiB".
 std::string FormatSize(uint64_t bytes);
 // "r01 is free" and such: "1 slot", "3 slots".

@@ -42,6 +42,8 @@ struct Invocation {
   // The value as milliseconds within [min, max], `fallback` when not given. Errors: kInvalidArgument that names the
   // option and the allowed range.
   Result<int64_t> DurationMs(const std::string& name, int64_t fallback, int64_t min_ms, int64_t max_ms) const;
+  // The same for a whole number.
+  Result<uint32_t> Number(const std::string& name, uint32_t fallback, uint32_t min, uint32_t max) const;
 };
 
 class Session;

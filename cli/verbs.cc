@@ -9,6 +9,7 @@ std::vector<Verb> AllVerbs() {
   for (auto family : {StatusVerbs,
                       LeaseVerbs,
                       HardwareVerbs,
+                      RackVerbs,
                       RunVerbs,
                       JobVerbs,
                       EventVerbs,
@@ -27,6 +28,7 @@ std::vector<Group> AllGroups() {
           {"shield", "Isolate a slot's antenna coupler, or couple it to the rack's RF feed"},
           {"usb", "Where a slot's data lines go: nowhere, to a charge port, to a host"},
           {"slot", "Stop a slot, or clear what stopped it (techs and admins)"},
+          {"rack", "Stop a whole rack, resume, read its boards' memory (techs and admins)"},
           {"job", "Submit jobs and look at them"},
           {"link", "Look at a board's serial line"},
           {"user", "Who may come in, and in which roles (admins)"}};

@@ -10,6 +10,7 @@ namespace faraday::cli {
 std::vector<Verb> StatusVerbs();    // status
 std::vector<Verb> LeaseVerbs();     // reserve, renew, release
 std::vector<Verb> HardwareVerbs();  // power, shield, usb, slot
+std::vector<Verb> RackVerbs();      // rack stop|resume|log, locate
 std::vector<Verb> RunVerbs();       // run
 std::vector<Verb> JobVerbs();       // job submit|list|show|logs|cancel
 std::vector<Verb> EventVerbs();     // events
