@@ -1,5 +1,6 @@
 // Events latched until the host holds them: sent in order, sent again every 250 ms, forgotten when acknowledged.
 // When full, a new event is not latched (and counted): ids stay without a gap, and telemetry still shows the state.
+// What must outlive a reset goes to the board's log besides.
 #pragma once
 
 #include <array>
@@ -7,6 +8,7 @@
 #include <cstdint>
 
 #include "firmware/core/age.h"
+#include "firmware/core/flash_log.h"
 #include "link/messages.h"
 
 namespace faraday::firmware {
@@ -17,8 +19,18 @@ class EventLog {
   static constexpr size_t kInFlight = 32;  // sent before an acknowledgement, chosen: 1.5 KiB of line
   static constexpr uint32_t kResendMs = 250;
 
+  EventLog() = default;
+  // `log` outlives it.
+  explicit EventLog(FlashLog& log) : log_(&log) {}
+
+  // To the board's log only. `slot` from 1, 0: the board; the rest as link.proto says of the kind.
+  void Log(link::LogKind kind, uint32_t slot, uint32_t detail = 0, uint32_t value = 0, uint32_t limit = 0) {
+    if (log_ != nullptr) log_->Write(kind, slot, detail, value, limit);
+  }
+  // To the host, and trips, conditions, inputs and ends of leases to the board's log.
   template <typename Kind>
   void Latch(const Kind& kind) {
+    Keep(kind);
     if (size_ == kCapacity) {
       ++lost_;
       return;
@@ -57,6 +69,19 @@ class EventLog {
   uint32_t lost() const { return lost_; }
 
  private:
+  template <typename Kind>
+  void Keep(const Kind&) {}
+  void Keep(const link::Tripped& trip) {
+    Log(link::LogKind::kTrip, trip.slot, static_cast<uint32_t>(trip.reason), trip.value, trip.limit);
+  }
+  void Keep(const link::LeaseEnded& end) { Log(link::LogKind::kLeaseEnded, end.slot, 0, end.epoch); }
+  void Keep(const link::InputChanged& change) { Log(link::LogKind::kInput, 0, change.input, change.active ? 1 : 0); }
+  void Keep(const link::ConditionChanged& change) {
+    const auto kind = change.active ? link::LogKind::kCondition : link::LogKind::kConditionOver;
+    Log(kind, change.slot, static_cast<uint32_t>(change.condition), change.value, change.limit);
+  }
+
+  FlashLog* log_ = nullptr;
   std::array<link::Event, kCapacity> events_{};
   size_t head_ = 0;
   size_t size_ = 0;

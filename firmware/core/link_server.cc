@@ -114,6 +114,11 @@ bool LinkServer::SendTelemetry(const link::Telemetry& telemetry) {
   return payload.ok() && SendPayload(Channel::kTelemetry, 0, *payload, kTelemetryReserve);
 }
 
+bool LinkServer::SendLogPage(const link::LogPage& page) {
+  const auto payload = link::EncodeMessage(page, payload_);
+  return payload.ok() && SendPayload(Channel::kLog, 0, *payload, kTelemetryReserve);
+}
+
 void LinkServer::Advance(uint32_t dt) {
   events_.Advance(dt);
   if (!open_) return;

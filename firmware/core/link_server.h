@@ -48,6 +48,8 @@ class LinkServer {
   void Answer(const link::Reply& reply);
   // False, dropped: the line is behind, and room for replies and events is kept.
   bool SendTelemetry(const link::Telemetry& telemetry);
+  // As SendTelemetry: the host asks again.
+  bool SendLogPage(const link::LogPage& page);
   // Sends what waits: unsent replies, then events.
   void Advance(uint32_t dt);
 
