@@ -23,6 +23,7 @@ Direction DirectionOf(const link::FrameHeader& header) {
     case Channel::kTelemetry:
     case Channel::kEvent:
     case Channel::kRefusal:
+    case Channel::kLog:
       return Direction::kToHost;
     case Channel::kHello:
       return header.session == 0 ? Direction::kToMcu : Direction::kToHost;

@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <iterator>
 #include <mutex>
 #include <sstream>
 
 #include "cli/job_text.h"
 #include "cli/probe.h"
 #include "cli/program_fixture.h"
+#include "cli/verbs.h"
 
 namespace faraday::cli {
 namespace {
@@ -594,6 +596,22 @@ TEST_F(ProgramTest, EventsBeginWithASnapshotThenTellChangesOnce) {
 
 // ---- racks and what is wrong with them ----
 
+std::string ReadWhole(const fs::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The second words below a verb's first one; none: it stands alone.
+std::vector<std::string> SecondWordsOf(const std::string& first) {
+  std::vector<std::string> words;
+  for (const Verb& verb : AllVerbs()) {
+    if (verb.path[0] == first && verb.path.size() > 1) words.push_back(verb.path[1]);
+  }
+  return words;
+}
+
 // Takes what was asked of it.
 class SafetyVerbsTest : public ProgramTest {
  protected:
@@ -733,6 +751,38 @@ TEST_F(SafetyVerbsTest, StatusBeginsWithAlerts) {
   EXPECT_TRUE(Faraday({"status"}).out.starts_with(alert)) << Faraday({"status"}).out;
   EXPECT_TRUE(Faraday({"status", "r01"}).out.starts_with(alert));
   EXPECT_THAT(Faraday({"status", "r01/07"}).out, HasSubstr("  tripped   over-current 2.41 A > 2.00 A\n"));
+}
+
+// The words after a "faraday " at `at`: at most two, of small letters and '-'.
+std::vector<std::string> CommandAt(std::string_view text, size_t at) {
+  std::vector<std::string> words;
+  text.remove_prefix(at);
+  while (words.size() < 2) {
+    const size_t length = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz-");
+    if (length == 0) break;
+    words.emplace_back(text.substr(0, length));
+    if (length == std::string_view::npos || text[length] != ' ') break;
+    text.remove_prefix(length + 1);
+  }
+  return words;
+}
+
+// What the repair pages tell people to type: every `faraday ...` in them has words that the program knows.
+TEST_F(ProgramTest, EveryCommandOfTheRepairPagesExists) {
+  constexpr std::string_view kName = "faraday ";
+  int found = 0;
+  for (const auto& page : fs::directory_iterator(FARADAY_SOURCE_DIR "/docs/operate/repair")) {
+    const std::string text = ReadWhole(page.path());
+    for (size_t at = text.find(kName); at != std::string::npos; at = text.find(kName, at + 1)) {
+      std::vector<std::string> args = CommandAt(text, at + kName.size());
+      ASSERT_FALSE(args.empty()) << page.path().filename() << ": " << text.substr(at, 40);
+      if (SecondWordsOf(args[0]).empty()) args.resize(1);  // it stands alone: what follows is its argument
+      args.emplace_back("--help");
+      EXPECT_EQ(Faraday(args).exit, 0) << page.path().filename() << ": " << text.substr(at, 40);
+      ++found;
+    }
+  }
+  EXPECT_GT(found, 40);
 }
 
 // ---- link ----

@@ -114,6 +114,40 @@ const std::map<Call, Build>& Requests() {
          if (reason) r.mutable_clear_slot()->set_reason(kReason);
          return r;
        }},
+      {Call::kStopRack,
+       [](const Thing&, bool reason) {
+         R r;
+         r.mutable_stop_rack();
+         if (reason) r.mutable_stop_rack()->set_reason(kReason);
+         return r;
+       }},
+      {Call::kResumeRack,
+       [](const Thing&, bool reason) {
+         R r;
+         r.mutable_resume_rack();
+         if (reason) r.mutable_resume_rack()->set_reason(kReason);
+         return r;
+       }},
+      {Call::kBlink,
+       [](const Thing& t, bool) {
+         R r;
+         r.mutable_blink()->set_slot(t.slot);
+         r.mutable_blink()->set_duration_ms(1000);
+         return r;
+       }},
+      {Call::kReadBoardLog,
+       [](const Thing&, bool) {
+         R r;
+         r.mutable_read_board_log()->set_limit(1);
+         return r;
+       }},
+      {Call::kFitRelay,
+       [](const Thing& t, bool reason) {
+         R r;
+         r.mutable_fit_relay()->set_slot(t.slot);
+         if (reason) r.mutable_fit_relay()->set_reason(kReason);
+         return r;
+       }},
       {Call::kReport,
        [](const Thing& t, bool) {
          R r;
@@ -467,12 +501,14 @@ std::unique_ptr<RackUnderTest> RightsTest::rack_;
 std::vector<Actor> RightsTest::actors_;
 int RightsTest::tries_ = 0;
 
-const std::vector<Call> kOfLeases = {Call::kRenew, Call::kRelease, Call::kPower, Call::kShield, Call::kUsb};
+const std::vector<Call> kOfLeases = {
+    Call::kRenew, Call::kRelease, Call::kPower, Call::kShield, Call::kUsb, Call::kBlink};
 const std::vector<Call> kOfReservations = {Call::kGetReservation, Call::kCancelReservation};
 const std::vector<Call> kOfJobs = {Call::kGetJob, Call::kCancelJob, Call::kReadChunk};
 const std::vector<Call> kOfAttempts = {Call::kReportAttempt, Call::kPutChunk};
 const std::vector<Call> kOfUsers = {Call::kRotateUser, Call::kReadAudit};
-const std::vector<Call> kOfSlots = {Call::kStopSlot, Call::kClearSlot};
+const std::vector<Call> kOfSlots = {Call::kStopSlot, Call::kClearSlot, Call::kFitRelay};
+const std::vector<Call> kOfTheRack = {Call::kStopRack, Call::kResumeRack};
 
 bool Has(const std::vector<Call>& calls, Call call) {
   return std::find(calls.begin(), calls.end(), call) != calls.end();
@@ -521,7 +557,7 @@ TEST_F(RightsTest, CallsAboutLeases) {
         Try("controller", call, actor, Ownership::kOther, thing);
         End(thing);
       }
-      if (call == Call::kPower || call == Call::kShield || call == Call::kUsb) {
+      if (call == Call::kPower || call == Call::kShield || call == Call::kUsb || call == Call::kBlink) {
         Thing none;
         none.slot = NextSlot();
         Try("controller", call, actor, Ownership::kOther, none);
@@ -539,6 +575,22 @@ TEST_F(RightsTest, CallsAboutSlots) {
     }
   }
   (void)Send("controller", ActorOf(Role::kAdmin).keys, Requests().at(Call::kClearSlot)({"r01/32"}, true));
+}
+
+// A stop ends every lease: nothing else holds one meanwhile, and the rack is as before when this ends.
+TEST_F(RightsTest, CallsAboutTheRack) {
+  for (const Call call : kOfTheRack) {
+    for (const Actor& actor : actors_) Try("controller", call, actor, Ownership::kOther, {});
+  }
+  const auto resumed = Send("controller", ActorOf(Role::kAdmin).keys, Requests().at(Call::kResumeRack)({}, true));
+  ASSERT_TRUE(resumed.ok()) << resumed.status().message();
+  const auto is_free = [](const v1::SlotState& slot) {
+    return slot.allocation() == v1::ALLOCATION_FREE && slot.health() == v1::HEALTH_GOOD;
+  };
+  for (int slot = 1; slot <= 32; ++slot) {
+    const std::string name = fmt::format("r01/{:02}", slot);
+    ASSERT_TRUE(rack_->WaitForSlot(name, is_free)) << rack_->Slot(name).DebugString();
+  }
 }
 
 TEST_F(RightsTest, CallsAboutReservationsAndJobs) {
@@ -592,8 +644,8 @@ TEST_F(RightsTest, EveryOtherCall) {
   std::vector<Call> last;  // once an agent has spoken, slots are cleaned between leases: nothing here does that
   for (size_t i = 1; i < access::kCallRows.size(); ++i) {
     const auto call = static_cast<Call>(i);
-    if (Has(kOfLeases, call) || Has(kOfSlots, call) || Has(kOfReservations, call) || Has(kOfJobs, call) ||
-        Has(kOfAttempts, call) || Has(kOfUsers, call))
+    if (Has(kOfLeases, call) || Has(kOfSlots, call) || Has(kOfTheRack, call) || Has(kOfReservations, call) ||
+        Has(kOfJobs, call) || Has(kOfAttempts, call) || Has(kOfUsers, call))
       continue;
     if (call == Call::kReport || call == Call::kSync) {
       last.push_back(call);

@@ -125,18 +125,20 @@ Status RackUnderTest::RunWith(const std::string& secret, const std::string& comm
   return {Code::kInternal, fmt::format("{}: exit {}: {}{}", command, output.exit_code, output.out, output.err)};
 }
 
+Status RackUnderTest::Login(const std::string& user) {
+  std::filesystem::create_directories(folder_ + "/cli/" + user);
+  v1::Request another;
+  another.mutable_rotate_user()->set_name(user);
+  another.mutable_rotate_user()->set_keep(true);
+  FARADAY_TRY_ASSIGN(const v1::Reply code, people_->AsAdmin(another));
+  return RunWith(code.user().secret(), Binary("faraday") + " login " + Endpoint(Part::kLab), user);
+}
+
 Status RackUnderTest::Enrol(Part first) {
   FARADAY_TRY(Launch(Part::kLab));
   people_ = std::make_unique<People>(Endpoint(Part::kLab), folder_ + "/lab");
   for (const auto& [user, role] : Everybody()) FARADAY_TRY(people_->Join(user, {role}));
-  for (const char* user : {"ana", "bob"}) {
-    std::filesystem::create_directories(folder_ + "/cli/" + user);
-    v1::Request another;
-    another.mutable_rotate_user()->set_name(user);
-    another.mutable_rotate_user()->set_keep(true);
-    FARADAY_TRY_ASSIGN(const v1::Reply code, people_->AsAdmin(another));
-    FARADAY_TRY(RunWith(code.user().secret(), Binary("faraday") + " login " + Endpoint(Part::kLab), user));
-  }
+  for (const char* user : {"ana", "bob"}) FARADAY_TRY(Login(user));
   FARADAY_TRY_ASSIGN(const std::string rack, people_->Add("r01", {"controller"}));
   FARADAY_TRY(RunWith(
       rack,

@@ -46,7 +46,9 @@ class RackUnderTest {
 
   // Runs the CLI to its end, as ana.
   Output Cli(std::vector<std::string> args, std::chrono::milliseconds limit = std::chrono::seconds(60));
-  // The same as ana or bob.
+  // Another one of those who have joined logs in with the CLI. REQUIRES: the lab runs.
+  Status Login(const std::string& user);
+  // The same as ana, bob or whoever has logged in.
   Output CliAs(const std::string& user,
                std::vector<std::string> args,
                std::chrono::milliseconds limit = std::chrono::seconds(60));
