@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 
 #include "cli/condition_text.h"
@@ -57,24 +56,28 @@ std::string AskedAndMeasured(const std::string& asked, const std::string& measur
   return asked == measured || asked == "?" ? measured : asked + ">" + measured;
 }
 
+// Adds a part unless it is told already; where it tells more, it takes the place of what it tells again.
+void AddPart(const std::string& part, std::vector<std::string>* parts) {
+  if (part.empty()) return;
+  for (std::string& told : *parts) {
+    if (told.find(part) != std::string::npos) return;
+    if (part.find(told) == std::string::npos) continue;
+    told = part;
+    return;
+  }
+  parts->push_back(part);
+}
+
 // Why the slot is not simply ready, the most telling first.
 std::string Reason(const v1::SlotState& slot) {
   std::vector<std::string> parts;
-  const auto add = [&](const std::string& part) {
-    if (!part.empty() && std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
-  };
-  if (!slot.trip().empty()) add("tripped: " + Printable(slot.trip()));
+  if (!slot.trip().empty()) parts.push_back("tripped: " + Printable(slot.trip()));
   // Who leases it stands in its own column.
   const bool said = slot.allocation() == v1::ALLOCATION_LEASED && slot.reason().rfind("leased by ", 0) == 0;
-  if (!said) add(Printable(slot.reason()));
-  add(Printable(slot.health_reason()));
-  for (const std::string& condition : slot.conditions()) {
-    const std::string safe = Printable(condition);
-    const bool told = std::any_of(
-        parts.begin(), parts.end(), [&](const std::string& part) { return part.find(safe) != std::string::npos; });
-    if (!told) add(safe);
-  }
-  if (slot.measured_age_ms() > kStaleMs) add("measured " + FormatAge(slot.measured_age_ms()) + " ago");
+  if (!said) AddPart(Printable(slot.reason()), &parts);
+  AddPart(Printable(slot.health_reason()), &parts);
+  for (const std::string& condition : slot.conditions()) AddPart(Printable(condition), &parts);
+  if (slot.measured_age_ms() > kStaleMs) parts.push_back("measured " + FormatAge(slot.measured_age_ms()) + " ago");
   return fmt::format("{}", fmt::join(parts, "; "));
 }
 

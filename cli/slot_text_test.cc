@@ -122,6 +122,18 @@ TEST_F(SlotTextTest, NarrowTablePutsReasonsUnderTheirRows) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
 }
 
+TEST_F(SlotTextTest, AReasonIsToldOnceInItsFullestForm) {
+  v1::SlotState slot = TrippedSlot("r01/08");
+  slot.set_reason("tripped: over-current 2410 mA > 2000 mA at 11:59:01; inspect the cable; cleaning");
+  slot.set_health_reason("tripped: over-current 2410 mA > 2000 mA at 11:59:01; inspect the cable");
+  slot.add_conditions("over-current");
+  slot.add_conditions("relay-worn");
+  slot.set_measured_age_ms(0);
+  EXPECT_THAT(RenderCard(slot, kNow),
+              HasSubstr("  health    suspect: tripped: over-current 2410 mA > 2000 mA at 11:59:01; inspect the cable; "
+                        "cleaning; relay-worn\n"));
+}
+
 TEST_F(SlotTextTest, ABoardThatIsAwaySaysWhy) {
   v1::RackState rack = Rack();
   rack.mutable_boards(0)->set_online(false);
