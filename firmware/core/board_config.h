@@ -39,12 +39,16 @@ struct BoardConfig {
 struct ConfigFault {
   link::Verdict verdict = link::Verdict::kOk;
   uint32_t value = 0;  // the slot (from 1), 0: a value of the whole board
-  uint32_t limit = 0;
+  uint32_t limit = 0;  // what is allowed, or what is in force
+  uint32_t field = 0;  // number of Configure's field; 0: not one alone
 };
 
-// `slots` is how many the board has.
-ConfigFault CheckConfigure(const link::Configure& wanted, size_t slots);
+// Against the board's own limits. `slots` is how many the board has.
+ConfigFault CheckConfigure(const link::Configure& wanted, size_t slots, const Ceilings& ceilings);
 // REQUIRES: CheckConfigure found nothing.
-BoardConfig ApplyConfigure(const link::Configure& wanted, uint32_t crc);
+BoardConfig ApplyConfigure(const link::Configure& wanted, uint32_t crc, const Ceilings& ceilings);
+// The first thing that `next` would loosen for a slot that is on: its limits, its rail's and the rack's budgets,
+// stagger, minimum times, tray limits, silence times, input rules. `on`: bit n is slot n (from 0). Its rail must stay.
+ConfigFault FindLooserWhileOn(const BoardConfig& in_force, const BoardConfig& next, uint32_t on);
 
 }  // namespace faraday::firmware

@@ -39,6 +39,10 @@ class EpochStore {
   // Binds the rack at least until the reset.
   void SaveRack(std::string_view rack);
 
+  // Any bytes of the part, with retries. False: it does not answer, or takes no write (failed() says so then).
+  bool Read(uint32_t at, std::span<uint8_t> bytes);
+  bool Write(uint32_t at, std::span<const uint8_t> bytes);
+
  private:
   struct Cell {
     uint32_t value = 0;
@@ -48,8 +52,6 @@ class EpochStore {
   Cell LoadCell(size_t cell);
   bool SaveCell(size_t cell, Cell& state, uint32_t value);
   void LoadRack();
-  bool Read(uint32_t at, std::span<uint8_t> bytes);
-  bool Write(uint32_t at, std::span<const uint8_t> bytes);
   template <typename Transfer>
   bool Retry(Transfer transfer);
 

@@ -177,7 +177,14 @@ TEST_F(LeaseTest, SilentHost_CareSlotsGoSafeLeasedOnesStay) {
   EXPECT_EQ(host.Outputs(2), 0b00001);
   host.Keepalive();
   host.Run(200);
+  EXPECT_EQ(host.telemetry.faults & link::kFaultHostSilent, link::kFaultHostSilent) << "until the host says it saw it";
+  const auto reply = host.Do(link::SetVbus{.slot = 3, .epoch = 1, .on = true});
+  EXPECT_EQ(reply.verdict, link::Verdict::kBlocked);
+  EXPECT_EQ(reply.value, static_cast<uint32_t>(link::BlockCause::kHostSilent));
+  EXPECT_EQ(host.Do(link::ClearSilence{}).verdict, link::Verdict::kOk);
+  host.Run(200);
   EXPECT_EQ(host.telemetry.faults & link::kFaultHostSilent, 0U);
+  EXPECT_EQ(host.Do(link::SetVbus{.slot = 3, .epoch = 1, .on = true}).verdict, link::Verdict::kAccepted);
 }
 
 TEST_F(LeaseTest, HostSilentForTooLong_LeasedSlotsGoSafeToo) {

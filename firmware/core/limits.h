@@ -19,6 +19,9 @@ struct Ceilings {
   uint32_t timer_max_ms = 0x7FFF'FFFF;      // the charge duty's longest times
   uint32_t min_on_ms = 200;                 // USB 2.0 7.1.7.3: attach debounce is 100 ms, so the host saw it
   uint32_t tray_warn_deci_c = 400;          // design section 10
+  uint32_t host_silent_min_ms = 1000;       // chosen: keepalives come each second
+  uint32_t wait_max_ms = 60'000;            // chosen: the longest stagger and minimum times
+  uint32_t rail_least_mv = 4900;            // chosen: below it a rail sags
   uint32_t tray_trip_deci_c = 500;          // design section 10
 };
 inline constexpr Ceilings kCeilings;
@@ -42,13 +45,21 @@ inline constexpr uint32_t kOffSettleMs = 1000;  // off means below 0.8 V within 
 inline constexpr uint32_t kDataOpenMs = 500;    // data lines open between two paths, so that a host sees the unplug
 inline constexpr uint32_t kGrantFreshMs = 10;   // chosen: a turn-on that reaches its part later has lost its turn
 inline constexpr uint32_t kInrushMs = 20;       // chosen: the slot's own limit is judged from here on
-inline constexpr uint32_t kLoadSettleMs = 500;  // chosen: until here a switched-on slot counts with its whole limit
 inline constexpr uint32_t kShortedMa = 50;      // current while off that is no measuring error (3 mA a step)
 inline constexpr uint8_t kShortedSamples = 3;   // chosen: one odd sample is not a fault
 inline constexpr uint32_t kBackFeedMv = 4000;   // chosen: above it something feeds the line, below it decays
 inline constexpr uint32_t kBackFeedMs = 5000;   // chosen: no bleeder takes that long
-inline constexpr int32_t kTripDeciC = 500;
-inline constexpr int32_t kClearDeciC = 450;     // 5 K below
+inline constexpr int32_t kTrayHysteresisDeciK = 50;  // design section 10
+inline constexpr int32_t kFastRiseDeciK = 100;       // chosen: 3 A at 2 K/W and 300 s warm the tray by 7.0 K in 80 s
+inline constexpr size_t kRiseWindows = 4;            // within 60 to 80 s
+inline constexpr uint32_t kRiseWindowMs = 20'000;
+inline constexpr uint8_t kRiseSamples = 2;         // chosen: one odd sample does not take a shelf off
+inline constexpr uint32_t kSoftTripMs = 10'000;    // chosen: t = 10 s / ((I/S)^2 - 1), IEC 60255-151 extremely inverse
+inline constexpr uint32_t kHeatUnit = 256;         // mA^2 ms, so that the sum fits in 32 bits
+inline constexpr uint32_t kMostHeat = 400'000'000; // above S = 3 A's trip
+inline constexpr uint32_t kStaleReads = 3;         // failed reads of the monitor in a row: drivers/rack_app.h
+inline constexpr uint32_t kJudgeEveryMs = 100;     // chosen: voltages are read in 32 ms, expanders in 64 ms
+inline constexpr uint8_t kLowJudgements = 8;       // and two more: VBUS is low for a second before it is called so
 inline constexpr uint32_t kRelayMoveMs = 100;   // chosen: travel and bounce of a small relay is below 20 ms
 inline constexpr uint32_t kRelayStuckMs = 500;  // chosen
 inline constexpr uint32_t kStaleMs = 1000;      // chosen: on without a current sample for this long is a trip
@@ -58,7 +69,15 @@ inline constexpr uint32_t kLongestPassMs = 50;      // chosen: a pass takes a fe
 inline constexpr uint32_t kReadBackSettleMs = 100;  // chosen: a write reaches the part within one pass
 inline constexpr uint8_t kLostReadBacks = 2;        // chosen: one odd read-back does not turn VBUS off
 inline constexpr uint32_t kReadBackFreshMs =
-    1000;  // chosen: all parts are read in 64 ms, unless the stop pin holds them
+    1000;                                       // chosen: all parts are read in 64 ms, unless the stop pin holds them
+inline constexpr uint32_t kPsuLostMs = 20;      // chosen: a supply holds up longer than a glitch on the line
+inline constexpr uint32_t kRailBackMs = 1000;   // chosen: good for this long is good again
+inline constexpr uint32_t kRailSagMs = 50;      // chosen: inrush is over by then
+inline constexpr uint32_t kRailSagOverMv = 50;  // chosen hysteresis
+inline constexpr uint32_t kShedEveryMs = 100;   // chosen: a rail's voltage shows what the last one brought
+inline constexpr uint32_t kBusLostMs = 500;     // chosen: a hang that a recovery frees is no condition
+inline constexpr uint32_t kBusWellMs = 500;     // chosen: it has to work for as long as it had to fail
+inline constexpr uint32_t kBusGraceMs = 2000;   // chosen: slots on a lost bus stay on this long, unwatched
 inline constexpr uint32_t kCycleOffMaxMs = 600'000;
 inline constexpr uint32_t kInputDebounceMs = 30;  // chosen
 inline constexpr uint32_t kTelemetryMs = 100;

@@ -85,6 +85,8 @@ TEST_F(LineTest, HostThatWasOvertaken_CannotTakeTheLineBack) {
 TEST_F(LineTest, AnnouncedAbsence_IsWaitedForUpToTheCeiling) {
   const auto silent_after = [this](uint32_t away_ms) {
     host.Ready();
+    host.Do(link::ClearSilence{});
+    host.Run(kTelemetryMs);
     host.events.clear();
     host.Keepalive(away_ms);
     const uint32_t from = host.now_ms;
@@ -187,7 +189,7 @@ TEST_F(LineTest, UnknownCommandAndNonsense_AreAnswered) {
   host.Hello(1);
   link::FrameHeader header = host.Header(link::Channel::kCommand);
   header.seq = 1;
-  const std::array<uint8_t, 6> newer = {0x08, 0x07, 0x7A, 0x02, 0x08, 0x01};  // id 7, an arm numbered 15
+  const std::array<uint8_t, 7> newer = {0x08, 0x07, 0xFA, 0x01, 0x02, 0x08, 0x01};  // id 7, an arm numbered 31
   host.Send(header, newer);
   ASSERT_EQ(host.replies.size(), 1U);
   EXPECT_EQ(host.replies[0].command_id, 7U);

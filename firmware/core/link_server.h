@@ -53,6 +53,8 @@ class LinkServer {
   // Sends what waits: unsent replies, then events.
   void Advance(uint32_t dt);
 
+  // Room that is free between two messages: whatever is sent takes it.
+  std::span<uint8_t> scratch() { return payload_; }
   TxRing& tx() { return tx_; }
   uint32_t frames_bad() const { return decoder_.dropped() + undecodable_; }
 

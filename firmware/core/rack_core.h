@@ -8,13 +8,23 @@
 #include <cstdint>
 #include <span>
 
+#include "firmware/core/board_conditions.h"
 #include "firmware/core/board_config.h"
+#include "firmware/core/config_store.h"
 #include "firmware/core/epoch_store.h"
 #include "firmware/core/event_log.h"
+#include "firmware/core/flash_log.h"
+#include "firmware/core/host_watch.h"
+#include "firmware/core/indicators.h"
 #include "firmware/core/lease_table.h"
 #include "firmware/core/link_server.h"
 #include "firmware/core/log_flash.h"
+#include "firmware/core/rack_inputs.h"
+#include "firmware/core/rail_watch.h"
+#include "firmware/core/shelf_watch.h"
 #include "firmware/core/slot.h"
+#include "firmware/core/turn_on_queue.h"
+#include "firmware/core/wear_store.h"
 
 namespace faraday::firmware {
 
@@ -94,19 +104,26 @@ class RackCore {
   void OnAlert(bool stays);
   void OnAlertsGone() { alert_stays_ = false; }
 
-  // Bits of drivers/board.h's Output.
-  uint8_t DesiredOutputs(size_t slot) const { return stopped_ ? uint8_t{0} : slots_[slot].outputs(); }
+  // Bits of drivers/board.h's Output, the LED's too.
+  uint8_t DesiredOutputs(size_t slot) const {
+    return stopped_ ? uint8_t{0} : static_cast<uint8_t>(slots_[slot].outputs() | (leds_ >> slot & 1U) << kLedBit);
+  }
   bool StopAsserted() const { return stopped_; }
   // The alarm output: a latched stop, a thermal trip, an input that raises it. Needs no host.
-  bool AlarmOn() const { return stopped_; }
+  bool AlarmOn() const { return stopped_ || heat_tripped_ || inputs_.alarm(); }
   TxRing& tx() { return server_.tx(); }
 
   const Slot& slot(size_t slot) const { return slots_[slot]; }
   const LeaseTable& leases() const { return leases_; }
   const BoardConfig& config() const { return config_; }
+  const TurnOnQueue& queue() const { return queue_; }
+  const RailWatch& rails() const { return rails_; }
   size_t slots() const { return facts_.slots; }
 
  private:
+  static constexpr unsigned kLedBit = 7;
+
+  // ---- rack_commands.cc: the line ----
   void OnHello();
   bool Overtaken(const link::Hello& hello) const;
   void OpenTerm();
@@ -119,7 +136,11 @@ class RackCore {
   bool Execute(link::Reply& reply);
   link::Verdict FindSlot(uint32_t number, link::Reply& reply) const;
   link::Verdict Fence(uint32_t number, uint32_t epoch, link::Reply& reply) const;
+  // What a turn-on must pass besides.
+  link::Verdict MayTurnOn(size_t slot, link::Reply& reply) const;
   link::Verdict Promise(size_t slot, link::Verdict verdict, link::Reply& reply);
+  bool InForce(uint32_t crc) const { return config_.accepted && config_.crc == crc; }
+  void TakeConfig(const BoardConfig& config);
   link::Verdict On(const link::Ping& ping, link::Reply& reply);
   link::Verdict On(const link::Configure& configure, link::Reply& reply);
   link::Verdict On(const link::SetLease& lease, link::Reply& reply);
@@ -129,34 +150,46 @@ class RackCore {
   link::Verdict On(const link::SetShield& shield, link::Reply& reply);
   link::Verdict On(const link::StopSlot& stop, link::Reply& reply);
   link::Verdict On(const link::ClearTrip& clear, link::Reply& reply);
+  link::Verdict On(const link::Locate& locate, link::Reply& reply);
+  link::Verdict On(const link::ClearSilence& clear, link::Reply& reply);
+  link::Verdict On(const link::ReadLog& read, link::Reply& reply);
+  link::Verdict On(const link::ReadWear& read, link::Reply& reply);
+  link::Verdict On(const link::SetWear& set, link::Reply& reply);
 
+  // ---- rack_core.cc: time, sensors, what stands against a slot ----
+  void LoadConfig();
   void StopAll(StopSource source);
   void StopForDisobedience();
-  void Heard(uint32_t away_ms);
+  void EnterSafeState(size_t slot, link::CancelCause cause);
   void AdvanceSilence(uint32_t dt);
   void AdvanceLeases(uint32_t dt);
   void AdvanceInputs(uint32_t dt);
-  void AdvanceTelemetry(uint32_t dt);
-  void GrantTurnOns(uint32_t dt);
-  void GrantOn(size_t rail);
-  uint32_t WaitingBefore(size_t slot) const;
-  // How a slot counts in a sum of currents.
-  enum class Count : uint8_t {
-    kMeasured,  // what it draws now
-    kCautious,  // its limit until its current is known
-    kPromised,  // as cautious, and slots that wait for their turn count too
+  void AdvanceQueue(uint32_t dt);
+  // What keeps a slot from turning on, and which rail, shelf, bus or input it is.
+  struct Block {
+    link::BlockCause cause = link::BlockCause::kNone;
+    uint32_t which = 0;
+    explicit operator bool() const { return cause != link::BlockCause::kNone; }
   };
-  bool WithinBudget(size_t slot, Count count) const;
-  link::Verdict CheckBudget(size_t slot, link::Reply& reply) const;
-  struct Load {
-    uint32_t rail_ma = 0;
-    uint32_t rack_ma = 0;
-  };
-  Load LoadBeside(size_t slot, Count count) const;
-  uint32_t CountMa(const Slot& slot, const SlotConfig& config, Count count) const;
-  uint32_t SlotState(size_t slot) const;
-  uint32_t Faults() const;
+  // Rail, shelf, bus: a slot that is on goes off for it.
+  Block FindOffCause(size_t slot) const;
+  Block FindBlock(size_t slot) const;
+  void EnforceBlock(size_t slot);
+  bool fitted(size_t slot) const { return config_.accepted && config_.slots[slot].limit_ma != 0; }
   uint32_t RailsInUse() const;
+  uint32_t HotShelves() const;
+  void LookAtHeat();
+  void MoveWear(uint32_t dt);
+  void LightUp(uint32_t dt);
+
+  // ---- rack_telemetry.cc: what it says ----
+  void AdvanceTelemetry(uint32_t dt);
+  void FillSlots(link::Telemetry& telemetry) const;
+  void FillBoard(link::Telemetry& telemetry) const;
+  link::SlotMarks MarksOf(size_t slot) const;
+  bool RelayWorn(size_t slot) const;
+  void TellConditions();
+  uint32_t Faults() const;
   void ForgetWhatWasTold();
   // What passes too quickly for a telemetry to meet it.
   struct Brief {
@@ -166,29 +199,34 @@ class RackCore {
 
   BoardFacts facts_;
   BoardConfig config_;
+  FlashLog log_;
   EventLog events_;
   LinkServer server_;
-  LogFlash* log_;
   EpochStore store_;
+  ConfigStore configs_;
+  WearStore wear_;
   LeaseTable leases_;
   uint32_t next_ticket_ = 1;
   Slot::Shared shared_;
   std::array<Slot, link::kMaxSlots> slots_{};
   std::array<SlotFacts, link::kMaxSlots> places_{};
-  std::array<uint32_t, link::kMaxRails> rail_wait_ms_{};
+  TurnOnQueue queue_;
+  RailWatch rails_;
+  BusWatch buses_;
+  HostWatch host_;
+  RackInputs inputs_;
+  Indicators indicators_;
+  BoardConditions conditions_;
 
   uint32_t now_ms_ = 0;
   bool stopped_ = false;
-  uint32_t buses_lost_ = 0;
-  Age heard_{0};
-  uint32_t away_ms_ = 0;
-  bool silent_ = false;
-  bool silent_max_ = false;
-  uint32_t raw_inputs_ = 0;
-  uint32_t inputs_ = 0;
-  bool inputs_known_ = false;
-  std::array<uint8_t, 32> input_ages_{};
   bool stop_button_ = false;
+  bool heat_tripped_ = false;  // any slot, for the alarm
+  uint32_t shelves_hot_ = 0;
+  uint32_t taken_off_ = 0;  // slots that a rail, shelf or bus keeps off
+  uint32_t leds_ = 0;
+  uint32_t raw_inputs_ = 0;
+  bool inputs_known_ = false;
   uint32_t psu_ok_ = 0xFF;
   bool alert_stays_ = false;
   uint32_t alerts_ = 0;
@@ -203,7 +241,6 @@ class RackCore {
   link::FixedString<15> hello_rack_;
   link::Telemetry telemetry_;  // kept: its number counts, and it is too big for the stack
   link::HelloReply hello_reply_;
-  std::array<uint8_t, 640> config_bytes_{};  // the longest Configure: 3 x 32 + 15 numbers of 5 bytes, and tags
 };
 
 }  // namespace faraday::firmware

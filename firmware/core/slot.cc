@@ -15,7 +15,7 @@ namespace capability = link::capability;
 constexpr uint8_t Bit(bool on, int at) { return static_cast<uint8_t>(on ? 1U << at : 0U); }
 
 // The positions of drivers/board.h's Output.
-constexpr int kVbusBit = 0, kDataEnableBit = 1, kDataSelectBit = 2, kChargeBit = 3, kRelayBit = 4;
+constexpr int kVbusBit = 0, kDataEnableBit = 1, kDataSelectBit = 2, kChargeBit = 3, kRelayBit = 4, kLedBit = 7;
 
 DataChoice ChoiceOf(uint8_t outputs) {
   const bool enable = (outputs >> kDataEnableBit & 1) != 0;
@@ -31,9 +31,10 @@ bool IsOff(uint32_t mv) { return mv < kVbusOffMaxMv; }
 
 }  // namespace
 
-void Slot::Attach(size_t index, uint32_t capabilities) {
+void Slot::Attach(size_t index, uint32_t capabilities, uint8_t monitor_bus) {
   index_ = index;
   capabilities_ = capabilities;
+  monitor_bus_ = monitor_bus;
 }
 
 // ---- commands ----
@@ -98,12 +99,9 @@ void Slot::KeepOff(Shared& shared) {
   Stop(shared);
 }
 
-bool Slot::ClearTrip() {
-  if (trip_ == TripReason::kOverTemperature && deci_c_ > kClearDeciC) return false;
+bool Slot::ClearTrip(const Shared& shared) {
+  if (!guard_.Clear(deci_c_, shared.config.tray_trip_deci_c)) return false;
   kept_off_ = false;
-  trip_ = TripReason::kNone;
-  shorted_ = false;
-  shorted_samples_ = 0;
   return true;
 }
 
@@ -134,7 +132,8 @@ void Slot::CancelWaiting(CancelCause cause, Shared& shared) {
 }
 
 void Slot::TakeOff(CancelCause cause, Shared& shared) {
-  if (task_ != Task::kShield) Cancel(cause, shared);
+  const bool goes_off = task_ == Task::kVbus && !vbus_.wanted();
+  if (task_ != Task::kShield && !goes_off) Cancel(cause, shared);
   WantVbus(false, shared);
   data_.Open();
 }
@@ -190,50 +189,51 @@ void Slot::OnVoltage(uint32_t mv) {
 }
 
 void Slot::OnCurrent(uint32_t ma, Shared& shared) {
+  const uint32_t gap_ms = current_age_.ms();
   ma_ = ma;
   current_age_.Restart();
   monitor_missing_ = wrong_part_ = false;
-  if (!shared.config.accepted) return;
-  if (vbus_.out())
-    JudgeOn(ma, shared);
-  else
-    JudgeOff(ma, shared);
-}
-
-void Slot::JudgeOn(uint32_t ma, Shared& shared) {
-  shorted_samples_ = 0;
-  const uint32_t limit = vbus_.since_ms() < kInrushMs ? kCeilings.slot_ma : config(shared).limit_ma;
-  if (ma > limit) Trip(TripReason::kOverCurrent, ma, limit, shared);
-}
-
-void Slot::JudgeOff(uint32_t ma, Shared& shared) {
-  const bool flows = ma > kShortedMa && vbus_.since_ms() >= kOffSettleMs;
-  shorted_samples_ = flows ? static_cast<uint8_t>(std::min(shorted_samples_ + 1, int{kShortedSamples})) : uint8_t{0};
-  if (shorted_samples_ < kShortedSamples || shorted_) return;
-  shorted_ = true;
-  Trip(TripReason::kSwitchShorted, ma, kShortedMa, shared);
+  if (shared.config.accepted) TripFor(guard_.OnCurrent(ma, gap_ms, vbus_, config(shared), shared.ceilings), shared);
 }
 
 void Slot::OnTemperature(int32_t deci_c, Shared& shared) {
   deci_c_ = deci_c;
   temperature_age_.Restart();
-  if (deci_c < kTripDeciC || !shared.config.accepted || config(shared).limit_ma == 0) return;
-  Trip(TripReason::kOverTemperature, static_cast<uint32_t>(deci_c), static_cast<uint32_t>(kTripDeciC), shared);
+  if (fitted(shared)) TripFor(guard_.OnTemperature(deci_c, shared.config.tray_trip_deci_c), shared);
 }
 
-// A trip is latched with its first reason; VBUS is off when this returns.
-void Slot::Trip(TripReason reason, uint32_t value, uint32_t limit, Shared& shared) {
+void Slot::OnMonitorMissing(Shared& shared) {
+  monitor_missing_ = true;
+  if (vbus_.out() && has(capability::kMonitor) && !shared.buses.failing(monitor_bus_)) {
+    TripFor(SlotGuard::OnMonitorMissing(), shared);
+  }
+}
+
+void Slot::OnWrongPart(Shared& shared) {
+  wrong_part_ = true;
+  OnMonitorMissing(shared);
+}
+
+void Slot::OnHotSwapOff(uint32_t status_word, Shared& shared) {
+  if (fitted(shared)) TripFor(SlotGuard::OnHotSwapOff(status_word), shared);
+}
+
+// A trip is latched with its first reason; VBUS is off and the data path open when this returns.
+void Slot::TripFor(const Finding& finding, Shared& shared) {
+  if (finding.reason == TripReason::kNone) return;
   WantVbus(false, shared);
   data_.Open();
-  if (tripped()) return;
-  trip_ = reason;
-  const auto number = static_cast<uint32_t>(index_ + 1);
-  shared.events.Latch(link::Tripped{.slot = number, .reason = reason, .value = value, .limit = limit});
+  if (!guard_.Latch(finding.reason)) return;
+  shared.events.Latch(link::Tripped{.slot = static_cast<uint32_t>(index_ + 1),
+                                    .reason = finding.reason,
+                                    .value = finding.value,
+                                    .limit = finding.limit});
   Finish(DoneCode::kTripped, shared);
 }
 
 void Slot::OnReadBack(uint8_t bits) {
   expander_missing_ = false;
+  bits = static_cast<uint8_t>(bits & ~Bit(true, kLedBit));  // the board's, and no matter of safety
   read_back_ = bits;
   read_back_age_.Restart();
   // Outputs that this pass has just changed are not yet written, and their age is still that of the ones before.
@@ -269,12 +269,14 @@ void Slot::OnRelaySense(bool isolated) {
 
 void Slot::Advance(uint32_t dt, Shared& shared) {
   AdvanceAges(dt);
+  if (truth_.Advance(dt)) JudgeConditions(shared);
   if (!shared.config.accepted) return;
   AdvanceCharge(dt, shared);
   patience_ms_ = Sink(patience_ms_, std::min(dt, kLongestPassMs));
   if (lost_read_backs_ >= kLostReadBacks && vbus_.out()) OnVbusLost(shared);
   AdvanceTask(shared);
-  JudgeFreshness(shared);
+  const bool watched = vbus_.out() && has(capability::kMonitor) && !shared.buses.failing(monitor_bus_);
+  TripFor(guard_.Advance(std::min(dt, kLongestPassMs), watched, shared.events.uptime_ms()), shared);
   const bool disagrees = sense_isolated_ == relay_.coupled();
   relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && disagrees;
 }
@@ -378,18 +380,13 @@ Slot::Proof Slot::ProveShield() const {
                                                                                                   : Proof::kWaiting;
 }
 
-// On without a current sample means that nobody watches the current.
-void Slot::JudgeFreshness(Shared& shared) {
-  if (!vbus_.out() || !has(capability::kMonitor)) return;
-  const uint32_t blind_ms = std::min(current_age_.ms(), vbus_.since_ms());
-  if (blind_ms >= kStaleMs) Trip(TripReason::kStaleSensor, blind_ms, kStaleMs, shared);
-}
-
 // An off that conducts at a lawful current (switch_shorted) is reported only: a rack is not stopped for it.
 bool Slot::disobeys(const Shared& shared) const {
   const bool flows = ma_ > kShortedMa && current_age_.ms() <= kFreshMs;
-  const bool harms = trip_ != TripReason::kSwitchShorted || ma_ > config(shared).limit_ma;
-  return tripped() && expander_missing_ && flows && harms && vbus_.since_ms() >= kOffSettleMs;
+  const bool harms = guard_.reason() != TripReason::kSwitchShorted || ma_ > config(shared).limit_ma;
+  // A part on a bus that hangs is not missing, but it has not answered either.
+  const bool mute = expander_missing_ || read_back_age_.ms() > kReadBackFreshMs;
+  return tripped() && mute && flows && harms && vbus_.since_ms() >= kOffSettleMs;
 }
 
 void Slot::JudgeDecay() {
@@ -397,8 +394,8 @@ void Slot::JudgeDecay() {
   if (vbus_.out() || IsOff(mv_))
     back_feed_ = no_discharge_ = false;
   else if (off_ms >= kOffSettleMs) {
-    back_feed_ = !shorted_ && (mv_ >= kBackFeedMv || off_ms >= kBackFeedMs);
-    no_discharge_ = !shorted_ && !back_feed_;
+    back_feed_ = !guard_.shorted() && (mv_ >= kBackFeedMv || off_ms >= kBackFeedMs);
+    no_discharge_ = !guard_.shorted() && !back_feed_;
   }
 }
 
@@ -408,58 +405,7 @@ void Slot::Grant() {
   if (task_ == Task::kCycleOn) data_.Want(after_cycle_);
 }
 
-// ---- what it says ----
-
-uint8_t Slot::outputs() const {
-  const DataChoice now = data_.now();
-  // The selector is set while the lines are still open.
-  const bool select = (now.path == DataPath::kOpen ? data_.wanted() : now).host == 1;
-  return static_cast<uint8_t>(Bit(vbus_.out(), kVbusBit) | Bit(now.path == DataPath::kHost, kDataEnableBit) |
-                              Bit(select, kDataSelectBit) | Bit(now.path == DataPath::kCharge, kChargeBit) |
-                              Bit(relay_.coupled(), kRelayBit));
-}
-
-link::RelaySense Slot::Sense() const {
-  if (!has(capability::kRelaySense)) return link::RelaySense::kUnknown;
-  const bool travels = sense_isolated_ == relay_.coupled() && relay_.since_ms() < kRelayMoveMs;
-  if (travels || sense_age_.ms() < kInputDebounceMs) return link::RelaySense::kMoving;
-  return sense_isolated_ ? link::RelaySense::kIsolated : link::RelaySense::kCoupled;
-}
-
-link::SlotBits Slot::Bits() const {
-  const bool read = read_back_age_.ms() <= kReadBackFreshMs && !expander_missing_;
-  const DataChoice measured = read ? ChoiceOf(read_back_) : DataChoice{DataPath::kUnknown, 0};
-  link::SlotBits bits;
-  bits.vbus_commanded = vbus_.wanted();
-  bits.vbus_measured_on = monitor_fresh() && IsOn(mv_);
-  bits.vbus_measured_off = monitor_fresh() && IsOff(mv_);
-  bits.data_commanded = data_.wanted().path;
-  bits.data_commanded_host = data_.wanted().host;
-  bits.data_measured = measured.path;
-  bits.data_measured_host = measured.host;
-  bits.couple_commanded = relay_.coupled();
-  bits.relay_sense = Sense();
-  bits.tripped = tripped();
-  bits.trip_reason = static_cast<uint8_t>(trip_);
-  bits.pending = vbus_.waiting();
-  bits.monitor_fresh = monitor_fresh();
-  bits.temperature_fresh = temperature_age_.ms() <= kTemperatureFreshMs;
-  bits.read_back_mismatch = mismatch_ || vbus_.lost();
-  bits.part_missing = monitor_missing_ || expander_missing_;
-  bits.wrong_part = wrong_part_;
-  bits.relay_stuck = relay_stuck_;
-  bits.back_feed = back_feed_;
-  bits.switch_shorted = shorted_;
-  bits.no_discharge = no_discharge_;
-  return bits;
-}
-
-uint32_t Slot::State(const Shared& shared) const {
-  link::SlotBits bits = Bits();
-  bits.leased = shared.leases.leased(index_);
-  bits.nvm_lost = !shared.store.known(index_);
-  return link::Pack(bits);
-}
+// ---- for the board ----
 
 bool Slot::drained() const {
   const uint32_t off_ms = vbus_.since_ms();

@@ -12,6 +12,10 @@
 #include "firmware/core/event_log.h"
 #include "firmware/core/lease_table.h"
 #include "firmware/core/outputs.h"
+#include "firmware/core/rail_watch.h"
+#include "firmware/core/shelf_watch.h"
+#include "firmware/core/slot_guard.h"
+#include "firmware/core/slot_truth.h"
 #include "link/slot_bits.h"
 
 namespace faraday::firmware {
@@ -26,11 +30,13 @@ class Slot {
     const LeaseTable& leases;
     const EpochStore& store;
     const Ceilings& ceilings;
+    const BusWatch& buses;
+    const RailWatch& rails;
   };
 
-  // `index` from 0; `capabilities` of the wiring.
+  // `index` from 0; `capabilities` of the wiring; the I2C bus of its monitor.
   Slot() = default;
-  void Attach(size_t index, uint32_t capabilities);
+  void Attach(size_t index, uint32_t capabilities, uint8_t monitor_bus);
 
   // ---- commands: already fenced, fitted, not stopped. Each returns the verdict; kAccepted takes the command's id.
   link::Verdict SetVbus(uint32_t id, bool on, Shared& shared);
@@ -42,7 +48,7 @@ class Slot {
   // Stop, and until ClearTrip no command and no safe state energises it.
   void KeepOff(Shared& shared);
   // False: the cause is still there (tray too hot).
-  bool ClearTrip();
+  bool ClearTrip(const Shared& shared);
   // Another holder: what the last one had pending is cancelled, outputs stay.
   void HandOver(Shared& shared);
   // A slot that is kept off, or has no current limit, goes off whatever its safe state is.
@@ -59,9 +65,11 @@ class Slot {
   void OnVoltage(uint32_t mv);
   void OnCurrent(uint32_t ma, Shared& shared);
   void OnTemperature(int32_t deci_c, Shared& shared);
-  void OnMonitorMissing() { monitor_missing_ = true; }
+  // Three reads in a row failed. On, and its bus works: a trip.
+  void OnMonitorMissing(Shared& shared);
   // Its numbers would mean nothing: as good as missing, until a sample says that the right part is there.
-  void OnWrongPart() { monitor_missing_ = wrong_part_ = true; }
+  void OnWrongPart(Shared& shared);
+  void OnHotSwapOff(uint32_t status_word, Shared& shared);
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
   void OnRelaySense(bool isolated);
@@ -81,11 +89,15 @@ class Slot {
   // ---- what it says ----
   uint8_t outputs() const;
   link::SlotBits Bits() const;
+  // What concerns the slot alone; the board adds the rest.
+  link::SlotMarks Marks() const;
   // Bits() and what the board knows of the slot's lease, as on the line.
   uint32_t State(const Shared& shared) const;
   const VbusSwitch& vbus() const { return vbus_; }
   bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
-  bool tripped() const { return trip_ != link::TripReason::kNone; }
+  bool tripped() const { return guard_.tripped(); }
+  // Tripped by heat, which is its whole shelf's matter.
+  bool heat_tripped() const { return guard_.thermal(); }
   // Tripped, or stopped: only ClearTrip lets it be energised, coupled or connected again.
   bool barred() const { return kept_off_ || tripped(); }
   bool busy() const { return task_ != Task::kNone; }
@@ -125,17 +137,22 @@ class Slot {
   void Fail(link::DoneCode code, Shared& shared);
   void WantVbus(bool on, Shared& shared);
   void VbusOff(Shared& shared);
-  void Trip(link::TripReason reason, uint32_t value, uint32_t limit, Shared& shared);
-  void JudgeOn(uint32_t ma, Shared& shared);
-  void JudgeOff(uint32_t ma, Shared& shared);
+  void TripFor(const Finding& finding, Shared& shared);
 
   void AdvanceAges(uint32_t dt);
   void AdvanceTask(Shared& shared);
   void GiveUpWaiting(Shared& shared);
   void AdvanceCycle(Shared& shared);
   void AdvanceCharge(uint32_t dt, Shared& shared);
-  void JudgeFreshness(Shared& shared);
   void JudgeDecay();
+  // What the parts say now, of what Has() a name; the conditions that cannot be seen now stay.
+  Conditions FindConditions(const Shared& shared) const;
+  Conditions FindVoltageConditions(const Shared& shared) const;
+  void CountLowVoltage(const Shared& shared);
+  void JudgeConditions(Shared& shared);
+  void TellConditions(Shared& shared);
+  link::ConditionChanged Describe(link::Condition condition, const Shared& shared) const;
+  bool fitted(const Shared& shared) const { return shared.config.accepted && config(shared).limit_ma != 0; }
   bool Acted() const;
   Proof Prove() const;
   Proof ProveVbus() const;
@@ -146,6 +163,7 @@ class Slot {
 
   size_t index_ = 0;
   uint32_t capabilities_ = 0;
+  uint8_t monitor_bus_ = 0;
   VbusSwitch vbus_;
   DataSwitch data_;
   RelayDrive relay_;
@@ -175,8 +193,10 @@ class Slot {
   bool sense_isolated_ = true;
   Age sense_age_;
 
-  link::TripReason trip_ = link::TripReason::kNone;
-  uint8_t shorted_samples_ = 0;
+  SlotGuard guard_;
+  SlotTruth truth_;
+  Conditions told_ = 0;
+  uint8_t low_judgements_ = 0;  // in a row, VBUS below its window
   bool monitor_missing_ = false;
   bool wrong_part_ = false;
   bool expander_missing_ = false;
@@ -184,7 +204,6 @@ class Slot {
   bool relay_stuck_ = false;
   bool back_feed_ = false;
   bool no_discharge_ = false;
-  bool shorted_ = false;
 };
 
 }  // namespace faraday::firmware

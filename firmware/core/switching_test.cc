@@ -238,9 +238,9 @@ TEST_F(SwitchingTest, OffLastsItsMinimum) {
   host.Await();
   const auto reply = host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
   EXPECT_GT(reply.wait_ms, kAnswerMs);
-  host.Run(400);
-  EXPECT_FALSE(host.VbusOn(1));
-  host.Run(200);
+  host.Run(600);
+  EXPECT_FALSE(host.VbusOn(1)) << "two turn-ons are the minimum on and off times apart";
+  host.Run(100);
   EXPECT_TRUE(host.VbusOn(1));
 }
 
@@ -262,26 +262,16 @@ TEST_F(SwitchingTest, FullRail_IsRefusedWithTheFigures) {
   auto config = TestHost::Config();
   config.rail_budget_ma[0] = 4000;
   host.Do(config);
-  for (uint32_t slot : {1U, 2U, 3U, 4U, 5U}) {
-    host.parts[slot - 1].ma = 600;
+  for (uint32_t slot : {1U, 2U}) {
+    host.parts[slot - 1].ma = 600;  // far below what each may draw
     host.Do(link::SetVbus{.slot = slot, .epoch = 1, .on = true});
   }
   host.Run(4000);
-  EXPECT_TRUE(host.VbusOn(1) && host.VbusOn(4));
-  const auto reply = host.Do(link::SetVbus{.slot = 6, .epoch = 1, .on = true});
+  EXPECT_TRUE(host.VbusOn(1) && host.VbusOn(2));
+  const auto reply = host.Do(link::SetVbus{.slot = 3, .epoch = 1, .on = true});
   EXPECT_EQ(reply.verdict, Verdict::kOverBudget);
   EXPECT_EQ(reply.limit, 4000U);
-  EXPECT_GT(reply.value, 4000U);
-}
-
-TEST_F(SwitchingTest, UnsettledSlotsCountWithTheirLimit) {
-  auto config = TestHost::Config();
-  config.rail_budget_ma[0] = 4000;  // two limits of 2 A
-  host.Do(config);
-  for (uint32_t slot : {1U, 2U, 3U}) host.Do(link::SetVbus{.slot = slot, .epoch = 1, .on = true});
-  host.Run(400);
-  EXPECT_FALSE(host.VbusOn(3));
-  EXPECT_EQ(LastCode(), DoneCode::kOk) << "fits when the others turn out to draw 500 mA";
+  EXPECT_EQ(reply.value, 6000U);
 }
 
 TEST_F(SwitchingTest, CycleRunsToItsEndAlone) {

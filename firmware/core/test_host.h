@@ -153,7 +153,8 @@ class TestHost {
     for (uint32_t i = 0; i < ms && !Done(id); ++i) Pass();
     return Done(id);
   }
-  uint8_t Outputs(size_t slot_number) const { return core->DesiredOutputs(slot_number - 1); }
+  // Without the LED.
+  uint8_t Outputs(size_t slot_number) const { return core->DesiredOutputs(slot_number - 1) & 0x7F; }
   bool VbusOn(size_t slot_number) const { return (Outputs(slot_number) & 1) != 0; }
   bool AnyOn() const {
     for (size_t i = 1; i <= kSlots; ++i) {
