@@ -38,6 +38,8 @@ inline constexpr uint32_t kDefaultChargePeriodMs = 120 * 60'000;
 inline constexpr uint32_t kVbusOnMinMv = 4750;
 inline constexpr uint32_t kVbusOnMaxMv = 5500;
 inline constexpr uint32_t kVbusOffMaxMv = 800;
+constexpr bool IsOn(uint32_t mv) { return mv >= kVbusOnMinMv && mv <= kVbusOnMaxMv; }
+constexpr bool IsOff(uint32_t mv) { return mv < kVbusOffMaxMv; }
 
 inline constexpr uint32_t kVerifyMs = 1200;     // chosen: the answer is due 1500 ms after acting; off takes up to 1000
 inline constexpr uint32_t kAnswerMs = 1500;     // the promise of a CommandDone after acting
@@ -53,17 +55,17 @@ inline constexpr int32_t kTrayHysteresisDeciK = 50;  // design section 10
 inline constexpr int32_t kFastRiseDeciK = 100;       // chosen: 3 A at 2 K/W and 300 s warm the tray by 7.0 K in 80 s
 inline constexpr size_t kRiseWindows = 4;            // within 60 to 80 s
 inline constexpr uint32_t kRiseWindowMs = 20'000;
-inline constexpr uint8_t kRiseSamples = 2;         // chosen: one odd sample does not take a shelf off
-inline constexpr uint32_t kSoftTripMs = 10'000;    // chosen: t = 10 s / ((I/S)^2 - 1), IEC 60255-151 extremely inverse
-inline constexpr uint32_t kHeatUnit = 256;         // mA^2 ms, so that the sum fits in 32 bits
-inline constexpr uint32_t kMostHeat = 400'000'000; // above S = 3 A's trip
-inline constexpr uint32_t kStaleReads = 3;         // failed reads of the monitor in a row: drivers/rack_app.h
-inline constexpr uint32_t kJudgeEveryMs = 100;     // chosen: voltages are read in 32 ms, expanders in 64 ms
-inline constexpr uint8_t kLowJudgements = 8;       // and two more: VBUS is low for a second before it is called so
-inline constexpr uint32_t kRelayMoveMs = 100;   // chosen: travel and bounce of a small relay is below 20 ms
-inline constexpr uint32_t kRelayStuckMs = 500;  // chosen
-inline constexpr uint32_t kStaleMs = 1000;      // chosen: on without a current sample for this long is a trip
-inline constexpr uint32_t kFreshMs = 300;       // three full scans of voltages
+inline constexpr uint8_t kRiseSamples = 2;          // chosen: one odd sample does not take a shelf off
+inline constexpr uint32_t kSoftTripMs = 10'000;     // chosen: t = 10 s / ((I/S)^2 - 1), IEC 60255-151 extremely inverse
+inline constexpr uint32_t kHeatUnit = 256;          // mA^2 ms, so that the sum fits in 32 bits
+inline constexpr uint32_t kMostHeat = 400'000'000;  // above S = 3 A's trip
+inline constexpr uint32_t kStaleReads = 3;          // failed reads of the monitor in a row: drivers/rack_app.h
+inline constexpr uint32_t kJudgeEveryMs = 100;      // chosen: voltages are read in 32 ms, expanders in 64 ms
+inline constexpr uint8_t kLowJudgements = 8;        // and two more: VBUS is low for a second before it is called so
+inline constexpr uint32_t kRelayMoveMs = 100;       // chosen: travel and bounce of a small relay is below 20 ms
+inline constexpr uint32_t kRelayStuckMs = 500;      // chosen
+inline constexpr uint32_t kStaleMs = 1000;          // chosen: on without a current sample for this long is a trip
+inline constexpr uint32_t kFreshMs = 300;           // three full scans of voltages
 inline constexpr uint32_t kTemperatureFreshMs = 3000;
 inline constexpr uint32_t kLongestPassMs = 50;      // chosen: a pass takes a few ms; longer ones saw no sensor, no byte
 inline constexpr uint32_t kReadBackSettleMs = 100;  // chosen: a write reaches the part within one pass

@@ -283,7 +283,7 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
   if (clear.slot != 0) {
     const Verdict found = FindSlot(clear.slot, reply);
     if (found != Verdict::kOk) return found;
-    if (!slots_[IndexOf(clear.slot)].ClearTrip()) return Verdict::kTripped;
+    if (!slots_[IndexOf(clear.slot)].ClearTrip(shared_)) return Verdict::kTripped;
     events_.Log(link::LogKind::kCleared, clear.slot);
     return Verdict::kOk;
   }
@@ -296,7 +296,7 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
   stopped_ = false;
   events_.Log(link::LogKind::kCleared, 0);
   bool all = true;
-  for (size_t i = 0; i < facts_.slots; ++i) all = slots_[i].ClearTrip() && all;
+  for (size_t i = 0; i < facts_.slots; ++i) all = slots_[i].ClearTrip(shared_) && all;
   return all ? Verdict::kOk : Verdict::kTripped;
 }
 

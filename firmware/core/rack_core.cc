@@ -35,7 +35,7 @@ RackCore::RackCore(const BoardFacts& facts, Nvm& nvm, LogFlash* log)
       configs_(store_),
       wear_(nvm),
       leases_(store_),
-      shared_{config_, events_, next_ticket_, leases_, store_, facts_.ceilings},
+      shared_{config_, events_, next_ticket_, leases_, store_, facts_.ceilings, buses_, rails_},
       queue_(slots_, shared_) {}
 
 void RackCore::Boot(std::span<const SlotFacts> places, uint32_t now_ms) {
@@ -46,7 +46,7 @@ void RackCore::Boot(std::span<const SlotFacts> places, uint32_t now_ms) {
   wear_.Load();
   for (size_t i = 0; i < facts_.slots; ++i) {
     places_[i] = places[i];
-    slots_[i].Attach(i, places[i].capabilities);
+    slots_[i].Attach(i, places[i].capabilities, places[i].monitor_bus);
   }
   LoadConfig();
 }
@@ -164,10 +164,7 @@ void RackCore::AdvanceQueue(uint32_t dt) {
 uint32_t RackCore::HotShelves() const {
   uint32_t hot = 0;
   for (size_t i = 0; i < facts_.slots; ++i) {
-    if (!slots_[i].tripped()) continue;
-    const auto reason = static_cast<link::TripReason>(slots_[i].Bits().trip_reason);
-    const bool heat = reason == link::TripReason::kOverTemperature || reason == link::TripReason::kFastRise;
-    if (heat) hot |= uint32_t{1} << places_[i].shelf;
+    if (slots_[i].heat_tripped()) hot |= uint32_t{1} << places_[i].shelf;
   }
   return hot;
 }
@@ -199,7 +196,7 @@ void RackCore::OnTemperature(size_t slot, int32_t deci_c) { slots_[slot].OnTempe
 void RackCore::OnRailVoltage(size_t slot, uint32_t mv) {
   if (fitted(slot)) rails_.OnVoltage(config_.slots[slot].rail, mv);
 }
-void RackCore::OnHotSwapOff(size_t, uint32_t) {}
+void RackCore::OnHotSwapOff(size_t slot, uint32_t status_word) { slots_[slot].OnHotSwapOff(status_word, shared_); }
 void RackCore::OnBusLost(size_t bus, bool lost) { buses_.OnBus(bus, lost); }
 
 void RackCore::OnRackInputs(uint32_t inputs) {
@@ -239,6 +236,7 @@ void RackCore::MoveWear(uint32_t dt) {
   uint32_t coils = 0;
   for (size_t i = 0; i < facts_.slots; ++i) {
     if ((DesiredOutputs(i) & kRelay) != 0) coils |= uint32_t{1} << i;
+    slots_[i].SetRelayWorn(RelayWorn(i));
   }
   wear_.OnCoils(coils);
   wear_.Advance(dt);

@@ -69,9 +69,9 @@ class RackCore {
   void OnCurrent(size_t slot, uint32_t ma);
   void OnTemperature(size_t slot, int32_t deci_c);
   // The monitor did not answer (after retries).
-  void OnMonitorMissing(size_t slot) { slots_[slot].OnMonitorMissing(); }
+  void OnMonitorMissing(size_t slot) { slots_[slot].OnMonitorMissing(shared_); }
   // A part answers in the monitor's place that the board table does not name.
-  void OnWrongPart(size_t slot) { slots_[slot].OnWrongPart(); }
+  void OnWrongPart(size_t slot) { slots_[slot].OnWrongPart(shared_); }
   void OnReadBack(size_t slot, uint8_t bits) { slots_[slot].OnReadBack(bits); }
   // The expander did not answer. Not while StopAsserted(): it is in reset then.
   void OnExpanderMissing(size_t slot) { slots_[slot].OnExpanderMissing(); }
@@ -207,12 +207,12 @@ class RackCore {
   WearStore wear_;
   LeaseTable leases_;
   uint32_t next_ticket_ = 1;
+  RailWatch rails_;
+  BusWatch buses_;
   Slot::Shared shared_;
   std::array<Slot, link::kMaxSlots> slots_{};
   std::array<SlotFacts, link::kMaxSlots> places_{};
   TurnOnQueue queue_;
-  RailWatch rails_;
-  BusWatch buses_;
   HostWatch host_;
   RackInputs inputs_;
   Indicators indicators_;

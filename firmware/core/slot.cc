@@ -12,22 +12,8 @@ using link::TripReason;
 using link::Verdict;
 namespace capability = link::capability;
 
-constexpr uint8_t Bit(bool on, int at) { return static_cast<uint8_t>(on ? 1U << at : 0U); }
-
-// The positions of drivers/board.h's Output.
-constexpr int kVbusBit = 0, kDataEnableBit = 1, kDataSelectBit = 2, kChargeBit = 3, kRelayBit = 4, kLedBit = 7;
-
-DataChoice ChoiceOf(uint8_t outputs) {
-  const bool enable = (outputs >> kDataEnableBit & 1) != 0;
-  const bool charge = (outputs >> kChargeBit & 1) != 0;
-  const auto host = static_cast<uint8_t>(outputs >> kDataSelectBit & 1);
-  if (enable && charge) return {DataPath::kUnknown, host};
-  if (enable) return {DataPath::kHost, host};
-  return {charge ? DataPath::kCharge : DataPath::kOpen, 0};
-}
-
-bool IsOn(uint32_t mv) { return mv >= kVbusOnMinMv && mv <= kVbusOnMaxMv; }
-bool IsOff(uint32_t mv) { return mv < kVbusOffMaxMv; }
+// drivers/board.h's Output::kLed: the board's, and no matter of safety.
+constexpr uint8_t kLedMask = 1U << 7;
 
 }  // namespace
 
@@ -233,13 +219,13 @@ void Slot::TripFor(const Finding& finding, Shared& shared) {
 
 void Slot::OnReadBack(uint8_t bits) {
   expander_missing_ = false;
-  bits = static_cast<uint8_t>(bits & ~Bit(true, kLedBit));  // the board's, and no matter of safety
+  bits = static_cast<uint8_t>(bits & ~kLedMask);
   read_back_ = bits;
   read_back_age_.Restart();
   // Outputs that this pass has just changed are not yet written, and their age is still that of the ones before.
   const bool settled = outputs() == last_outputs_ && outputs_age_.ms() >= kReadBackSettleMs;
   mismatch_ = settled && bits != outputs();
-  const bool lost = mismatch_ && vbus_.out() && (bits >> kVbusBit & 1) == 0;
+  const bool lost = mismatch_ && vbus_.out() && (bits & 1) == 0;
   lost_read_backs_ = lost ? static_cast<uint8_t>(std::min(lost_read_backs_ + 1, int{kLostReadBacks})) : uint8_t{0};
 }
 

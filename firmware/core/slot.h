@@ -70,6 +70,8 @@ class Slot {
   // Its numbers would mean nothing: as good as missing, until a sample says that the right part is there.
   void OnWrongPart(Shared& shared);
   void OnHotSwapOff(uint32_t status_word, Shared& shared);
+  // Its relay has moved as often as one should.
+  void SetRelayWorn(bool worn) { relay_worn_ = worn; }
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
   void OnRelaySense(bool isolated);
@@ -145,9 +147,8 @@ class Slot {
   void AdvanceCycle(Shared& shared);
   void AdvanceCharge(uint32_t dt, Shared& shared);
   void JudgeDecay();
-  // What the parts say now, of what Has() a name; the conditions that cannot be seen now stay.
+  // What the parts say now; conditions that nobody can see now stay as they are.
   Conditions FindConditions(const Shared& shared) const;
-  Conditions FindVoltageConditions(const Shared& shared) const;
   void CountLowVoltage(const Shared& shared);
   void JudgeConditions(Shared& shared);
   void TellConditions(Shared& shared);
@@ -202,6 +203,7 @@ class Slot {
   bool expander_missing_ = false;
   bool mismatch_ = false;
   bool relay_stuck_ = false;
+  bool relay_worn_ = false;
   bool back_feed_ = false;
   bool no_discharge_ = false;
 };
