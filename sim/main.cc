@@ -1,10 +1,12 @@
 // faraday-sim: a rack's boards, plant and phones on a bench. A parts list: read the files, build the bench, run the
 // loop.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -59,7 +61,8 @@ std::string Footer() {
       "  export FARADAY_RUN=/tmp/rack\n"
       "  faraday-sim --config rack-configs/r01.yaml --scenario sim/scenarios/demo.yaml --run-dir /tmp/rack/sim &\n"
       "  faraday-sim ctl --run-dir /tmp/rack/sim state r01/01\n"
-      "  faraday-sim ctl --run-dir /tmp/rack/sim fault r01/01 short on\n\nCommands of ctl:\n";
+      "  faraday-sim fault r01/01 short             (off mends it; run folder: --run-dir, else "
+      "$FARADAY_RUN/sim)\n\nCommands of ctl:\n";
   for (const sim::CommandHelp& help : sim::ControlHelp()) text += fmt::format("  {:<38} {}\n", help.usage, help.text);
   return text;
 }
@@ -132,6 +135,22 @@ Status StartRack(evloop::Loop& loop, Rack& rack, const sim::MachineFactory& mach
   return OkStatus();
 }
 
+// Where the simulator that is meant runs; empty: nobody said.
+std::string RunDirOf(const std::string& said) {
+  const char* run = std::getenv("FARADAY_RUN");
+  return !said.empty() || run == nullptr ? said : std::string(run) + "/sim";
+}
+
+// `faraday-sim fault r01/07 short [off]`, and `faraday-sim ctl WORDS`.
+int Control(const std::string& said, std::vector<std::string> words, bool fault) {
+  const std::string run_dir = RunDirOf(said);
+  if (run_dir.empty())
+    return Refuse("which simulator? Give --run-dir DIR, or set FARADAY_RUN (DIR is $FARADAY_RUN/sim)");
+  if (fault && words.size() == 2) words.emplace_back("on");
+  if (fault) words.insert(words.begin(), "fault");
+  return sim::RunControlClient(run_dir, words);
+}
+
 int Serve(const ServeOptions& options) {
   std::vector<Rack> racks;
   racks.reserve(options.configs.size());  // benches refer to their racks
@@ -179,16 +198,23 @@ int main(int argc, char** argv) {
   std::string ctl_dir;
   CLI::App* ctl = app.add_subcommand("ctl", "sends one command to a running simulator and prints its answer");
   ctl->footer(Footer());
-  ctl->add_option("--run-dir", ctl_dir, "the simulator's --run-dir")->required();
   ctl->add_option("command", words, "see below")->required();
-  ctl->positionals_at_end();
+  CLI::App* fault = app.add_subcommand("fault", "breaks a slot's hardware in a running simulator: SLOT NAME [on|off]");
+  fault->footer(
+      fmt::format("Example:\n  faraday-sim fault r01/07 short\n  faraday-sim fault r01/07 short off\n\nNames: {}",
+                  fmt::join(sim::FaultNames(), ", ")));
+  fault->add_option("fault", words, "SLOT NAME [on|off]")->required()->expected(2, 3);
+  for (CLI::App* sub : {ctl, fault}) {
+    sub->add_option("--run-dir", ctl_dir, "the simulator's --run-dir; default: $FARADAY_RUN/sim");
+    sub->positionals_at_end();
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfig;
   }
 
-  if (ctl->parsed()) return sim::RunControlClient(ctl_dir, words);
+  if (ctl->parsed() || fault->parsed()) return Control(ctl_dir, words, fault->parsed());
   for (const CLI::Option* needed : {config, scenario, run_dir}) {
     if (needed->count() > 0) continue;
     return Refuse(fmt::format("{} is missing; faraday-sim --help shows an example", needed->get_name()));

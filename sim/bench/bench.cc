@@ -242,7 +242,7 @@ void Bench::Answer(const std::string& line, ControlServer::Reply reply) {
 }
 
 void Bench::Execute(const ControlCommand& command, Told told) {
-  constexpr std::array<CommandHandler, 13> kHandlers = {&Bench::Help,
+  constexpr std::array<CommandHandler, 17> kHandlers = {&Bench::Help,
                                                         &Bench::List,
                                                         &Bench::State,
                                                         &Bench::SetFault,
@@ -254,7 +254,11 @@ void Bench::Execute(const ControlCommand& command, Told told) {
                                                         &Bench::ResetExpander,
                                                         &Bench::HangMcu,
                                                         &Bench::SetBus,
-                                                        &Bench::WearEeprom};  // in Verb's order
+                                                        &Bench::WearEeprom,
+                                                        &Bench::SetLoad,
+                                                        &Bench::SetRail,
+                                                        &Bench::SetAmbient,
+                                                        &Bench::BreakBoard};  // in Verb's order
   (this->*kHandlers[static_cast<size_t>(command.verb)])(command, std::move(told));
 }
 
@@ -501,6 +505,55 @@ void Bench::WearEeprom(const ControlCommand& command, Told told) {
       command.board,
       [page = command.place](Machine& machine) { return machine.WearEepromPage(page); },
       fmt::format("board {} EEPROM page {} worn", command.board, command.place),
+      std::move(told));
+}
+
+void Bench::SetLoad(const ControlCommand& command, Told told) {
+  OnMachine(
+      BoardOf(command),
+      [index = PlaceOf(command.slot).index, load = *command.amount](Machine& machine) {
+        machine.plant().slot(index).SetTestLoad(load);
+        return OkStatus();
+      },
+      fmt::format("{} load {}", Name(command.slot), *command.amount),
+      std::move(told));
+}
+
+void Bench::SetRail(const ControlCommand& command, Told told) {
+  RailFault fault = RailFault::kNone;
+  for (int i = 0; i < kRailFaults; ++i) {
+    if (ToString(static_cast<RailFault>(i)) == command.what) fault = static_cast<RailFault>(i);
+  }
+  OnMachine(
+      command.board,
+      [rail = static_cast<size_t>(command.place), fault](Machine& machine) -> Status {
+        if (rail >= machine.plant().rails()) return {Code::kFailedPrecondition, "no slot hangs on this rail"};
+        machine.plant().SetRailFault(rail, fault);
+        return OkStatus();
+      },
+      fmt::format("board {} rail {} {}",
+                  command.board,
+                  rack_.rails[static_cast<size_t>(command.board)][static_cast<size_t>(command.place)].name,
+                  command.what),
+      std::move(told));
+}
+
+void Bench::SetAmbient(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [celsius = *command.amount](Machine& machine) {
+        machine.plant().SetAmbient(celsius);
+        return OkStatus();
+      },
+      fmt::format("board {} ambient {}", command.board, *command.amount),
+      std::move(told));
+}
+
+void Bench::BreakBoard(const ControlCommand& command, Told told) {
+  OnMachine(
+      command.board,
+      [command](Machine& machine) { return machine.SetBoardFault(command.what, command.on); },
+      fmt::format("board {} {} {}", command.board, command.what, command.on ? "on" : "off"),
       std::move(told));
 }
 

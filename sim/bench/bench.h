@@ -77,6 +77,10 @@ class Bench {
   void HangMcu(const ControlCommand& command, Told told);
   void SetBus(const ControlCommand& command, Told told);
   void WearEeprom(const ControlCommand& command, Told told);
+  void SetLoad(const ControlCommand& command, Told told);
+  void SetRail(const ControlCommand& command, Told told);
+  void SetAmbient(const ControlCommand& command, Told told);
+  void BreakBoard(const ControlCommand& command, Told told);
   std::string BoardState(Machine& machine, int board) const;
   std::string PhoneState(int slot) const;
   Result<PhoneRow*> FindPhone(int slot);

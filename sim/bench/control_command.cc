@@ -117,6 +117,41 @@ Status ReadEepromAction(std::string_view word, const RackConfig&, ControlCommand
   return OneOf(word, {"worn"}, "EEPROM fault");
 }
 
+Status ReadMilliamps(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.amount = Number(word);
+  if (command.amount && *command.amount >= 0 && *command.amount <= 5000) return OkStatus();
+  return Wrong(fmt::format("\"{}\" is no load: use 0 to 5000 mA", word));
+}
+
+Status ReadCelsius(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.amount = Number(word);
+  if (command.amount && *command.amount >= -20 && *command.amount <= 80) return OkStatus();
+  return Wrong(fmt::format("\"{}\" is no temperature: use -20 to 80 degC", word));
+}
+
+Status ReadRail(std::string_view word, const RackConfig& rack, ControlCommand& command) {
+  std::vector<std::string> names;
+  const auto board = static_cast<size_t>(command.board);
+  if (board >= rack.rails.size()) return Wrong("the rack's config names no rails");
+  for (const rackconfig::RailConfig& rail : rack.rails[board]) {
+    if (rail.name == word) command.place = static_cast<int>(names.size());
+    names.push_back(rail.name);
+  }
+  return OneOf(word, names, "rail of this board");
+}
+
+Status ReadRailFault(std::string_view word, const RackConfig&, ControlCommand& command) {
+  std::vector<std::string> names;
+  for (int i = 0; i < kRailFaults; ++i) names.emplace_back(ToString(static_cast<RailFault>(i)));
+  command.what = word;
+  return OneOf(word, names, "state of a rail");
+}
+
+Status ReadBoardFault(std::string_view word, const RackConfig&, ControlCommand& command) {
+  command.what = word;
+  return OneOf(word, BoardFaultNames(), "fault of a board");
+}
+
 Status ReadPlace(std::string_view word, const RackConfig&, ControlCommand& command) {
   const std::optional<int> number = Number(word);
   if (!number || *number < 0) return Wrong(fmt::format("\"{}\" is no number from 0", word));
@@ -215,6 +250,22 @@ const std::vector<VerbRow>& Verbs() {
        Verb::kEeprom,
        {{"BOARD", false, ReadBoard}, {"worn", false, ReadEepromAction}, {"PAGE", false, ReadPlace}},
        "a page of the memory keeps its bytes from now on; native board only"},
+      {"load",
+       Verb::kLoad,
+       {{"SLOT", false, ReadSlot}, {"MA", false, ReadMilliamps}},
+       "an electronic load across VBUS besides the phone; 0: none"},
+      {"rail",
+       Verb::kRail,
+       {{"BOARD", false, ReadBoard}, {"RAIL", false, ReadRail}, {"ok|sag|over|dead|psu-lost", false, ReadRailFault}},
+       "what a supply does: 0.3 V less, 0.5 V more, nothing, or says that its power is not good"},
+      {"ambient",
+       Verb::kAmbient,
+       {{"BOARD", false, ReadBoard}, {"DEGC", false, ReadCelsius}},
+       "the air around the board's trays, at once; 24 at the start"},
+      {"board",
+       Verb::kBoard,
+       {{"BOARD", false, ReadBoard}, {"NAME", false, ReadBoardFault}, {"on|off", false, ReadOnOff}},
+       "breaks or mends a board's hardware; native board only"},
   };
   return kVerbs;
 }

@@ -25,7 +25,11 @@ enum class Verb {
   kExpanderReset,
   kMcuHang,
   kBus,
-  kEeprom
+  kEeprom,
+  kLoad,
+  kRail,
+  kAmbient,
+  kBoard
 };
 
 // An input that every board has, without the rack's config.
@@ -39,8 +43,8 @@ struct ControlCommand {
                      // "stretch"; "worn"
   bool on = false;   // fault on/off, input active/inactive
   int percent = 0;   // battery
-  int place = 0;     // I2C bus, EEPROM page
-  std::optional<int> amount;  // bus stretch: ms; line damage: percent of frames
+  int place = 0;     // I2C bus, EEPROM page, index of a rail on its board
+  std::optional<int> amount;  // bus stretch: ms; line damage: percent of frames; load: mA; ambient: degC
   int seed = 1;               // line damage
 };
 

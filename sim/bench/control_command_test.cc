@@ -10,6 +10,7 @@ rackconfig::RackConfig Rack() {
   rack.rack = "r01";
   rack.boards.resize(2);
   rack.slots.resize(8);
+  rack.rails = {{{.name = "A"}, {.name = "B"}}, {{.name = "A"}}};
   rack.inputs.push_back({.name = "door"});
   return rack;
 }
@@ -53,6 +54,11 @@ TEST(ControlCommand, EachVerbIsUnderstood) {
   EXPECT_EQ(Parsed("eeprom 0 worn 2").place, 2);
   EXPECT_EQ(Parsed("line 0 damage 5").amount, 5);
   EXPECT_EQ(Parsed("line 0 damage 5 77").seed, 77);
+  EXPECT_EQ(Parsed("load r01/03 2500").amount, 2500);
+  EXPECT_EQ(Parsed("rail 0 B sag").place, 1);
+  EXPECT_EQ(Parsed("rail 0 B psu-lost").what, "psu-lost");
+  EXPECT_EQ(Parsed("ambient 0 -5").amount, -5);
+  EXPECT_TRUE(Parsed("board 0 reset-line-broken on").on);
 }
 
 TEST(ControlCommand, Mistakes_NameTheChoices) {
@@ -71,6 +77,11 @@ TEST(ControlCommand, Mistakes_NameTheChoices) {
   EXPECT_EQ(Refused("line 0 cut 5"), "cut takes no more words");
   EXPECT_NE(Refused("line 0 damage 101").find("0 to 100 %"), std::string::npos);
   EXPECT_NE(Refused("bus 0 x stuck").find("\"x\""), std::string::npos);
+  EXPECT_NE(Refused("load 1 5001").find("0 to 5000 mA"), std::string::npos);
+  EXPECT_NE(Refused("rail 1 B sag").find("use A"), std::string::npos);
+  EXPECT_NE(Refused("rail 0 A low").find("sag, over, dead, psu-lost"), std::string::npos);
+  EXPECT_NE(Refused("ambient 0 81").find("-20 to 80 degC"), std::string::npos);
+  EXPECT_NE(Refused("board 0 reset on").find("reset-line-broken"), std::string::npos);
   Refused("state");
   Refused("list all");
   Refused("state 99999999999999999999");

@@ -36,6 +36,7 @@ std::string DescribeData(const SlotSide& side) {
 }  // namespace
 
 std::vector<std::string> FaultNames() { return SimBoard::FaultNames(); }
+std::vector<std::string> BoardFaultNames() { return SimBoard::BoardFaultNames(); }
 
 std::string DescribeSlot(const Plant& plant, size_t slot_index, const std::vector<std::string_view>& parts_missing) {
   const SlotPhysics& slot = plant.slot(slot_index);
@@ -63,7 +64,8 @@ std::string DescribeSlot(const Plant& plant, size_t slot_index, const std::vecto
 uint8_t PsuOk(const Plant& plant, const std::vector<int>& slot_rails) {
   unsigned good = 0xFF;
   for (size_t slot = 0; slot < slot_rails.size(); ++slot) {
-    if (plant.rail_mv(slot) < kPsuOkMv && slot_rails[slot] < 8) good &= ~(1U << slot_rails[slot]);
+    const bool lost = plant.rail_mv(slot) < kPsuOkMv || plant.psu_lost(slot);
+    if (lost && slot_rails[slot] < 8) good &= ~(1U << slot_rails[slot]);
   }
   return static_cast<uint8_t>(good);
 }

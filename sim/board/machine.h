@@ -85,6 +85,8 @@ class Machine {
   virtual Status SetBusStuck(int bus, bool stuck) = 0;
   // Each transfer on the bus takes `ms` longer; 0 is none.
   virtual Status SetBusStretch(int bus, int ms) = 0;
+  // A fault of the board by name, one of BoardFaultNames().
+  virtual Status SetBoardFault(std::string_view name, bool on) = 0;
   // The EEPROM's page (32 bytes, from 0) keeps its bytes from now on.
   virtual Status WearEepromPage(int page) = 0;
 };
@@ -92,10 +94,14 @@ class Machine {
 // Makes a board of the kind that main.cc chose. Errors: kUnimplemented something must be installed first.
 using MachineFactory = std::function<Result<std::unique_ptr<Machine>>(MachineOrder order)>;
 
-// The names that SetFault() knows: those of SlotFault, and "expander-missing", "monitor-missing", "sensor-missing".
+// The names that SetFault() knows: those of SlotFault, and those of parts: "expander-missing", "monitor-missing",
+// "sensor-missing", "monitor-wrong", "vbus-pin-stuck-on", "vbus-pin-stuck-off".
 std::vector<std::string> FaultNames();
+// The names that SetBoardFault() knows: "reset-line-broken", "eeprom-missing", "eeprom-read-only".
+std::vector<std::string> BoardFaultNames();
 
-// Power good of the supplies, bit n is rail n (0 to 7): at least kPsuOkMv; a rail without slots is good.
+// Power good of the supplies, bit n is rail n (0 to 7): at least kPsuOkMv and not said to be lost; a rail without slots
+// is good.
 inline constexpr int kPsuOkMv = 4750;  // chosen: 5 % below 5 V
 uint8_t PsuOk(const Plant& plant, const std::vector<int>& slot_rails);
 

@@ -129,6 +129,7 @@ Status NativeMachine::ResetExpander(size_t slot_index) {
 
 Status NativeMachine::SetBusStuck(int bus, bool stuck) { return board_.SetBusStuck(bus, stuck); }
 Status NativeMachine::SetBusStretch(int bus, int ms) { return board_.SetBusStretch(bus, ms); }
+Status NativeMachine::SetBoardFault(std::string_view name, bool on) { return board_.SetBoardFault(name, on); }
 Status NativeMachine::WearEepromPage(int page) { return board_.WearEepromPage(page); }
 
 }  // namespace faraday::sim

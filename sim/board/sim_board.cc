@@ -11,17 +11,39 @@
 namespace faraday::sim {
 namespace {
 
-struct Part {
-  std::string_view fault;
-  firmware::ChipAddress (*where)(const firmware::SlotWiring&);
+using firmware::NativeBoard;
+
+void SetMissing(NativeBoard& board, firmware::ChipAddress at, bool missing) {
+  board.Bus(at.bus).SetMissing(at.address, missing);
+}
+
+struct PartFault {
+  std::string_view name;
+  void (*set)(NativeBoard& board, size_t slot, bool on);
 };
-constexpr std::array<Part, 3> kParts = {{
+constexpr std::array<PartFault, 6> kPartFaults = {{
     {"expander-missing",
-     [](const firmware::SlotWiring& slot) {
-       return firmware::ChipAddress{slot.outputs.bus, slot.outputs.address};
+     [](NativeBoard& board, size_t slot, bool on) {
+       const firmware::ExpanderPin& at = board.Slots()[slot].outputs;
+       SetMissing(board, {at.bus, at.address}, on);
      }},
-    {"monitor-missing", [](const firmware::SlotWiring& slot) { return slot.monitor; }},
-    {"sensor-missing", [](const firmware::SlotWiring& slot) { return slot.temperature; }},
+    {"monitor-missing",
+     [](NativeBoard& board, size_t slot, bool on) { SetMissing(board, board.Slots()[slot].monitor, on); }},
+    {"sensor-missing",
+     [](NativeBoard& board, size_t slot, bool on) { SetMissing(board, board.Slots()[slot].temperature, on); }},
+    {"monitor-wrong", [](NativeBoard& board, size_t slot, bool on) { board.SetMonitorWrong(slot, on); }},
+    {"vbus-pin-stuck-on", [](NativeBoard& board, size_t slot, bool on) { board.SetVbusPinStuck(slot, on, false); }},
+    {"vbus-pin-stuck-off", [](NativeBoard& board, size_t slot, bool on) { board.SetVbusPinStuck(slot, false, on); }},
+}};
+
+struct BoardFault {
+  std::string_view name;
+  void (*set)(NativeBoard& board, bool on);
+};
+constexpr std::array<BoardFault, 3> kBoardFaults = {{
+    {"reset-line-broken", [](NativeBoard& board, bool on) { board.SetResetLineBroken(on); }},
+    {"eeprom-missing", [](NativeBoard& board, bool on) { board.SetEepromMissing(on); }},
+    {"eeprom-read-only", [](NativeBoard& board, bool on) { board.eeprom().SetReadOnly(on); }},
 }};
 
 constexpr int kFirstBus = 2;  // of those with parts: see boards/native/board.h
@@ -29,11 +51,12 @@ constexpr int kFirstBus = 2;  // of those with parts: see boards/native/board.h
 }  // namespace
 
 SimBoard::SimBoard(const std::vector<int>& slot_rails, firmware::SerialLine& line, std::function<uint32_t()> clock)
-    : plant_(slot_rails), board_(plant_, line, std::move(clock)), parts_missing_(slot_rails.size(), 0) {}
+    : plant_(slot_rails), board_(plant_, line, std::move(clock)), parts_broken_(slot_rails.size(), 0) {}
 
 void SimBoard::Pass() {
   FARADAY_CHECK(image_ != nullptr);
   plant_.AdvanceTo(board_.NowMs());
+  board_.PollLine();  // the UART's interrupt: whatever the firmware does
   if (!hung_ && !board_.InTransfer()) image_->Pass();
   if (!board_.WatchdogBit()) return;
   ++watchdog_bites_;
@@ -51,7 +74,7 @@ void SimBoard::McuReset(link::BootReason cause) {
 std::vector<std::string> SimBoard::FaultNames() {
   std::vector<std::string> names;
   for (int i = 0; i < kSlotFaults; ++i) names.emplace_back(ToString(static_cast<SlotFault>(i)));
-  for (const Part& part : kParts) names.emplace_back(part.fault);
+  for (const PartFault& part : kPartFaults) names.emplace_back(part.name);
   return names;
 }
 
@@ -61,17 +84,32 @@ Status SimBoard::SetFault(size_t slot_index, std::string_view name, bool on) {
     plant_.slot(slot_index).SetFault(*fault, on);
     return OkStatus();
   }
-  for (size_t i = 0; i < kParts.size(); ++i) {
-    if (kParts[i].fault != name) continue;
-    const firmware::ChipAddress at = kParts[i].where(board_.Slots()[slot_index]);
-    board_.Bus(at.bus).SetMissing(at.address, on);
+  for (size_t i = 0; i < kPartFaults.size(); ++i) {
+    if (kPartFaults[i].name != name) continue;
+    kPartFaults[i].set(board_, slot_index, on);
     const unsigned mask = 1U << i;
-    parts_missing_[slot_index] =
-        static_cast<uint8_t>(on ? parts_missing_[slot_index] | mask : parts_missing_[slot_index] & ~mask);
+    uint8_t& broken = parts_broken_[slot_index];
+    broken = static_cast<uint8_t>(on ? broken | mask : broken & ~mask);
     return OkStatus();
   }
   return {Code::kInvalidArgument,
           fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(FaultNames(), ", "))};
+}
+
+std::vector<std::string> SimBoard::BoardFaultNames() {
+  std::vector<std::string> names;
+  for (const BoardFault& fault : kBoardFaults) names.emplace_back(fault.name);
+  return names;
+}
+
+Status SimBoard::SetBoardFault(std::string_view name, bool on) {
+  for (const BoardFault& fault : kBoardFaults) {
+    if (fault.name != name) continue;
+    fault.set(board_, on);
+    return OkStatus();
+  }
+  return {Code::kInvalidArgument,
+          fmt::format("no fault of a board is named \"{}\"; there are {}", name, fmt::join(BoardFaultNames(), ", "))};
 }
 
 namespace {
@@ -107,16 +145,16 @@ Status SimBoard::WearEepromPage(int page) {
   return OkStatus();
 }
 
-bool SimBoard::PartMissing(size_t slot_index, size_t part) const {
-  return ((parts_missing_[slot_index] >> part) & 1) != 0;
+bool SimBoard::PartBroken(size_t slot_index, size_t part) const {
+  return ((parts_broken_[slot_index] >> part) & 1) != 0;
 }
 
 std::string SimBoard::Describe(size_t slot_index) const {
-  std::vector<std::string_view> missing;
-  for (size_t i = 0; i < kParts.size(); ++i) {
-    if (PartMissing(slot_index, i)) missing.push_back(kParts[i].fault);
+  std::vector<std::string_view> broken;
+  for (size_t i = 0; i < kPartFaults.size(); ++i) {
+    if (PartBroken(slot_index, i)) broken.push_back(kPartFaults[i].name);
   }
-  return DescribeSlot(plant_, slot_index, missing);
+  return DescribeSlot(plant_, slot_index, broken);
 }
 
 }  // namespace faraday::sim

@@ -31,10 +31,14 @@ class SimBoard {
   void McuReset(link::BootReason cause);
 
   // A fault by name: those of SlotFault, and the parts of the slot that can be missing on their bus
-  // ("expander-missing", "monitor-missing", "sensor-missing"; an expander serves two slots).
+  // ("expander-missing", "monitor-missing", "sensor-missing"; an expander serves two slots) or broken
+  // ("monitor-wrong", "vbus-pin-stuck-on", "vbus-pin-stuck-off").
   // Returns: kInvalidArgument naming the choices.
   Status SetFault(size_t slot_index, std::string_view name, bool on);
   static std::vector<std::string> FaultNames();
+  // A fault of the board by name. Returns: kInvalidArgument naming the choices.
+  Status SetBoardFault(std::string_view name, bool on);
+  static std::vector<std::string> BoardFaultNames();
 
   // The slot's expander loses its registers behind the firmware's back; it serves two slots.
   void ResetExpander(size_t slot_index) { board_.ResetExpander(slot_index); }
@@ -60,12 +64,12 @@ class SimBoard {
   int watchdog_bites() const { return watchdog_bites_; }
 
  private:
-  bool PartMissing(size_t slot_index, size_t part) const;
+  bool PartBroken(size_t slot_index, size_t part) const;
 
   Plant plant_;
   firmware::NativeBoard board_;
   std::unique_ptr<firmware::NativeImage> image_;
-  std::vector<uint8_t> parts_missing_;  // a slot each, bit per part
+  std::vector<uint8_t> parts_broken_;  // a slot each, bit per row of the table of part faults
   int boots_ = 1;
   bool hung_ = false;
   int watchdog_bites_ = 0;

@@ -26,6 +26,12 @@ void Pca9552::Reset() {
   Publish();
 }
 
+void Pca9552::SetStuck(uint16_t on, uint16_t off) {
+  stuck_on_ = on;
+  stuck_off_ = off;
+  Publish();
+}
+
 void Pca9552::HoldReset(bool held) {
   held_ = held;
   if (held) Reset();
@@ -37,6 +43,7 @@ void Pca9552::Publish() {
     const unsigned field = (registers_[kLs0 + pin / 4] >> (2 * (pin % 4))) & 3U;
     pins |= field == 0 ? 1U << pin : 0U;
   }
+  pins = (pins | stuck_on_) & ~unsigned{stuck_off_};
   if (pins == pins_) return;
   pins_ = static_cast<uint16_t>(pins);
   on_change_(pins_);
@@ -80,6 +87,8 @@ void Pca9552::OnRead(std::span<uint8_t> bytes) {
 namespace {
 constexpr uint8_t kOperation = 0x01, kReadVin = 0x88, kReadVout = 0x8B, kReadIout = 0x8C, kPmbusRevision = 0x98,
                   kMfrId = 0x99, kMfrModel = 0x9A, kPmonConfig = 0xD4;
+constexpr uint8_t kStatusWord = 0x79;
+constexpr uint16_t kCutOffStatus = 0x4850;  // IOUT/POUT, not POWER_GOOD, OFF, IOUT_OC_FAULT
 constexpr uint16_t kPmonDefault = 0x3F35;
 constexpr uint16_t kVrange100V = 1U << 5;
 constexpr uint16_t kVoutEnable = 1U << 1;  // cleared at reset: VOUT is not converted
@@ -123,6 +132,8 @@ uint16_t Adm1272::Word(uint8_t command) const {
       return (pmon_config_ & kVoutEnable) != 0 ? VoltageCode(now.vout_mv) : uint16_t{0};
     case kReadIout:
       return CurrentCode(now.iout_ma);
+    case kStatusWord:
+      return now.cut_off ? kCutOffStatus : uint16_t{0};
     default:
       return 0;
   }
@@ -144,7 +155,7 @@ void Adm1272::OnRead(std::span<uint8_t> bytes) {
     }
   };
   if (command_ == kMfrId) return block("ADI");
-  if (command_ == kMfrModel) return block("ADM1272-A1");
+  if (command_ == kMfrModel) return block(model_);
   const uint16_t word = command_ == kOperation       ? operation_
                         : command_ == kPmbusRevision ? uint16_t{0x22}
                                                      : Word(command_);

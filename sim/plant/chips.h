@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "sim/plant/i2c.h"
@@ -25,6 +26,8 @@ class Pca9552 : public I2cChip {
   void Reset() override;
 
   uint16_t pins() const { return pins_; }
+  // Fault: pins that are pulled low ("on") or float for good, whatever the registers say; the INPUT registers say so.
+  void SetStuck(uint16_t on, uint16_t off);
   // The RESET pin: while held the part is in its reset state and ignores writes.
   void HoldReset(bool held);
 
@@ -38,6 +41,8 @@ class Pca9552 : public I2cChip {
   uint8_t pointer_ = 0;
   bool auto_increment_ = false;
   bool held_ = false;
+  uint16_t stuck_on_ = 0;
+  uint16_t stuck_off_ = 0;
   uint16_t pins_ = 0;
   std::function<void(uint16_t)> on_change_;
 };
@@ -46,6 +51,7 @@ struct MonitorReading {
   int vin_mv = 0;   // before the switch: the rail
   int vout_mv = 0;  // after it: the slot's VBUS
   int iout_ma = 0;
+  bool cut_off = false;  // the part has opened its switch by itself
 };
 
 // Analog Devices ADM1272: hot-swap monitor, PMBus words in "direct" format, Y = (m X + b) 10^R (data sheet, table
@@ -58,6 +64,8 @@ class Adm1272 : public I2cChip {
   void OnWrite(std::span<const uint8_t> bytes) override;
   void OnRead(std::span<uint8_t> bytes) override;
   void Reset() override;
+  // Fault: another part of the family sits here.
+  void SetModel(std::string_view model) { model_ = model; }
 
  private:
   uint16_t Word(uint8_t command) const;
@@ -68,6 +76,7 @@ class Adm1272 : public I2cChip {
   std::function<MonitorReading()> read_;
   uint8_t command_ = 0;
   uint8_t operation_ = 0;
+  std::string_view model_ = "ADM1272-A1";
   uint16_t pmon_config_ = 0;
 };
 

@@ -49,5 +49,23 @@ TEST(Plant, SetInput_ChangesItsPinOnly) {
   EXPECT_EQ(plant.inputs(), 1U);
 }
 
+TEST(Plant, RailFaults_AreOfTheirRailOnly) {
+  Plant plant({0, 1});
+  plant.AdvanceTo(0);
+  const auto rail = [&plant, now = uint32_t{0}](RailFault fault) mutable {
+    plant.SetRailFault(1, fault);
+    plant.AdvanceTo(++now);
+    return plant.rail_mv(1);
+  };
+  const int good = rail(RailFault::kNone);
+  EXPECT_EQ(rail(RailFault::kSag), good - 300);
+  EXPECT_EQ(rail(RailFault::kOver), good + 500);
+  EXPECT_EQ(rail(RailFault::kDead), 0);
+  EXPECT_EQ(rail(RailFault::kPsuLost), good);
+  EXPECT_TRUE(plant.psu_lost(1));
+  EXPECT_FALSE(plant.psu_lost(0));
+  EXPECT_EQ(plant.rail_mv(0), good);
+}
+
 }  // namespace
 }  // namespace faraday::sim

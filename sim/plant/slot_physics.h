@@ -31,15 +31,27 @@ uint8_t ToBits(const SlotOutputs& outputs);
 
 // What can be wrong with a slot's hardware. Several may hold at once.
 enum class SlotFault : uint8_t {
-  kShort,          // 0.2 ohm (chosen) across VBUS at the connector
-  kSwitchShorted,  // the VBUS switch conducts whatever its pin says
-  kBackFeed,       // something on the phone's side holds VBUS up while the switch is off
-  kNoDischarge,    // the bleeder is gone: VBUS decays over seconds
-  kRelayStuck,     // the relay stays where it is
-  kHotTray,        // the tray's air heats to 65 degC (chosen)
+  kShort,           // 0.2 ohm (chosen) across VBUS at the connector
+  kSwitchShorted,   // the VBUS switch conducts whatever its pin says
+  kBackFeed,        // something on the phone's side holds VBUS up while the switch is off
+  kNoDischarge,     // the bleeder is gone: VBUS decays over seconds
+  kRelayStuck,      // the relay stays where it is
+  kHotTray,         // the tray's air heats to 65 degC, 2 K/s (chosen)
+  kShortAtTimes,    // the short for 60 ms of each second (chosen)
+  kSwitchLeaking,   // 80 mA through the switch that is off, VBUS floats at 2 V (chosen)
+  kOpenCable,       // nothing of the slot reaches the phone
+  kThinCable,       // 1 ohm more between switch and connector (chosen)
+  kCutsOff,         // the hot-swap part opens its switch by itself and stays so until its pin was off
+  kRelaySlow,       // the relay travels for 800 ms (chosen)
+  kSenseOpen,       // the sense contact never closes
+  kSenseBouncing,   // the sense contact bounces for 15 ms after the relay arrived (chosen)
+  kTrayFastRise,    // the tray's air heats to 48 degC, 1 K/s (chosen): below the limits, too fast
+  kSensorStuck,     // the tray's sensor says what it said when the fault came
+  kSensorDrifting,  // the tray's sensor says 0.08 K/s more (chosen: slower than a fast rise)
 };
-inline constexpr int kSlotFaults = 6;
-// "short", "switch-shorted", "back-feed", "no-discharge", "relay-stuck", "hot-tray".
+inline constexpr int kSlotFaults = 17;
+// "short", "switch-shorted", "back-feed", "no-discharge", "relay-stuck", "hot-tray", "short-at-times" ...: the names
+// above with hyphens.
 std::string_view ToString(SlotFault fault);
 std::optional<SlotFault> ParseSlotFault(std::string_view name);
 
@@ -70,6 +82,9 @@ class SlotPhysics {
   // An electronic load across VBUS at the connector, besides the phone, in mA; 0: none. It holds off below the voltage
   // at which phones do.
   void SetTestLoad(int milliamps) { test_load_ma_ = milliamps; }
+  int test_load_ma() const { return test_load_ma_; }
+  // The air around the tray; the tray has it at once. REQUIRES: -20 to 80.
+  void SetAmbient(int celsius);
 
   // Lets `dt_ms` (0 to 1000) pass with the rail at `rail_mv`.
   void Step(int dt_ms, int rail_mv);
@@ -79,9 +94,13 @@ class SlotPhysics {
   // Through the switch, towards the phone.
   int vbus_ma() const { return vbus_ma_; }
   int tray_deci_c() const { return static_cast<int>(tray_nano_c_ / 100'000'000); }
+  // What the tray's sensor says of it.
+  int tray_reading_deci_c() const;
+  // The hot-swap part has cut the slot by itself, latched until its pin was off.
+  bool cut_off() const { return cut_off_; }
   RelayPosition relay() const { return relay_; }
   // The sense contact: closed while the relay rests isolated.
-  bool relay_rests_isolated() const { return relay_ == RelayPosition::kIsolated; }
+  bool relay_rests_isolated() const;
   int battery_percent() const;
   bool present() const { return present_; }
   // Into the pack (negative: out of it), referred to VBUS 5 V.
@@ -93,6 +112,10 @@ class SlotPhysics {
 
  private:
   bool Conducts() const;
+  bool Shorted() const;
+  int CableMilliohm() const;
+  void StepLatch(int dt_ms);
+  void StepOff(int dt_ms);
   int ChargeLimitMa() const;
   int InputLimitMa() const;
   int PhoneCurrentMa() const;
@@ -118,6 +141,12 @@ class SlotPhysics {
   int relay_left_ms_ = 0;
   int64_t relay_moves_ = 0;
   int64_t tray_nano_c_ = 0;
+  int64_t ambient_nano_c_ = 0;
+  int64_t sensor_drift_nano_c_ = 0;
+  int sensor_held_deci_c_ = 0;
+  bool cut_off_ = false;
+  int at_times_ms_ = 0;
+  int bounce_left_ms_ = 0;
 };
 
 }  // namespace faraday::sim

@@ -183,6 +183,94 @@ TEST_F(SlotPhysicsTest, Tray_WarmsWithPowerAndRunsHotByFault) {
   EXPECT_EQ(slot_.tray_deci_c(), 650);
 }
 
+TEST_F(SlotPhysicsTest, ShortAtTimes_IsAShortForAPartOfEachSecond) {
+  SwitchOn();
+  slot_.SetFault(SlotFault::kShortAtTimes, true);
+  int shorted_ms = 0;
+  for (int ms = 0; ms < 2000; ++ms) {
+    Run(1);
+    shorted_ms += slot_.vbus_ma() == 3500 ? 1 : 0;
+  }
+  EXPECT_NEAR(shorted_ms, 120, 4);
+}
+
+TEST_F(SlotPhysicsTest, SwitchLeaking_FlowsAndFloatsWhileOff) {
+  slot_.SetFault(SlotFault::kSwitchLeaking, true);
+  Run(100);
+  EXPECT_EQ(slot_.vbus_ma(), 80);
+  EXPECT_EQ(slot_.vbus_mv(), 2000);
+}
+
+TEST_F(SlotPhysicsTest, OpenCable_ReachesNoPhone) {
+  slot_.SetFault(SlotFault::kOpenCable, true);
+  SwitchOn({.vbus = true, .data_enable = true});
+  EXPECT_EQ(slot_.vbus_ma(), 0);
+  EXPECT_GE(slot_.vbus_mv(), 4750);
+  EXPECT_FALSE(slot_.Side().vbus);
+  EXPECT_EQ(slot_.Side().data_host, -1);
+}
+
+TEST_F(SlotPhysicsTest, ThinCable_IsUnderVoltageWithALoad) {
+  slot_.SetFault(SlotFault::kThinCable, true);
+  SwitchOn();
+  EXPECT_LT(slot_.vbus_mv(), 4750);
+  EXPECT_GT(slot_.vbus_mv(), 4400);
+}
+
+TEST_F(SlotPhysicsTest, CutsOff_StaysOffUntilItsPinWasOff) {
+  SwitchOn();
+  slot_.SetFault(SlotFault::kCutsOff, true);
+  Run(1);
+  EXPECT_TRUE(slot_.cut_off());
+  EXPECT_EQ(slot_.vbus_ma(), 0);
+  slot_.SetFault(SlotFault::kCutsOff, false);
+  Run(500);
+  EXPECT_TRUE(slot_.cut_off());
+  slot_.SetOutputs({});
+  Run(1);
+  SwitchOn();
+  EXPECT_FALSE(slot_.cut_off());
+  EXPECT_GE(slot_.vbus_mv(), 4750);
+}
+
+TEST_F(SlotPhysicsTest, RelayFaults_SlowOpenBouncing) {
+  slot_.SetFault(SlotFault::kRelaySlow, true);
+  slot_.SetOutputs({.rf_relay = true});
+  Run(700);
+  EXPECT_EQ(slot_.relay(), RelayPosition::kMoving);
+  Run(200);
+  EXPECT_EQ(slot_.relay(), RelayPosition::kCoupled);
+  slot_.SetFault(SlotFault::kRelaySlow, false);
+  slot_.SetFault(SlotFault::kSenseBouncing, true);
+  slot_.SetOutputs({});
+  int changes = 0;
+  for (bool before = false; int ms : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22}) {
+    Run(1);
+    changes += before != slot_.relay_rests_isolated() ? 1 : 0;
+    before = slot_.relay_rests_isolated();
+    static_cast<void>(ms);
+  }
+  EXPECT_GT(changes, 8);
+  EXPECT_TRUE(slot_.relay_rests_isolated());
+  slot_.SetFault(SlotFault::kSenseOpen, true);
+  EXPECT_FALSE(slot_.relay_rests_isolated());
+}
+
+TEST_F(SlotPhysicsTest, TraySensor_SticksDriftsAndTheRoomIsWarm) {
+  slot_.SetAmbient(38);
+  EXPECT_EQ(slot_.tray_deci_c(), 380);
+  slot_.SetFault(SlotFault::kSensorStuck, true);
+  slot_.SetFault(SlotFault::kTrayFastRise, true);
+  RunSeconds(60);
+  EXPECT_EQ(slot_.tray_deci_c(), 480);
+  EXPECT_EQ(slot_.tray_reading_deci_c(), 380);
+  slot_.SetFault(SlotFault::kSensorStuck, false);
+  slot_.SetFault(SlotFault::kSensorDrifting, true);
+  RunSeconds(60);
+  EXPECT_EQ(slot_.tray_deci_c(), 480);
+  EXPECT_NEAR(slot_.tray_reading_deci_c(), 528, 1);
+}
+
 TEST_F(SlotPhysicsTest, FaultNames_ComeBackAsFaults) {
   for (int i = 0; i < kSlotFaults; ++i) {
     const auto fault = static_cast<SlotFault>(i);

@@ -83,7 +83,7 @@ void MachineInputs::AddSlot(size_t slot, const std::set<std::string>& missing) {
 bool MachineInputs::Alert(size_t index) const {
   for (size_t slot = 0; slot < plant_.slots(); ++slot) {
     if (wiring::kWiring[slot].monitor.bus != wiring::kAlertPins[index].bus) continue;
-    if (plant_.slot(slot).vbus_ma() > kAlertMa) return true;
+    if (plant_.slot(slot).vbus_ma() > kAlertMa || plant_.slot(slot).cut_off()) return true;
   }
   return false;
 }
@@ -100,7 +100,7 @@ int MachineInputs::OfSlot(Quantity quantity, size_t slot) const {
     case Quantity::kIout:
       return there ? plant_.slot(slot).vbus_ma() : 0;
     default:
-      return there ? plant_.slot(slot).tray_deci_c() : kRestingDeciC;
+      return there ? plant_.slot(slot).tray_reading_deci_c() : kRestingDeciC;
   }
 }
 

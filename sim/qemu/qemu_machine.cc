@@ -298,7 +298,7 @@ Status QemuMachine::SetFault(size_t slot_index, std::string_view name, bool on) 
   }
   const std::vector<std::string> names = FaultNames();
   if (std::find(names.begin(), names.end(), name) != names.end()) {
-    return NotHere("parts cannot come and go while it runs. Use board_faults in the scenario, or --board native");
+    return NotHere("parts cannot come, go or break while it runs. Use board_faults in the scenario, or --board native");
   }
   return {Code::kInvalidArgument, fmt::format("no fault is named \"{}\"; there are {}", name, fmt::join(names, ", "))};
 }
@@ -314,6 +314,11 @@ Status QemuMachine::SetBusStuck(int, bool) {
 }
 
 Status QemuMachine::SetBusStretch(int, int) { return NotHere("its I2C transfers take no time. Use --board native"); }
+
+Status QemuMachine::SetBoardFault(std::string_view, bool) {
+  return NotHere(
+      "its parts and lines cannot change while it runs. Use board_faults in the scenario, or --board native");
+}
 
 Status QemuMachine::WearEepromPage(int) {
   return NotHere(

@@ -40,6 +40,7 @@ class QemuMachine : public Machine {
   Status PressStopButton(bool pressed) override;
   Status SetBusStuck(int bus, bool stuck) override;
   Status SetBusStretch(int bus, int ms) override;
+  Status SetBoardFault(std::string_view name, bool on) override;
   Status WearEepromPage(int page) override;
 
  private:

@@ -50,6 +50,7 @@ NativeBoard::NativeBoard(sim::Plant& plant, SerialLine& line, std::function<uint
 void NativeBoard::Wire(size_t slot) {
   const SlotWiring wiring = WiringOf(slot);
   wiring_.push_back(wiring);
+  pins_stuck_.push_back(0);
   if (wiring.outputs.first_pin == 0) {
     expanders_.push_back(std::make_unique<sim::Pca9552>([this, slot](uint16_t pins) {
       for (size_t i = 0; i < 2 && slot + i < plant_.slots(); ++i) {
@@ -60,10 +61,10 @@ void NativeBoard::Wire(size_t slot) {
   }
   monitors_.push_back(std::make_unique<sim::Adm1272>(kShuntMicroohm, [this, slot] {
     const sim::SlotPhysics& physics = plant_.slot(slot);
-    return sim::MonitorReading{plant_.rail_mv(slot), physics.vbus_mv(), physics.vbus_ma()};
+    return sim::MonitorReading{plant_.rail_mv(slot), physics.vbus_mv(), physics.vbus_ma(), physics.cut_off()};
   }));
   buses_[wiring.monitor.bus].Attach(wiring.monitor.address, *monitors_.back());
-  sensors_.push_back(std::make_unique<sim::Tmp105>([this, slot] { return plant_.slot(slot).tray_deci_c(); }));
+  sensors_.push_back(std::make_unique<sim::Tmp105>([this, slot] { return plant_.slot(slot).tray_reading_deci_c(); }));
   buses_[wiring.temperature.bus].Attach(wiring.temperature.address, *sensors_.back());
 }
 
@@ -91,6 +92,26 @@ void NativeBoard::FeedWatchdog() {
 
 void NativeBoard::ResetExpander(size_t slot) { expanders_[slot / 2]->Reset(); }
 
+void NativeBoard::SetVbusPinStuck(size_t slot, bool on, bool off) {
+  pins_stuck_[slot] = static_cast<uint8_t>((on ? 1 : 0) | (off ? 2 : 0));
+  std::array<unsigned, 2> stuck{};
+  for (size_t i = slot / 2 * 2; i < std::min(slot / 2 * 2 + 2, pins_stuck_.size()); ++i) {
+    const unsigned pin = 1U << wiring_[i].outputs.first_pin;
+    if ((pins_stuck_[i] & 1) != 0) stuck[0] |= pin;
+    if ((pins_stuck_[i] & 2) != 0) stuck[1] |= pin;
+  }
+  expanders_[slot / 2]->SetStuck(static_cast<uint16_t>(stuck[0]), static_cast<uint16_t>(stuck[1]));
+}
+
+void NativeBoard::SetMonitorWrong(size_t slot, bool wrong) {
+  monitors_[slot]->SetModel(wrong ? "ADM1075-1" : "ADM1272-A1");
+}
+
+void NativeBoard::SetResetLineBroken(bool broken) {
+  reset_line_broken_ = broken;
+  for (auto& expander : expanders_) expander->HoldReset(stopped_ && !broken);
+}
+
 void NativeBoard::SetEepromMissing(bool missing) { buses_[kEepromBus].SetMissing(kEepromAddress, missing); }
 
 void NativeBoard::SetSignals(const Signals& signals) {
@@ -101,7 +122,8 @@ void NativeBoard::SetSignals(const Signals& signals) {
 Signals NativeBoard::TakeSignals() const {
   Signals signals = signals_;
   for (size_t slot = 0; slot < wiring_.size(); ++slot) {
-    const bool over = plant_.slot(slot).vbus_ma() > static_cast<int>(kCeilings.slot_ma);
+    const sim::SlotPhysics& physics = plant_.slot(slot);
+    const bool over = physics.vbus_ma() > static_cast<int>(kCeilings.slot_ma) || physics.cut_off();
     if (over) signals.alert_buses |= static_cast<uint16_t>(1U << wiring_[slot].monitor.bus);
   }
   return signals;
@@ -111,7 +133,7 @@ void NativeBoard::SetStopPin(bool stop) {
   stop = stop || signals_.stop_button;
   if (stop == stopped_) return;
   stopped_ = stop;
-  for (auto& expander : expanders_) expander->HoldReset(stop);
+  for (auto& expander : expanders_) expander->HoldReset(stop && !reset_line_broken_);
 }
 
 uint32_t NativeBoard::NewSession() {

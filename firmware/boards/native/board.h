@@ -70,6 +70,12 @@ class NativeBoard {
   bool InTransfer();
   // The slot's expander loses its registers without the firmware's doing. It serves two slots.
   void ResetExpander(size_t slot);
+  // Pins of the slot's VBUS switch that are stuck, whatever the expander's registers say.
+  void SetVbusPinStuck(size_t slot, bool on, bool off);
+  // Another model answers at the slot's monitor.
+  void SetMonitorWrong(size_t slot, bool wrong);
+  // The stop pin's line to the expanders is broken: the pin moves, the parts do not feel it.
+  void SetResetLineBroken(bool broken);
   // The memory does not acknowledge.
   void SetEepromMissing(bool missing);
   // The board's own lines from now on: the stop button, PSU-OK of the rails, ALERT# beside what the monitors pull. At
@@ -93,6 +99,8 @@ class NativeBoard {
   std::array<sim::I2cBus, kBuses> buses_;
   link::BootReason boot_cause_ = link::BootReason::kPowerOn;
   bool stopped_ = false;
+  bool reset_line_broken_ = false;
+  std::vector<uint8_t> pins_stuck_;  // by slot: bit 0 on, bit 1 off
   Signals signals_;
   uint32_t fed_at_ms_ = 0;
   bool watchdog_bit_ = false;
