@@ -1,5 +1,5 @@
 // Finds stop frames in the line's bytes ahead of whoever executes them: a stop must not wait for the commands before
-// it. Header-only, no state but the last bytes; main loop only.
+// it. Header-only, no state but the last bytes; one context.
 #pragma once
 
 #include <array>

@@ -76,13 +76,18 @@ class Adm127xScale {
 struct Adm127xReads {
   static RegisterRead Voltage(const ChipAddress& chip) { return Word(chip, 0x8B); }  // READ_VOUT
   static RegisterRead Current(const ChipAddress& chip) { return Word(chip, 0x8C); }  // READ_IOUT
+  static RegisterRead Rail(const ChipAddress& chip) { return Word(chip, 0x88); }     // READ_VIN
   static RegisterRead Status(const ChipAddress& chip) { return Word(chip, 0x79); }   // STATUS_WORD
   // VOUT, IOUT/POUT, INPUT, MFR and CML of a STATUS_WORD. An off part says OFF and no POWER_GOOD: that is no trouble.
   static bool InTrouble(const RegisterRead& read) { return (Bits(read) & 0xF002U) != 0; }
+  // IOUT_OC_FAULT: the part's own current limit held for its fault timer, and it latched off (data sheets,
+  // "STATUS_BYTE", bit 4).
+  static bool CutOff(const RegisterRead& read) { return (Bits(read) & 0x0010U) != 0; }
   static uint32_t Code(const RegisterRead& read) { return Bits(read) & 0xFFFU; }
 
- private:
   static uint32_t Bits(const RegisterRead& read) { return uint32_t{read.in[0]} | uint32_t{read.in[1]} << 8; }
+
+ private:
   static RegisterRead Word(const ChipAddress& chip, uint8_t command) {
     return {.bus = chip.bus, .address = chip.address, .reg = command, .in = {}, .status = {}};
   }
@@ -104,14 +109,15 @@ class Adm127x {
     return right ? OkStatus() : Status(Code::kFailedPrecondition, "the monitor is not the part of the board table");
   }
 
-  // The row's ranges, and ALERT# when the current passes the board's ceiling. The power monitor is stopped meanwhile,
-  // as the data sheets ask.
+  // The row's ranges, and ALERT# when the current passes the board's ceiling or the part cut itself off. The power
+  // monitor is stopped meanwhile, as the data sheets ask. The part's own current limit and its latch-off are set by
+  // resistors, a capacitor and a strap (ISET, TIMER, RETRY), which no register moves.
   Status Configure() {
     FARADAY_TRY(WriteByte(kPmonControl, 0));
     FARADAY_TRY(WriteRow(kPmonConfig, scale_.row().pmon_config));
     FARADAY_TRY(WriteByte(kPmonControl, 1));
     FARADAY_TRY(WriteWord(kIoutWarnLimit, static_cast<uint16_t>(scale_.CurrentCode(kCeilings.slot_ma))));
-    FARADAY_TRY(WriteRow(kAlert1Config, scale_.row().wide_registers ? kWarnOnAlert << 8 : kWarnOnAlert));
+    FARADAY_TRY(WriteRow(kAlert1Config, scale_.row().wide_registers ? kFaultsOnAlert << 8 : kFaultsOnAlert));
     return ClearFaults();
   }
 
@@ -120,7 +126,8 @@ class Adm127x {
 
  private:
   static constexpr uint8_t kIoutWarnLimit = 0x4A, kPmonControl = 0xD3, kPmonConfig = 0xD4, kAlert1Config = 0xD5;
-  static constexpr uint16_t kWarnOnAlert = 0x04;  // IOUT_OC_WARN_EN1, bit 10 of the wide register
+  // IOUT_OC_FAULT_EN1 and IOUT_OC_WARN_EN1, bits 14 and 10 of the wide register.
+  static constexpr uint16_t kFaultsOnAlert = 0x44;
 
   // Block read: the length comes first.
   Status ReadBlock(uint8_t command, std::span<uint8_t> in) {

@@ -62,6 +62,7 @@ struct SlotWiring {
   ChipAddress temperature;    // TMP105: tray air
   uint8_t relay_sense_input;  // index into Board::ReadInputs(): 1 = the relay rests isolated
   uint32_t capabilities;      // link::capability bits
+  uint8_t shelf = 0;          // 0 to 7: slots that share their air and their tray sensors' bus
 };
 
 // Which monitor the board has and how it is set up (drivers/adm127x.h has the rows and the data sheets' formula).
@@ -84,6 +85,7 @@ struct MonitorScale {
 struct Signals {
   bool stop_button = false;  // pressed, or moved since the last look
   uint8_t psu_ok = 0xFF;     // bit n: the supply of rail n says power good, and said so ever since the last look
+  bool stop_frame = false;   // the receive path saw a stop frame that UartRead has not given yet, or has lost
   uint16_t alert_buses = 0;  // bit n: ALERT# of the monitors on bus n is low, or was since the last look
 };
 
@@ -105,11 +107,13 @@ concept Board =
   { board.TakeSignals() } -> std::same_as<Signals>;
   // The one pin that resets every expander and cuts the relay coils. true: everything in the reset state.
   {board.SetStopPin(level)};
+  // The alarm output. true: alarm.
+  {board.SetAlarmPin(level)};
   {board.FeedWatchdog()};
   { board.BootCause() } -> std::same_as<link::BootReason>;
   // Random, not 0, different at each boot.
   { board.NewSession() } -> std::same_as<uint32_t>;
-  // Non-volatile bytes (EEPROM, at least 1 KiB). kUnavailable: part missing or read-only.
+  // Non-volatile bytes (EEPROM, 8 KiB). kUnavailable: part missing or read-only.
   { board.NvmRead(at, in) } -> std::same_as<Status>;
   { board.NvmWrite(at, out) } -> std::same_as<Status>;
   // An I2C bus by number.
@@ -130,6 +134,20 @@ concept IdlesInNvmWrite = requires(T board, uint32_t at, std::span<const uint8_t
 template <typename T>
 concept HasFlash = requires(T board) {
   { board.FlashId() } -> std::same_as<uint32_t>;
+};
+// A board with a flash for the log (core/log_flash.h has the meaning of each).
+template <typename T>
+concept HasLogFlash = requires(T board, uint32_t at, std::span<uint8_t> in, std::span<const uint8_t> out) {
+  { board.LogRead(at, in) } -> std::same_as<Status>;
+  { board.LogProgram(at, out) } -> std::same_as<Status>;
+  { board.LogBeginErase(at) } -> std::same_as<Status>;
+  { board.LogBusy() } -> std::same_as<bool>;
+};
+// A board whose receive path (an interrupt handler) looks for stop frames and asserts the stop pin by itself. The pin
+// is not released while it saw one of which the main loop has not said that it took it.
+template <typename T>
+concept SeesStopFrames = requires(T board) {
+  board.StopFrameTaken();
 };
 // A board that counts the bytes its UART lost or found damaged.
 template <typename T>

@@ -85,12 +85,13 @@ class FakeBoard {
                         .monitor = {kMonitors, static_cast<uint8_t>(0x10 + i)},
                         .temperature = {kSensors, static_cast<uint8_t>(0x48 + i)},
                         .relay_sense_input = i,
-                        .capabilities = kVbus | kDataEnable | kDataSelect | kChargeMode | kRfRelay | kMonitor |
+                        .capabilities = kVbus | kDataEnable | kDataSelect | kChargeMode | kRfRelay | kLed | kMonitor |
                                         kTemperature | kRelaySense});
       buses[kExpanders].chips[static_cast<uint8_t>(0x60 + i / 2)].bytes.fill(0x55);  // all released
       buses[kSensors].chips[static_cast<uint8_t>(0x48 + i)].words[0x00] = {25, 0};
       SetMillivolts(i, 0);
       SetMilliamps(i, 0);
+      SetWord(i, 0x88, 5000 * 4062 / 100'000 + 1);
       FakeChip& monitor = Monitor(i);
       monitor.words[0xD4] = {0x35, 0x3F};
       monitor.words[0x79] = {0x40, 0x08};  // off, no power good
@@ -122,6 +123,10 @@ class FakeBoard {
     if (!level || reset_line_broken) return;
     for (auto& [address, chip] : buses[kExpanders].chips) chip.bytes.fill(0x55);
   }
+  void SetAlarmPin(bool level) {
+    alarm = level;
+    now_ms += slow_pass_ms;
+  }
   void FeedWatchdog() { ++fed; }
   link::BootReason BootCause() const { return link::BootReason::kPowerOn; }
   uint32_t NewSession() { return 77; }
@@ -149,7 +154,7 @@ class FakeBoard {
 
   std::vector<SlotWiring> wiring;
   std::array<FakeBus, 3> buses;
-  std::array<uint8_t, 1024> nvm{};
+  std::array<uint8_t, 8192> nvm{};
   std::vector<uint8_t> to_mcu, to_host;
   size_t uart_takes = SIZE_MAX;
   uint64_t inputs = 0xF;  // all relays rest
@@ -157,6 +162,8 @@ class FakeBoard {
   bool reset_line_broken = false;
   uint32_t now_ms = 5;
   bool stop = true;
+  bool alarm = false;
+  uint32_t slow_pass_ms = 0;  // what a pass takes
   int fed = 0;
 
  private:

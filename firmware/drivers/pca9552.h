@@ -21,6 +21,12 @@ class Pca9552 {
     return bus_.Write(pin_.address, bytes);
   }
 
+  // The upper four of them only.
+  Status WriteUpper(uint8_t outputs) {
+    const std::array<uint8_t, 2> bytes = {static_cast<uint8_t>(Register(pin_) + 1), Selectors(outputs >> 4)};
+    return bus_.Write(pin_.address, bytes);
+  }
+
   // What the selectors hold. The INPUT registers would show the pins, but QEMU 7.2 inverts them against the part.
   static RegisterRead ReadBack(const ExpanderPin& pin) {
     return {.bus = pin.bus, .address = pin.address, .reg = Register(pin), .in = {}, .status = {}};

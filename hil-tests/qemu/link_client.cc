@@ -82,6 +82,8 @@ void LinkClient::OnFrame(const link::FrameView& frame) {
       return keep(refusal_);
     case link::Channel::kTelemetry:
       return keep(telemetry_);
+    case link::Channel::kLog:
+      return keep(page_);
     case link::Channel::kEvent:
       if (const auto event = link::DecodeMessage<link::Event>(frame.payload); event.ok()) OnEvent(*event);
       return;
@@ -150,6 +152,31 @@ Result<link::Tripped> LinkClient::WaitTrip() {
   const link::Tripped trip = trips_.front();
   trips_.pop_front();
   return trip;
+}
+
+// The part is busy for moments, and a page may fall behind the line's other traffic.
+Result<std::vector<LinkClient::Record>> LinkClient::ReadLog() {
+  std::vector<Record> records;
+  uint32_t from = 1;
+  for (const BootTime deadline = BootClock::now() + kGenerous; BootClock::now() < deadline;) {
+    page_.reset();
+    FARADAY_TRY_ASSIGN(const link::Reply reply, Do(link::ReadLog{.from = from, .count = link::kMaxLogRecords}));
+    if (reply.verdict == link::Verdict::kOk && std::max(from, reply.value) >= reply.limit) return records;
+    if (reply.verdict != link::Verdict::kOk) continue;
+    const BootTime patience = BootClock::now() + Milliseconds(1000);
+    while (!page_.has_value() && BootClock::now() < patience) FARADAY_TRY(ReadOnce());
+    if (!page_.has_value()) continue;
+    for (size_t i = 0; i < page_->kind.size(); ++i) {
+      records.push_back({.boot = page_->boot[i],
+                         .kind = static_cast<link::LogKind>(page_->kind[i]),
+                         .slot = page_->slot[i],
+                         .detail = page_->detail[i],
+                         .value = page_->value[i],
+                         .limit = page_->limit[i]});
+    }
+    from = page_->first + static_cast<uint32_t>(page_->kind.size());
+  }
+  return Status(Code::kAborted, "the board's log stays busy");
 }
 
 Status LinkClient::SendRaw(std::span<const uint8_t> bytes) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -34,6 +35,13 @@ class LinkClient {
   Result<link::CommandDone> WaitDone(uint32_t command_id);
   // The next trip told by the board.
   Result<link::Tripped> WaitTrip();
+  // Every record of the board's log, in order. kAborted: it stays busy.
+  struct Record {
+    uint32_t boot = 0;
+    link::LogKind kind = link::LogKind::kNone;
+    uint32_t slot = 0, detail = 0, value = 0, limit = 0;
+  };
+  Result<std::vector<Record>> ReadLog();
   // The stop frame: no session, no term.
   Status SendStop();
   // Bytes as they are, for damaged and hostile frames.
@@ -64,6 +72,7 @@ class LinkClient {
   std::optional<link::Reply> reply_;
   std::optional<link::Refusal> refusal_;
   std::optional<link::Telemetry> telemetry_;
+  std::optional<link::LogPage> page_;
   std::deque<link::CommandDone> done_;
   std::deque<link::Tripped> trips_;
 };

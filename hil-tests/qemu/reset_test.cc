@@ -29,7 +29,7 @@ class QemuReset : public BoardLine {
     const link::HelloReply hello = Greet();
     EXPECT_EQ(hello.boot_reason, reason);
     EXPECT_NE(hello.session, session_);
-    EXPECT_EQ(hello.config_crc, 0U);
+    EXPECT_NE(hello.config_crc, 0U) << "the EEPROM keeps the configuration";
     ASSERT_EQ(hello.epochs.size(), 32U);
     EXPECT_EQ(hello.epochs[kSlot - 1], epoch_) << "the EEPROM keeps the epoch";
     EXPECT_EQ(hello.lease_left_ms[kSlot - 1], 0U);
@@ -43,6 +43,17 @@ TEST_F(QemuReset, HungFirmwareIsResetByTheWatchdog) {
   ASSERT_NO_FATAL_FAILURE(BreakFirmware(kBranchToSelf));
   ExpectFreshBoot(link::BootReason::kWatchdog);
   EXPECT_GE(plant().watchdog_bites(), 1);
+}
+
+// The UART's handler moves the pin by itself; after the watchdog's reset the pin's reset state holds until the boot.
+TEST_F(QemuReset, StopFrameActsAlthoughTheMainLoopHangs) {
+  ASSERT_NO_FATAL_FAILURE(SwitchOn());
+  ASSERT_NO_FATAL_FAILURE(BreakFirmware(kBranchToSelf));
+  const int resets = plant().resets();
+  ASSERT_TRUE(line_->SendStop().ok());
+  EXPECT_TRUE(Eventually([this, resets] { return plant().stopped() || plant().resets() != resets; }));
+  EXPECT_EQ(plant().resets(), resets) << "before the watchdog came";
+  EXPECT_FALSE(plant().Driven(kSlot, Output::kVbus));
 }
 
 TEST_F(QemuReset, FaultIsRecordedAndResets) {

@@ -10,13 +10,14 @@
 namespace faraday::sim::qemu {
 namespace {
 
+using firmware::ast1030::kAlarmPin;
 using firmware::ast1030::kStopPin;
 using firmware::ast1030::kWiring;
 
 // GPIO registers of banks M to P.
 constexpr uint32_t kDataMnop = 0x78;
 constexpr uint32_t kDirectionMnop = 0x7C;
-static_assert(kStopPin.bank >= 'M' && kStopPin.bank <= 'P');
+static_assert(kStopPin.bank >= 'M' && kStopPin.bank <= 'P' && kAlarmPin.bank == kStopPin.bank);
 // Two slots an expander, in the order of the table.
 static_assert(kWiring[1].outputs.address == kWiring[0].outputs.address && kWiring[1].outputs.first_pin == 8);
 
@@ -57,6 +58,7 @@ void DrivenPins::SetStopPin(bool level) {
 void DrivenPins::OnGpio(const GpioWritten& written) {
   if (written.offset == kDataMnop) stop_data_ = written.value;
   if (written.offset == kDirectionMnop) stop_direction_ = written.value;
+  alarm_ = (stop_data_ & stop_direction_ & kAlarmPin.Mask()) != 0;
   stopped_ = (stop_data_ & stop_direction_ & kStopPin.Mask()) == 0;
 }
 

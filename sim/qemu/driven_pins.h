@@ -31,6 +31,8 @@ class DrivenPins {
 
   // The stop pin is low (or an input still): every expander is in reset, the relay coils have no supply.
   bool stopped() const { return stopped_; }
+  // The alarm output is high.
+  bool alarm() const { return alarm_; }
   // As the rack feels them. REQUIRES: slot_index < 32.
   SlotOutputs Outputs(size_t slot_index) const;
   // An expander's registers as the firmware left them, bit n is pin n. REQUIRES: expander < kExpanders.
@@ -44,6 +46,7 @@ class DrivenPins {
   uint32_t stop_data_ = 0;
   uint32_t stop_direction_ = 0;
   bool stopped_ = true;
+  bool alarm_ = false;
 };
 
 }  // namespace faraday::sim::qemu

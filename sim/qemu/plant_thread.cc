@@ -110,6 +110,11 @@ bool PlantThread::stopped() const {
   return pins_->pins().stopped();
 }
 
+bool PlantThread::alarm() const {
+  const std::lock_guard lock(mutex_);
+  return pins_->pins().alarm();
+}
+
 int PlantThread::resets() const {
   const std::lock_guard lock(mutex_);
   return pins_->events().resets;

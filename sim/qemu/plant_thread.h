@@ -36,6 +36,8 @@ class PlantThread {
   bool Driven(int slot, firmware::Output output) const;
   int VbusMv(int slot) const;
   bool stopped() const;
+  // The alarm output is high.
+  bool alarm() const;
   // Resets of the MCU and watchdog bites seen.
   int resets() const;
   int watchdog_bites() const;

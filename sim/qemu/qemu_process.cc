@@ -14,11 +14,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <utility>
 
 #include "firmware/boards/ast1030/wiring.h"
+#include "firmware/core/log_flash.h"
 #include "sim/board/machine.h"
 #include "sim/qemu/trace_feed.h"
 
@@ -139,6 +141,7 @@ MachineFiles::MachineFiles(const std::string& run_dir)
       gdb(run_dir + "/gdb"),
       trace(run_dir + "/trace"),
       eeprom(run_dir + "/eeprom.img"),
+      flash(run_dir + "/flash.img"),
       log(run_dir + "/qemu.log") {}
 
 Status MachineFiles::Check() const {
@@ -155,13 +158,25 @@ void MachineFiles::RemoveStale() const {
   for (const std::string* path : {&uart, &plant_qmp, &control_qmp, &gdb, &trace}) unlink(path->c_str());
 }
 
+// A W25Q64; what is not the log is a hole in the file.
+static Status MakeFlash(const std::string& path) {
+  if (access(path.c_str(), F_OK) == 0) return OkStatus();
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.seekp(firmware::ast1030::kLogAt);
+  file << std::string(firmware::LogFlash::kSize, '\xFF');
+  file.close();
+  if (file) return OkStatus();
+  return {Code::kFailedPrecondition,
+          fmt::format("cannot write the flash image {}: check the folder's rights and free space", path)};
+}
+
 std::vector<std::string> MachineArguments(const MachineFiles& files,
                                           const std::string& elf,
                                           const MachineFaults& faults) {
   const auto listener = [](const std::string& path) {
     return fmt::format("unix:{},server=on,wait=off", Escaped(path));
   };
-  std::vector<std::string> arguments = {"-M",          "ast1030-evb",
+  std::vector<std::string> arguments = {"-M",          "ast1030-evb,fmc-model=w25q64",
                                         "-display",    "none",
                                         "-nodefaults", "-S",
                                         "-kernel",     elf,
@@ -171,7 +186,8 @@ std::vector<std::string> MachineArguments(const MachineFiles& files,
                                         "-gdb",        listener(files.gdb),
                                         "-msg",        "timestamp=on",
                                         "-D",          files.trace,
-                                        "-drive",      "if=none,id=nvmfile,format=raw,file=" + Escaped(files.eeprom)};
+                                        "-drive",      "if=none,id=nvmfile,format=raw,file=" + Escaped(files.eeprom),
+                                        "-drive",      "if=mtd,format=raw,file=" + Escaped(files.flash)};
   for (const char* event : kTraceEvents) arguments.insert(arguments.end(), {"-trace", event});
   for (const Chip& chip : AllChips()) {
     if (faults.missing.contains(chip.id)) continue;
@@ -192,6 +208,7 @@ std::vector<std::string> MachineArguments(const MachineFiles& files,
 Result<QemuProcess> QemuProcess::Start(const MachineFiles& files, const std::string& elf, const MachineFaults& faults) {
   if (access(elf.c_str(), R_OK) != 0) return Status(Code::kNotFound, fmt::format("no firmware image at {}", elf));
   FARADAY_TRY(MakeBlankEeprom(files.eeprom));
+  FARADAY_TRY(MakeFlash(files.flash));
   std::vector<std::string> words = MachineArguments(files, elf, faults);
   words.insert(words.begin(), kQemuProgram);
   std::vector<char*> argv;

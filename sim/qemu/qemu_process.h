@@ -35,6 +35,7 @@ struct MachineFiles {
   std::string gdb;          // unix socket: the debugger's
   std::string trace;        // FIFO, made by TraceFeed::Create before the start
   std::string eeprom;       // 8 KiB, made (blank) when missing, kept between runs
+  std::string flash;        // 8 MiB, sparse, made (its log blank) when missing, kept between runs
   std::string log;          // QEMU's own words
 };
 

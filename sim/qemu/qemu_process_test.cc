@@ -23,6 +23,12 @@ TEST(MachineArguments, EveryChipOfTheFullRackIsThere) {
             1U);  // 0x63: slots 7, 8
 }
 
+TEST(MachineArguments, TheFlashIsTheBoardsOwn) {
+  const auto arguments = MachineArguments(MachineFiles("/tmp/x"), "/tmp/x.elf");
+  EXPECT_EQ(Count(arguments, "ast1030-evb,fmc-model=w25q64"), 1U);
+  EXPECT_EQ(Count(arguments, "if=mtd,format=raw,file=/tmp/x/flash.img"), 1U);
+}
+
 TEST(MachineArguments, FaultsTakePartsAway) {
   const auto arguments =
       MachineArguments(MachineFiles("/tmp/x"), "/tmp/x.elf", {.missing = {"exp3", "mon1"}, .eeprom_read_only = true});

@@ -9,6 +9,7 @@
 #include "firmware/boards/ast1030/eeprom.h"
 #include "firmware/boards/ast1030/gpio.h"
 #include "firmware/boards/ast1030/i2c.h"
+#include "firmware/boards/ast1030/spi_flash.h"
 #include "firmware/boards/ast1030/timer.h"
 #include "firmware/boards/ast1030/uart.h"
 #include "firmware/boards/ast1030/wiring.h"
@@ -32,10 +33,19 @@ class Ast1030 {
   uint32_t LineErrors() const { return uart_.line_errors(); }
   // Bits 0-31 relay senses (GPIO A0 to D7), 32-63 rack inputs (GPIO E0 to H7).
   uint64_t ReadInputs() { return gpio_.TakeInputs(); }
-  Signals TakeSignals() { return gpio_.TakeSignals(); }
+  Signals TakeSignals() {
+    Signals signals = gpio_.TakeSignals();
+    signals.stop_frame = uart_.StopFrameWaits();
+    return signals;
+  }
   // GPIO M0, low-active at the pin: low holds every expander in reset and cuts the relay coils. A pressed stop button
-  // keeps it low.
-  void SetStopPin(bool stop) { gpio_.SetStop(stop); }
+  // keeps it low, and so does a stop frame that the UART's handler saw and the main loop has not taken.
+  void SetStopPin(bool stop) {
+    gpio_.SetStop(stop, [this] { return !uart_.StopFrameWaits(); });
+  }
+  void StopFrameTaken() { uart_.StopFrameTaken(); }
+  // GPIO M2, high: alarm.
+  void SetAlarmPin(bool alarm) { gpio_.SetAlarm(alarm); }
   void FeedWatchdog();
   link::BootReason BootCause() const { return boot_cause_; }
   uint32_t NewSession();
@@ -51,10 +61,17 @@ class Ast1030 {
   void ReadTogether(std::span<RegisterRead> reads) const { ast1030::ReadTogether(reads); }
   // JEDEC id of the SPI flash that the firmware starts from; 0: silent.
   uint32_t FlashId() const;
+  // The log's part of that flash (core/log_flash.h).
+  Status LogRead(uint32_t at, std::span<uint8_t> in) { return LogRegion().Read(at, in); }
+  Status LogProgram(uint32_t at, std::span<const uint8_t> out) { return LogRegion().Program(at, out); }
+  Status LogBeginErase(uint32_t at) { return LogRegion().BeginErase(at); }
+  bool LogBusy() { return LogRegion().Busy(); }
   // Looked at anew each second: it means reading the whole unused stack.
   uint32_t StackHighWaterBytes();
   // The UART's interrupt handler calls it.
-  void OnUartInterrupt() { uart_.OnInterrupt(); }
+  void OnUartInterrupt() {
+    if (uart_.OnInterrupt()) gpio_.StopFromHandler();
+  }
   // The pins' interrupt handler calls it.
   void OnGpioInterrupt() { gpio_.OnInterrupt(); }
 

@@ -33,7 +33,8 @@ constexpr uint32_t AlertMask() {
 }
 constexpr uint32_t kPsuShift = (kPsuOkBank - 'A') % 4 * 8;
 constexpr uint32_t kPsuMask = 0xFFU << kPsuShift;
-static_assert(kPsuOkPins == 8 && kStopButton.bank >= 'I' && kStopButton.bank <= 'L' && kStopPin.bank == 'M');
+static_assert(kPsuOkPins == 8 && kStopButton.bank >= 'I' && kStopButton.bank <= 'L' && kStopPin.bank == 'M' &&
+              kAlarmPin.bank == 'M');
 // The pins of each group that are wired: only they interrupt.
 constexpr std::array<uint32_t, 3> kWired = {0xFFFFFFFF, 0xFFFFFFFF, AlertMask() | kPsuMask | kStopButton.Mask()};
 
@@ -52,7 +53,8 @@ void Gpio::SetPin(const GpioPin& pin, bool high) {
 void Gpio::Start() {
   SetPin(kStopPin, false);
   SetPin(kEepromWriteProtect, true);
-  SetBits(kDirectionMnop, kStopPin.Mask() | kEepromWriteProtect.Mask());
+  SetPin(kAlarmPin, false);
+  SetBits(kDirectionMnop, kStopPin.Mask() | kEepromWriteProtect.Mask() | kAlarmPin.Mask());
   WriteRegister(kDebounceTimer3, kDebounceTicks);
   for (size_t group = 0; group < kGroups; ++group) {
     const GroupRegisters& registers = kInputs[group];
@@ -108,12 +110,10 @@ Signals Gpio::TakeSignals() {
   return signals;
 }
 
-void Gpio::SetStop(bool stop) {
-  if (stop) return SetPin(kStopPin, false);
-  const InterruptLock lock;
+bool Gpio::ButtonMoved() const {
   const uint32_t level = ReadRegister(kInputs[kLines].data);
   const uint32_t moved = edges_[kLines].load(std::memory_order_relaxed);
-  if (((level | moved) & kStopButton.Mask()) == 0) Drive(kStopPin.Mask(), true);
+  return ((level | moved) & kStopButton.Mask()) != 0;
 }
 
 void Gpio::SetWriteProtect(bool on) { SetPin(kEepromWriteProtect, on); }

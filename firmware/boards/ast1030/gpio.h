@@ -1,4 +1,4 @@
-// The board's pins: inputs with interrupts on both edges, the stop output, the EEPROM's write protect.
+// The board's pins: inputs with interrupts on both edges, the stop and alarm outputs, the EEPROM's write protect.
 //
 // The interrupt handler latches every edge, so that a pulse shorter than a pass of the main loop is seen, and drives
 // the stop pin itself when the stop button moves. Pulses below 100 us are glitches: the hardware debouncer drops them
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "firmware/boards/ast1030/registers.h"
 #include "firmware/boards/ast1030/wiring.h"
 #include "firmware/drivers/board.h"
 
@@ -20,6 +21,8 @@ class Gpio {
   void Start();
   // The interrupt handler's body.
   void OnInterrupt();
+  // Asserts the stop pin from another interrupt handler of the same priority.
+  void StopFromHandler() { Drive(kStopPin.Mask(), false); }
 
   // ---- main loop ----
   // Bits 0-31 relay senses, as they are now; 32-63 rack inputs: one that moved and came back since the last call shows
@@ -27,8 +30,19 @@ class Gpio {
   uint64_t TakeInputs();
   Signals TakeSignals();
   // True: low at the pin, every expander in reset, coils without supply. False takes effect only while the stop button
-  // is not pressed and has not moved since TakeSignals().
-  void SetStop(bool stop);
+  // is not pressed and has not moved since TakeSignals(), and `may_release()` says so while no handler can run.
+  template <typename MayRelease>
+  void SetStop(bool stop, MayRelease may_release) {
+    if (stop) return SetPin(kStopPin, false);
+    const InterruptLock lock;
+    if (!ButtonMoved() && may_release()) Drive(kStopPin.Mask(), true);
+  }
+  void SetStop(bool stop) {
+    SetStop(stop, [] { return true; });
+  }
+  void SetAlarm(bool on) {
+    if (((outputs_ & kAlarmPin.Mask()) != 0) != on) SetPin(kAlarmPin, on);
+  }
   void SetWriteProtect(bool on);
 
  private:
@@ -39,6 +53,7 @@ class Gpio {
   void Drive(uint32_t mask, bool high);
   void SetPin(const GpioPin& pin, bool high);
   uint32_t TakeRackInputs();
+  bool ButtonMoved() const;
 
   std::array<std::atomic<uint32_t>, kGroups> edges_{};  // set by the handler, taken by the main loop
   uint32_t levels_ = 0;                                 // of the rack inputs, as last taken

@@ -39,7 +39,8 @@ struct GpioTest : testing::Test {
 TEST_F(GpioTest, Start_AssertsStopAndProtectsTheEeprom) {
   EXPECT_FALSE(StopPinHigh());
   EXPECT_NE(registers.values[kOutputs] & kEepromWriteProtect.Mask(), 0U);
-  EXPECT_EQ(registers.values[kGpio + 0x7C], kStopPin.Mask() | kEepromWriteProtect.Mask()) << "the only outputs";
+  EXPECT_EQ(registers.values[kGpio + 0x7C], kStopPin.Mask() | kEepromWriteProtect.Mask() | kAlarmPin.Mask())
+      << "the only outputs";
   EXPECT_EQ(registers.values[kGpio + 0x98],
             kAlertPins[0].pin.Mask() | kAlertPins[1].pin.Mask() | 0xFFU << 16 | kStopButton.Mask())
       << "only wired pins interrupt";
@@ -47,6 +48,27 @@ TEST_F(GpioTest, Start_AssertsStopAndProtectsTheEeprom) {
   EXPECT_FALSE(signals.stop_button);
   EXPECT_EQ(signals.psu_ok, 0xFF);
   EXPECT_EQ(signals.alert_buses, 0);
+}
+
+TEST_F(GpioTest, AlarmIsHighAndOffAtStart) {
+  const auto high = [&] { return (registers.values[kOutputs] & kAlarmPin.Mask()) != 0; };
+  EXPECT_FALSE(high());
+  gpio.SetAlarm(true);
+  EXPECT_TRUE(high());
+  EXPECT_FALSE(StopPinHigh()) << "the others stay";
+  gpio.SetAlarm(false);
+  EXPECT_FALSE(high());
+}
+
+TEST_F(GpioTest, AnotherHandlerStopsAndTheMainLoopReleasesOnlyWhenItMay) {
+  gpio.SetStop(false);
+  ASSERT_TRUE(StopPinHigh());
+  gpio.StopFromHandler();
+  EXPECT_FALSE(StopPinHigh());
+  gpio.SetStop(false, [] { return false; });
+  EXPECT_FALSE(StopPinHigh());
+  gpio.SetStop(false, [] { return true; });
+  EXPECT_TRUE(StopPinHigh());
 }
 
 TEST_F(GpioTest, LevelsComeAsRelaysBelowRackInputs) {

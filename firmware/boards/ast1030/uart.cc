@@ -56,7 +56,11 @@ void Uart::Start() {
   WriteRegister(kNvicEnable, 1U << kUart5Irq);
 }
 
+// An empty ring after all that came was read: a stop frame that was counted before and is still not taken was cut by a
+// full ring, and has stopped the rack already.
 size_t Uart::Read(std::span<uint8_t> in) {
+  const uint32_t seen = stops_seen_.load(std::memory_order_acquire);
+  if (!in.empty() && received_.empty()) stops_taken_ = seen;
   size_t count = 0;
   while (count < in.size() && received_.Take(in[count])) ++count;
   return count;
@@ -70,13 +74,14 @@ size_t Uart::Write(std::span<const uint8_t> out) {
   return count;
 }
 
-void Uart::OnInterrupt() {
+bool Uart::OnInterrupt() {
+  bool stop = false;
   // Reading the id acknowledges a transmit interrupt, so it comes before the bytes are moved.
   for (uint32_t id = ReadRegister(kInterruptId); (id & 1U) == 0; id = ReadRegister(kInterruptId)) {
     switch (id & 0x0FU) {
       case 0x04:  // receive trigger
       case 0x0C:  // receive time-out: fewer bytes than the trigger are waiting
-        Receive();
+        stop = Receive() || stop;
         break;
       case 0x02:
         Transmit();
@@ -86,6 +91,7 @@ void Uart::OnInterrupt() {
         break;
     }
   }
+  return stop;
 }
 
 // A break arrives as a zero byte, which ends a frame: what was cut is dropped for its CRC, and the next one is whole.
@@ -95,10 +101,17 @@ uint32_t Uart::TakeLineStatus() {
   return status;
 }
 
-void Uart::Receive() {
+// The byte is in the ring before its stop frame counts: Read relies on it.
+bool Uart::Receive() {
+  bool stop = false;
   while ((TakeLineStatus() & kDataReady) != 0) {
-    if (!received_.Put(static_cast<uint8_t>(ReadRegister(kData)))) CountError();
+    const auto byte = static_cast<uint8_t>(ReadRegister(kData));
+    if (!received_.Put(byte)) CountError();
+    if (!stop_watch_.Feed(byte)) continue;
+    stops_seen_.store(stops_seen_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    stop = true;
   }
+  return stop;
 }
 
 void Uart::Transmit() {

@@ -8,6 +8,7 @@
 
 #include "firmware/boards/ast1030/fake_registers.h"
 #include "firmware/boards/ast1030/registers.h"
+#include "link/frame.h"
 
 namespace faraday::firmware::ast1030 {
 namespace {
@@ -80,6 +81,49 @@ TEST_F(UartTest, FullRingIsCountedAndWhatCameFirstIsKept) {
   std::array<uint8_t, 4> in{};
   EXPECT_EQ(uart.Read(in), 4U);
   EXPECT_EQ(in, (std::array<uint8_t, 4>{0, 1, 2, 3}));
+}
+
+struct UartStopTest : UartTest {
+  UartStopTest() {
+    const link::FrameHeader header{.channel = link::Channel::kStop};
+    frame.resize(link::kMaxWire);
+    frame.resize(*link::EncodeFrame(header, link::kStopMagic, frame));
+  }
+  bool Come(std::span<const uint8_t> bytes) {
+    fifo.assign(bytes.begin(), bytes.end());
+    return uart.OnInterrupt();
+  }
+  std::vector<uint8_t> frame;
+};
+
+TEST_F(UartStopTest, TheHandlerSeesAStopFrameInAnyPieces) {
+  for (size_t cut = 1; cut + 1 < frame.size(); ++cut) {
+    EXPECT_FALSE(Come(std::span(frame).first(cut)));
+    EXPECT_TRUE(Come(std::span(frame).subspan(cut))) << cut;
+  }
+  frame[5] ^= 1;
+  EXPECT_FALSE(Come(frame)) << "damaged";
+}
+
+TEST_F(UartStopTest, ItWaitsUntilTheMainLoopTookIt) {
+  EXPECT_FALSE(uart.StopFrameWaits());
+  Come(frame);
+  EXPECT_TRUE(uart.StopFrameWaits());
+  std::array<uint8_t, 64> in{};
+  uart.Read(in);
+  EXPECT_TRUE(uart.StopFrameWaits()) << "read, not yet looked at";
+  uart.StopFrameTaken();
+  EXPECT_FALSE(uart.StopFrameWaits());
+  uart.Read(in);
+  EXPECT_FALSE(uart.StopFrameWaits());
+}
+
+TEST_F(UartStopTest, SeenAlthoughTheRingIsFullAndForgottenWhenItIsEmpty) {
+  Come(std::vector<uint8_t>(4096, 0));
+  EXPECT_TRUE(Come(frame));
+  std::array<uint8_t, 512> in{};
+  while (uart.Read(in) > 0) EXPECT_TRUE(uart.StopFrameWaits());
+  EXPECT_FALSE(uart.StopFrameWaits()) << "it was cut: the main loop will never find it";
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ inline constexpr GpioPin kStopPin = {'M', 0};
 // Out, pulled up: the EEPROM's write protect, low only while the firmware writes.
 inline constexpr GpioPin kEepromWriteProtect = {'M', 1};
 
+// Out, pulled down: the alarm, high means alarm.
+inline constexpr GpioPin kAlarmPin = {'M', 2};
+// The firmware's own flash, W25Q64 of 8 MiB: its last 64 KiB are the board's log. Nothing else of it is ever written.
+inline constexpr uint32_t kLogAt = 0x7F0000;
+
 constexpr SlotWiring WiringOf(size_t index) {
   const auto n = static_cast<uint8_t>(index);
   const auto at = [](int value) { return static_cast<uint8_t>(value); };
@@ -51,6 +56,7 @@ constexpr SlotWiring WiringOf(size_t index) {
       .relay_sense_input = n,
       .capabilities = kVbus | kDataEnable | kDataSelect | kChargeMode | kRfRelay | kPowerKey | kVolumeKey | kLed |
                       kMonitor | kTemperature | kRelaySense,
+      .shelf = at(n / 8),
   };
 }
 

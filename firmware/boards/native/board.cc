@@ -29,7 +29,8 @@ SlotWiring WiringOf(size_t slot) {
           .monitor = {.bus = byte(2 + slot / 16), .address = byte(0x10 + slot % 16)},
           .temperature = {.bus = byte(5 + slot / 8), .address = byte(0x48 + slot % 8)},
           .relay_sense_input = byte(slot),
-          .capabilities = kCapabilities};
+          .capabilities = kCapabilities,
+          .shelf = byte(slot / 8)};
 }
 
 std::array<uint8_t, 2> AddressBytes(size_t at) {
@@ -75,8 +76,31 @@ uint32_t NativeBoard::NowMs() {
   return transfer_ends_ms_;
 }
 
+size_t NativeBoard::UartRead(std::span<uint8_t> in) {
+  PollLine();
+  if (received_size_ == 0) stops_taken_ = stops_seen_;  // what is missing was lost
+  const size_t count = std::min(in.size(), received_size_);
+  for (size_t i = 0; i < count; ++i) in[i] = received_[(received_at_ + i) % received_.size()];
+  received_at_ = (received_at_ + count) % received_.size();
+  received_size_ -= count;
+  return count;
+}
+
+void NativeBoard::PollLine() {
+  std::array<uint8_t, 256> bytes{};
+  for (size_t n = line_.Read(bytes); n > 0; n = line_.Read(bytes)) {
+    for (const uint8_t byte : std::span(bytes).first(n)) {
+      if (received_size_ < received_.size()) received_[(received_at_ + received_size_++) % received_.size()] = byte;
+      if (!stop_watch_.Feed(byte)) continue;
+      ++stops_seen_;
+      SetStopPin(true);
+    }
+  }
+}
+
 // The plant goes on meanwhile: what the firmware measures next is as old as it ought to be.
 void NativeBoard::LetTimePass(uint32_t ms) {
+  PollLine();
   transfer_ends_ms_ = NowMs() + ms;
   plant_.AdvanceTo(transfer_ends_ms_);
 }
@@ -121,6 +145,7 @@ void NativeBoard::SetSignals(const Signals& signals) {
 
 Signals NativeBoard::TakeSignals() const {
   Signals signals = signals_;
+  signals.stop_frame = StopFrameWaits();
   for (size_t slot = 0; slot < wiring_.size(); ++slot) {
     const sim::SlotPhysics& physics = plant_.slot(slot);
     const bool over = physics.vbus_ma() > static_cast<int>(kCeilings.slot_ma) || physics.cut_off();
@@ -130,7 +155,7 @@ Signals NativeBoard::TakeSignals() const {
 }
 
 void NativeBoard::SetStopPin(bool stop) {
-  stop = stop || signals_.stop_button;
+  stop = stop || signals_.stop_button || StopFrameWaits();
   if (stop == stopped_) return;
   stopped_ = stop;
   for (auto& expander : expanders_) expander->HoldReset(stop && !reset_line_broken_);
@@ -169,7 +194,12 @@ Status NativeBoard::NvmWrite(uint32_t at, std::span<const uint8_t> out) {
 
 void NativeBoard::Reset(link::BootReason cause) {
   boot_cause_ = cause;
-  SetStopPin(false);
+  received_size_ = 0;
+  stop_watch_ = {};
+  stops_taken_ = stops_seen_;
+  alarm_ = false;
+  flash_.FinishErase();
+  SetStopPin(true);  // the pin's reset state; the firmware lets it go when it has booted
   for (sim::I2cBus& bus : buses_) bus.Reset();
   fed_at_ms_ = NowMs();
   watchdog_bit_ = false;

@@ -6,6 +6,7 @@
 //                monitor  ADM1272  bus 2 and 3, 0x10-0x1f, 5 milliohm shunt
 //                tray     TMP105   bus 5 to 8, 0x48-0x4f
 //   memory                AT24C64  bus 9, 0x50
+//   log                   64 KiB of a W25Q64
 //   inputs       0-31 relay senses, 32-63 rack inputs
 #pragma once
 
@@ -18,9 +19,11 @@
 
 #include "base/status.h"
 #include "firmware/boards/native/serial_line.h"
+#include "firmware/core/stop_watch.h"
 #include "firmware/drivers/board.h"
 #include "sim/plant/chips.h"
 #include "sim/plant/i2c.h"
+#include "sim/plant/nor_flash.h"
 #include "sim/plant/plant.h"
 
 namespace faraday::firmware {
@@ -44,19 +47,27 @@ class NativeBoard {
   MonitorScale Scale() const { return {kShuntMicroohm}; }
   // The clock's time, or the end of a slow transfer when that is later.
   uint32_t NowMs();
-  size_t UartRead(std::span<uint8_t> in) { return line_.Read(in); }
+  // The receive path looks for stop frames by itself, also inside slow transfers and while the firmware hangs
+  // (PollLine).
+  size_t UartRead(std::span<uint8_t> in);
   size_t UartWrite(std::span<const uint8_t> out) { return line_.Write(out); }
   uint64_t ReadInputs() const { return (uint64_t{plant_.inputs()} << 32) | plant_.relay_senses(); }
-  // ALERT# as the monitors pull it: above the board's ceiling. The rest as SetSignals left it.
+  // ALERT# as the monitors pull it: above the board's ceiling, or cut off. The rest as SetSignals left it.
   Signals TakeSignals() const;
-  // A pressed stop button keeps it low.
+  // A pressed stop button keeps it low, and so does a stop frame that the firmware has not taken yet.
   void SetStopPin(bool stop);
+  void StopFrameTaken() { ++stops_taken_; }
+  void SetAlarmPin(bool alarm) { alarm_ = alarm; }
   // Too late to help once the watchdog has bitten.
   void FeedWatchdog();
   link::BootReason BootCause() const { return boot_cause_; }
   uint32_t NewSession();
   Status NvmRead(uint32_t at, std::span<uint8_t> in);
   Status NvmWrite(uint32_t at, std::span<const uint8_t> out);
+  Status LogRead(uint32_t at, std::span<uint8_t> in) { return flash_.Read(at, in, NowMs()); }
+  Status LogProgram(uint32_t at, std::span<const uint8_t> out) { return flash_.Program(at, out, NowMs()); }
+  Status LogBeginErase(uint32_t at) { return flash_.Erase(at, NowMs()); }
+  bool LogBusy() { return flash_.Busy(NowMs()); }
   // REQUIRES: bus < kBuses.
   sim::I2cBus& Bus(size_t bus) { return buses_[bus]; }
 
@@ -82,11 +93,17 @@ class NativeBoard {
   // rest: not pressed, all good, none.
   void SetSignals(const Signals& signals);
   bool stopped() const { return stopped_; }
+  bool alarm() const { return alarm_; }
   sim::At24& eeprom() { return eeprom_; }
+  sim::NorFlash& flash() { return flash_; }
+  // The UART's interrupt: takes what came over the line. Call it when the firmware does not pass; UartRead and slow
+  // transfers call it by themselves.
+  void PollLine();
 
  private:
   void Wire(size_t slot);
   void LetTimePass(uint32_t ms);
+  bool StopFrameWaits() const { return stops_seen_ != stops_taken_; }
 
   sim::Plant& plant_;
   SerialLine& line_;
@@ -96,6 +113,12 @@ class NativeBoard {
   std::vector<std::unique_ptr<sim::Adm1272>> monitors_;
   std::vector<std::unique_ptr<sim::Tmp105>> sensors_;
   sim::At24 eeprom_;
+  sim::NorFlash flash_;
+  std::array<uint8_t, 65'536> received_{};  // what finds it full is lost, as in a UART; a line here knows no baud rate
+  size_t received_at_ = 0, received_size_ = 0;
+  StopWatch stop_watch_;
+  uint32_t stops_seen_ = 0, stops_taken_ = 0;
+  bool alarm_ = false;
   std::array<sim::I2cBus, kBuses> buses_;
   link::BootReason boot_cause_ = link::BootReason::kPowerOn;
   bool stopped_ = false;
@@ -107,7 +130,7 @@ class NativeBoard {
   uint32_t transfer_ends_ms_ = 0;
 };
 
-static_assert(Board<NativeBoard>);
+static_assert(Board<NativeBoard> && HasLogFlash<NativeBoard> && SeesStopFrames<NativeBoard>);
 static_assert(I2cBus<sim::I2cBus&>);
 
 }  // namespace faraday::firmware

@@ -3,14 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <tuple>
+
+#include "firmware/boards/native/image.h"
+#include "link/frame.h"
 
 namespace faraday::firmware {
 namespace {
 
 struct NoLine : SerialLine {
-  size_t Read(std::span<uint8_t>) override { return 0; }
+  size_t Read(std::span<uint8_t> in) override {
+    const size_t n = std::min(in.size(), to_board.size());
+    std::copy_n(to_board.begin(), n, in.begin());
+    to_board.erase(to_board.begin(), to_board.begin() + static_cast<ptrdiff_t>(n));
+    return n;
+  }
+  std::vector<uint8_t> to_board;
   size_t Write(std::span<const uint8_t> out) override { return out.size(); }
 };
 
@@ -133,6 +143,98 @@ TEST_F(NativeBoardTest, StopButton_HoldsTheStopPinWhateverTheFirmwareWants) {
   board_.SetSignals({});
   board_.SetStopPin(false);
   EXPECT_FALSE(board_.stopped());
+}
+
+struct NativeStopTest : NativeBoardTest {
+  void SendStop() {
+    std::array<uint8_t, link::kMaxWire> wire{};
+    const auto length = link::EncodeFrame({.channel = link::Channel::kStop}, link::kStopMagic, wire);
+    line_.to_board.insert(line_.to_board.end(), wire.begin(), wire.begin() + static_cast<ptrdiff_t>(*length));
+  }
+};
+
+TEST_F(NativeStopTest, ActsInTheReceivePathAndHoldsUntilTheFirmwareTookIt) {
+  Run(0);
+  WriteOutputs(3, 0x01);
+  SendStop();
+  board_.PollLine();
+  EXPECT_TRUE(board_.stopped());
+  EXPECT_FALSE(plant_.slot(3).outputs().vbus);
+  EXPECT_TRUE(board_.TakeSignals().stop_frame);
+  board_.SetStopPin(false);
+  EXPECT_TRUE(board_.stopped()) << "nobody took it yet";
+  std::array<uint8_t, 64> in{};
+  EXPECT_GT(board_.UartRead(in), 20U);
+  board_.StopFrameTaken();
+  board_.SetStopPin(false);
+  EXPECT_FALSE(board_.stopped());
+}
+
+TEST_F(NativeStopTest, ActsInsideATransferOnAStuckBus) {
+  Run(0);
+  WriteOutputs(3, 0x01);
+  board_.Bus(2).SetStuck(true);
+  SendStop();
+  std::array<uint8_t, 2> word{};
+  (void)board_.Bus(2).WriteRead(0x10, std::array<uint8_t, 1>{0x8B}, word);
+  EXPECT_TRUE(board_.stopped());
+}
+
+TEST_F(NativeStopTest, ActsBehindMoreThanTheRingHolds) {
+  line_.to_board.assign(100'000, 0x11);
+  line_.to_board.push_back(0);
+  SendStop();
+  board_.PollLine();
+  EXPECT_TRUE(board_.stopped());
+  std::array<uint8_t, 512> in{};
+  while (board_.UartRead(in) > 0) EXPECT_TRUE(board_.TakeSignals().stop_frame);
+  EXPECT_FALSE(board_.TakeSignals().stop_frame) << "lost, not waiting for ever";
+}
+
+// Virtual time: every bus is stuck, so that each transfer costs 5 ms; the firmware runs, or hangs.
+struct NativeStopInTimeTest : NativeStopTest {
+  void Expect(bool hangs) {
+    for (size_t bus = 2; bus < NativeBoard::kBuses; ++bus) board_.Bus(bus).SetStuck(true);
+    NativeImage image(board_);
+    for (int ms = 0; ms < 300; ++ms) Pass(image, hangs);
+    ASSERT_FALSE(board_.stopped());
+    for (int round = 0; round < 30; ++round) {
+      SendStop();
+      uint32_t waited = 0;
+      while (!board_.stopped() && waited < 100) {
+        Pass(image, hangs);
+        ++waited;
+      }
+      EXPECT_LE(waited, 10U);
+      if (hangs) return;
+      for (int ms = 0; ms < 300; ++ms) Pass(image, hangs);
+      EXPECT_TRUE(board_.stopped()) << "latched";
+      board_.Reset(link::BootReason::kSoftware);
+      image = NativeImage(board_);
+      for (int ms = 0; ms < 300 + round; ++ms) Pass(image, hangs);
+    }
+  }
+  // As sim/board does it: the clock goes on by a millisecond whatever the firmware is at.
+  void Pass(NativeImage& image, bool hangs) {
+    Run(1);
+    board_.PollLine();
+    if (!hangs && !board_.InTransfer()) image.Pass();
+  }
+};
+
+TEST_F(NativeStopInTimeTest, WithinTenMillisecondsWithEveryBusStuck) { Expect(false); }
+TEST_F(NativeStopInTimeTest, WithinTenMillisecondsWhileTheFirmwareHangs) { Expect(true); }
+
+TEST_F(NativeBoardTest, LogIsKeptOverAReset) {
+  const uint8_t record[] = {1, 2, 3};
+  ASSERT_TRUE(board_.LogProgram(4096, record).ok());
+  ASSERT_TRUE(board_.LogBeginErase(8192).ok());
+  EXPECT_TRUE(board_.LogBusy());
+  board_.Reset(link::BootReason::kWatchdog);
+  EXPECT_FALSE(board_.LogBusy());
+  uint8_t read[3] = {};
+  ASSERT_TRUE(board_.LogRead(4096, read).ok());
+  EXPECT_TRUE(std::equal(read, read + 3, record));
 }
 
 TEST_F(NativeBoardTest, Alert_ComesFromTheBusOfAnOverloadedSlot) {

@@ -12,6 +12,8 @@ struct NativeImage::App {
 NativeImage::NativeImage(NativeBoard& board) : app_(std::make_unique<App>(board)) { app_->rack.Boot(); }
 
 NativeImage::~NativeImage() = default;
+NativeImage::NativeImage(NativeImage&&) noexcept = default;
+NativeImage& NativeImage::operator=(NativeImage&&) noexcept = default;
 
 void NativeImage::Pass() { app_->rack.Pass(); }
 

@@ -13,6 +13,8 @@ class NativeImage {
   // Boots at once. The board outlives the image.
   explicit NativeImage(NativeBoard& board);
   ~NativeImage();
+  NativeImage(NativeImage&&) noexcept;
+  NativeImage& operator=(NativeImage&&) noexcept;
   // One turn of the main loop.
   void Pass();
 
