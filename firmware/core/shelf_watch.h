@@ -34,7 +34,7 @@ class BoardCondition {
 };
 
 // A bus that fails counts as lost after kBusLostMs, its slots go off after kBusGraceMs, and it is well again when it
-// worked for kBusWellMs.
+// worked for kBusWellMs at most.
 class BusWatch {
  public:
   void OnBus(size_t bus, bool lost) {
@@ -49,8 +49,9 @@ class BusWatch {
       const uint32_t was = ms_[bus];
       const bool known = (lost_.told() & bit) != 0;
       const bool fails = (failing_ & bit) != 0;
-      // Counts up while it fails; then down, from kBusWellMs at most.
-      ms_[bus] = static_cast<uint16_t>(fails ? std::min(was + dt, kBusGraceMs) : Sink(std::min(was, kBusWellMs), dt));
+      // Counts up while it fails, and faster down while it works.
+      const uint32_t count = fails ? std::min(was + dt, kBusGraceMs) : Sink(was, dt * (kBusGraceMs / kBusWellMs));
+      ms_[bus] = static_cast<uint16_t>(count);
       const bool is_off = ms_[bus] >= kBusGraceMs || (known && (was_off_ & bit) != 0 && ms_[bus] > 0);
       if (ms_[bus] >= kBusLostMs || (known && ms_[bus] > 0)) lost |= bit;
       if (is_off) off_ |= bit;
