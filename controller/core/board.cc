@@ -3,7 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "controller/core/configure.h"
+#include "controller/core/names.h"
 #include "controller/core/words.h"
 #include "model/slot_id.h"
 
@@ -28,8 +31,6 @@ int SlotOf(const decltype(link::Command::call)& call) {
 Outcome Unknown(const std::string& what, const std::string& why) {
   return {{Code::kUnknown, fmt::format("{}: outcome unknown: {}", what, why)}, true, {}};
 }
-
-uint32_t Unsigned(int value) { return static_cast<uint32_t>(std::max(0, value)); }
 
 }  // namespace
 
@@ -57,12 +58,19 @@ bool Board::Busy(int board_slot) const {
       pending_.begin(), pending_.end(), [&](const auto& item) { return item.second.board_slot == board_slot; });
 }
 
+bool Board::Has(int board_slot, uint32_t capability) const {
+  const size_t at = At(board_slot);
+  return at < hello_.capabilities.size() && (hello_.capabilities[at] & capability) != 0;
+}
+
 // ---- handshake ----------------------------------------------------------------------------------------------------
 
 void Board::OnUp(const link::HelloReply& hello, Now now) {
   hello_ = hello;
   new_session_ = hello.session != last_session_;
   if (new_session_) telemetry_ = {};
+  clock_uptime_ms_ = hello.uptime_ms;
+  clock_at_ = now;
   for (size_t i = 0; i < epochs_.size(); ++i) epochs_[i] = i < hello.epochs.size() ? hello.epochs[i] : 0;
   told_.fill(0);
   Handshake(now);
@@ -90,18 +98,27 @@ void Board::Handshake(Now now) {
   if (const Status status = hooks_.on_hello(hello_, new_session_, now); !status.ok())
     return Refuse(status.message(), now);
 
-  const link::Configure configure = MakeConfigure();
+  config_waits_.clear();
+  configuring_again_ = false;
+  const link::Configure configure = MakeConfigure(config_, index_, hello_.slots);
   configure_crc_ = line_->ConfigureCrc(configure);
   if (hello_.config_crc == configure_crc_) return PushLeases(now);
+  SendConfigure(configure, kConfigureTries, now);
+}
+
+void Board::SendConfigure(const link::Configure& configure, int tries, Now now) {
+  configure_crc_ = line_->ConfigureCrc(configure);
   const uint32_t generation = generation_;
   const Status sent = Transmit(
       configure,
       fmt::format("board {}: configure", index_),
-      [this, generation](const Outcome& outcome, Now at) {
-        if (generation == generation_) AfterConfigure(outcome, at);
+      [this, generation, configure, tries](const Outcome& outcome, Now at) {
+        if (generation == generation_) AfterConfigure(configure, tries, outcome, at);
       },
       now);
-  if (!sent.ok()) Refuse(sent.message(), now);
+  if (sent.ok()) return;
+  if (!std::exchange(configuring_again_, false)) return Refuse(sent.message(), now);
+  config_waits_ = "it could not be sent: " + sent.message();
 }
 
 void Board::Refuse(std::string reason, Now now) {
@@ -112,17 +129,46 @@ void Board::Refuse(std::string reason, Now now) {
   hooks_.on_down(now);
 }
 
-void Board::AfterConfigure(const Outcome& outcome, Now now) {
+// A value that would get looser for a slot that is on stays as it is in force, and everything else is taken; the whole
+// config is sent again when that slot is off. What cannot be kept that way leaves the board on the config it has.
+void Board::AfterConfigure(const link::Configure& sent, int tries, const Outcome& outcome, Now now) {
   if (outcome.unknown) return;  // OnDown has told why
-  if (outcome.status.ok() && outcome.reply.value == configure_crc_) return PushLeases(now);
+  if (outcome.status.ok() && outcome.reply.value == configure_crc_) return Configured(now);
   if (outcome.status.ok()) {
     return Refuse(fmt::format("the board took another configuration (CRC {:08x}) than was sent ({:08x})",
                               outcome.reply.value,
                               configure_crc_),
                   now);
   }
-  std::string where = outcome.reply.value == 0 ? "" : "; see " + SlotName(static_cast<int>(outcome.reply.value));
-  Refuse(outcome.status.message() + where, now);
+  const int board_slot = static_cast<int>(outcome.reply.value);
+  if (outcome.reply.verdict == link::Verdict::kLooserWhileOn) {
+    link::Configure kept = sent;
+    const std::string slot = board_slot == 0 ? "a slot" : SlotName(board_slot);
+    config_waits_for_ = board_slot;
+    if (tries > 0 && KeepInForce(outcome.reply, slot, &kept, &config_waits_)) {
+      return SendConfigure(kept, tries - 1, now);
+    }
+    config_waits_ = fmt::format("the board keeps the config it has while {} is on", slot);
+    return Configured(now);
+  }
+  configuring_again_ = false;
+  Refuse(outcome.status.message() + (board_slot == 0 ? "" : "; see " + SlotName(board_slot)), now);
+}
+
+void Board::Configured(Now now) {
+  if (std::exchange(configuring_again_, false)) return;
+  PushLeases(now);
+}
+
+void Board::ConfigureAgain(Now now) {
+  if (config_waits_.empty() || !ready() || configuring_again_) return;
+  if (config_waits_for_ >= 1 && config_waits_for_ <= static_cast<int>(link::kMaxSlots) &&
+      !measured(config_waits_for_).bits.vbus_measured_off) {
+    return;
+  }
+  config_waits_.clear();
+  configuring_again_ = true;
+  SendConfigure(MakeConfigure(config_, index_, hello_.slots), kConfigureTries, now);
 }
 
 void Board::PushLeases(Now now) {
@@ -152,50 +198,16 @@ void Board::OneLeasePushed(Now now) {
   hooks_.on_ready(new_session_, now);
 }
 
-link::Configure Board::MakeConfigure() const {
-  link::Configure configure;
-  const size_t slots = std::min<size_t>(hello_.slots, link::kMaxSlots);
-  configure.current_limit_ma.resize(slots);
-  configure.safe_state.resize(slots);
-  configure.rail.resize(slots);
-  for (const auto& slot : config_.slots) {
-    if (slot.board != index_) continue;
-    configure.current_limit_ma[At(slot.board_slot)] = Unsigned(slot.current_limit.count);
-    configure.safe_state[At(slot.board_slot)] = static_cast<uint32_t>(slot.safe_state);
-    configure.rail[At(slot.board_slot)] = Unsigned(slot.rail);
-  }
-  for (const auto& rail : config_.rails.at(static_cast<size_t>(index_))) {
-    configure.rail_budget_ma.push_back(Unsigned(rail.budget.count));
-  }
-  configure.rack_budget_ma = BoardBudget();
-  configure.stagger_ms = Unsigned(config_.stagger_ms);
-  configure.min_off_ms = Unsigned(config_.min_off_ms);
-  configure.host_silent_ms = Unsigned(config_.host_silent_ms);
-  configure.host_silent_max_ms = Unsigned(config_.host_silent_max_ms);
-  configure.charge_on_ms = Unsigned(config_.charge_on_ms);
-  configure.charge_period_ms = Unsigned(config_.charge_period_ms);
-  return configure;
-}
-
-// The rack's budget split over boards as their rails' budgets are.
-uint32_t Board::BoardBudget() const {
-  int64_t own = 0;
-  int64_t all = 0;
-  for (size_t board = 0; board < config_.rails.size(); ++board) {
-    for (const auto& rail : config_.rails[board]) {
-      all += rail.budget.count;
-      if (static_cast<int>(board) == index_) own += rail.budget.count;
-    }
-  }
-  if (config_.rack_budget.count <= 0 || all == 0) return static_cast<uint32_t>(own);
-  return static_cast<uint32_t>(std::min(own, config_.rack_budget.count * own / all));
-}
-
 // ---- commands -----------------------------------------------------------------------------------------------------
 
 Status Board::Send(decltype(link::Command::call) call, std::string what, Done done, Now now) {
   if (const Status status = CheckReady(); !status.ok()) return {status.code(), what + ": " + status.message()};
   return Transmit(std::move(call), std::move(what), std::move(done), now);
+}
+
+Status Board::StopAll(Done done, Now now) {
+  if (line_ != nullptr) line_->SendStop();
+  return Transmit(link::StopSlot{0}, fmt::format("board {}: stop", index_), std::move(done), now);
 }
 
 Status Board::Give(const link::SetLease& lease, Done done, Now now) {
@@ -252,18 +264,30 @@ void Board::OnReply(const link::Reply& reply, Now now) {
     pending.overdue = now.boot + Milliseconds(reply.wait_ms) + kDoneGrace;
     return;
   }
-  Status status = VerdictStatus(pending.what, reply);
+  Status status = VerdictStatus(pending.what, reply, BlockedBy(reply));
   if (reply.verdict == link::Verdict::kTripped) status = TrippedStatus(status, pending.board_slot);
   Finish(it, {std::move(status), false, reply}, now);
 }
 
 // Adds what tripped the slot, and the way out.
 Status Board::TrippedStatus(const Status& status, int board_slot) const {
+  if (board_slot < 1 || board_slot > static_cast<int>(link::kMaxSlots)) return status;
+  const Measured& measured = measured_[At(board_slot)];
+  const std::string trip = measured.trip.empty() ? "see faraday status " + config_.rack : measured.trip;
   return {status.code(),
-          fmt::format("{}: {}; inspect cable and phone, then a tech runs: faraday slot clear {}",
-                      status.message(),
-                      measured_[At(board_slot)].trip,
-                      SlotName(board_slot))};
+          fmt::format("{}: {}; {}", status.message(), trip, TripNext(measured.tripped.reason, SlotName(board_slot)))};
+}
+
+std::string Board::BlockedBy(const link::Reply& reply) const {
+  if (reply.verdict != link::Verdict::kBlocked) return {};
+  const auto cause = static_cast<link::BlockCause>(reply.value);
+  const int index = static_cast<int>(reply.limit & 0xffU);
+  std::string which;
+  if (cause == link::BlockCause::kInput) which = InputName(config_, index_, index);
+  if (cause == link::BlockCause::kRail) which = RailName(config_, index_, index);
+  if (cause == link::BlockCause::kHotShelf) which = fmt::format("shelf {}", index);
+  if (cause == link::BlockCause::kBusLost) which = fmt::format("bus {}", index);
+  return BlockedText(cause, which, config_.rack);
 }
 
 void Board::OnDone(const link::CommandDone& done, bool late, Now now) {
@@ -280,24 +304,35 @@ void Board::OnDone(const link::CommandDone& done, bool late, Now now) {
   Finish(it, {DoneStatus(it->second.what, done), false, it->second.reply.value_or(link::Reply{})}, now);
 }
 
-void Board::OnTripped(const link::Tripped& tripped, bool late) {
+void Board::OnTripped(const link::Event& event, bool late, Now now) {
+  const auto& tripped = std::get<link::Tripped>(event.kind);
   if (tripped.slot < 1 || tripped.slot > link::kMaxSlots) return;
   Measured& measured = measured_[tripped.slot - 1];
   if (late && !measured.bits.tripped) return;
   measured.trip = TripText(tripped.reason, tripped.value, tripped.limit);
+  measured.tripped = tripped;
+  measured.tripped_at = UtcOf(event.uptime_ms, now);
   measured.bits.tripped = true;
+}
+
+UtcTime Board::UtcOf(uint32_t uptime_ms, Now now) const {
+  // Signed: the board's clock wraps in 49 days.
+  const Milliseconds since(static_cast<int32_t>(uptime_ms - clock_uptime_ms_));
+  return UtcTime{std::min(clock_at_.utc.since_epoch + since, now.utc.since_epoch)};
 }
 
 void Board::OnEvent(const link::Event& event, Now now) {
   // Delivered again after newer telemetry: what it measured is history. Signed: the board's clock wraps in 49 days.
   const bool late = static_cast<int32_t>(event.uptime_ms - telemetry_.uptime_ms) < 0;
   if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) return OnDone(*done, late, now);
-  if (const auto* tripped = std::get_if<link::Tripped>(&event.kind)) OnTripped(*tripped, late);
+  if (std::holds_alternative<link::Tripped>(event.kind)) OnTripped(event, late, now);
   hooks_.on_event(event, now);
 }
 
 void Board::OnTelemetry(const link::Telemetry& telemetry, Now now) {
   telemetry_ = telemetry;
+  clock_uptime_ms_ = telemetry.uptime_ms;
+  clock_at_ = now;
   for (size_t i = 0; i < telemetry.state.size(); ++i) {
     Measured& measured = measured_[i];
     measured.ever = true;
@@ -306,12 +341,22 @@ void Board::OnTelemetry(const link::Telemetry& telemetry, Now now) {
     measured.vbus_ma = i < telemetry.vbus_ma.size() ? telemetry.vbus_ma[i] : 0;
     measured.tray_deci_c = i < telemetry.tray_deci_c.size() ? telemetry.tray_deci_c[i] : 0;
     measured.bits = link::Unpack(telemetry.state[i]);
-    if (!measured.bits.tripped) measured.trip.clear();
-    if (measured.bits.tripped && measured.trip.empty()) {
-      measured.trip = TripText(static_cast<link::TripReason>(measured.bits.trip_reason), 0, 0);
+    measured.marks = link::UnpackMarks(i < telemetry.marks.size() ? telemetry.marks[i] : 0);
+    if (!measured.bits.tripped) {
+      measured.trip.clear();
+      measured.tripped = {};
+      measured.tripped_at = {};
+    } else if (measured.trip.empty()) {
+      measured.tripped.reason = static_cast<link::TripReason>(measured.bits.trip_reason);
+      measured.trip = TripText(measured.tripped.reason, 0, 0);
     }
   }
+  ConfigureAgain(now);
   hooks_.on_telemetry(now);
+}
+
+void Board::OnLogPage(const link::LogPage& page, Now now) {
+  if (hooks_.on_log_page) hooks_.on_log_page(page, now);
 }
 
 void Board::OnDown(const std::string& reason, Now now) {

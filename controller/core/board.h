@@ -26,11 +26,15 @@ struct Measured {
   uint32_t vbus_ma = 0;
   int32_t tray_deci_c = 0;
   link::SlotBits bits;
-  std::string trip;  // "over-current 2410 mA > 2000 mA" while tripped
+  link::SlotMarks marks;
+  std::string trip;       // "over-current 2.41 A > 2.00 A" while tripped
+  link::Tripped tripped;  // while tripped; without figures after a restart
+  UtcTime tripped_at;     // 0: not known
 };
 inline constexpr Milliseconds kFresh{1'000};         // ten telemetry periods; chosen
 inline constexpr Milliseconds kDoneGrace{1'500};     // beyond the board's own wait (design 6.1)
 inline constexpr Milliseconds kRefusedRetry{2'000};  // chosen
+inline constexpr int kConfigureTries = 80;           // a value kept for each slot twice, and for the rack; chosen
 
 // How a command ended.
 struct Outcome {
@@ -52,6 +56,7 @@ class Board final : public LineEvents {
     std::function<void(Now)> on_down;
     std::function<void(Now)> on_telemetry;
     std::function<void(const link::Event&, Now)> on_event;
+    std::function<void(const link::LogPage&, Now)> on_log_page = nullptr;
   };
 
   // `config` must outlive the board. `first_command_id` must differ from run to run: the board may still hold events
@@ -65,6 +70,9 @@ class Board final : public LineEvents {
   Status Send(decltype(link::Command::call) call, std::string what, Done done, Now now);
   // SetLease, remembering what the board was told.
   Status Give(const link::SetLease& lease, Done done, Now now);
+  // Stops the whole board, ready or not: the stop frame, then StopSlot 0 that is answered. kUnavailable: no line takes
+  // the answered one; the frame may have arrived.
+  Status StopAll(Done done, Now now);
   // Ends commands whose CommandDone is overdue, retries a refused handshake.
   void OnTime(Now now);
 
@@ -73,6 +81,7 @@ class Board final : public LineEvents {
   void OnReply(const link::Reply& reply, Now now) override;
   void OnEvent(const link::Event& event, Now now) override;
   void OnTelemetry(const link::Telemetry& telemetry, Now now) override;
+  void OnLogPage(const link::LogPage& page, Now now) override;
 
   int index() const { return index_; }
   State state() const { return state_; }
@@ -92,6 +101,12 @@ class Board final : public LineEvents {
   // Whether the board holds, or is being told, exactly this epoch.
   bool Told(int board_slot, uint32_t epoch) const { return told_.at(static_cast<size_t>(board_slot) - 1) == epoch; }
   bool Busy(int board_slot) const;
+  // Of link::capability, as the board said in Hello.
+  bool Has(int board_slot, uint32_t capability) const;
+  // A moment on the board's clock in this boot of it.
+  UtcTime UtcOf(uint32_t uptime_ms, Now now) const;
+  // "current_limit_ma stays 2000 while r01/07 is on"; empty: the board has the whole config.
+  const std::string& config_waits() const { return config_waits_; }
   // Name of a slot of this board, "r01/07".
   std::string SlotName(int board_slot) const;
 
@@ -105,16 +120,18 @@ class Board final : public LineEvents {
   };
   void Handshake(Now now);
   void Refuse(std::string reason, Now now);
-  void AfterConfigure(const Outcome& outcome, Now now);
+  void AfterConfigure(const link::Configure& sent, int tries, const Outcome& outcome, Now now);
+  void Configured(Now now);
   void PushLeases(Now now);
   void OneLeasePushed(Now now);
   Status Transmit(decltype(link::Command::call) call, std::string what, Done done, Now now);
   void Finish(std::map<uint32_t, Pending>::iterator it, Outcome outcome, Now now);
   Status TrippedStatus(const Status& status, int board_slot) const;
   void OnDone(const link::CommandDone& done, bool late, Now now);
-  void OnTripped(const link::Tripped& tripped, bool late);
-  link::Configure MakeConfigure() const;
-  uint32_t BoardBudget() const;
+  void OnTripped(const link::Event& event, bool late, Now now);
+  void SendConfigure(const link::Configure& configure, int tries, Now now);
+  void ConfigureAgain(Now now);
+  std::string BlockedBy(const link::Reply& reply) const;
 
   const rackconfig::RackConfig& config_;
   const int index_;
@@ -127,6 +144,11 @@ class Board final : public LineEvents {
   uint32_t last_session_ = 0;  // the last that got all its leases
   bool new_session_ = true;
   uint32_t configure_crc_ = 0;
+  std::string config_waits_;
+  int config_waits_for_ = 0;  // the board slot that must be off first
+  bool configuring_again_ = false;
+  uint32_t clock_uptime_ms_ = 0;  // the board's clock ...
+  Now clock_at_;                  // ... and ours, at the same moment
   uint32_t next_id_;
   uint32_t last_id_ = 0;
   uint32_t generation_ = 0;

@@ -62,6 +62,7 @@ bool Care::MayBegin(int slot) const {
   const auto& config = parts_.SlotOf(slot);
   if (tenure.phase != Phase::kCare || tenure.health != Health::kGood || config.hosts.empty()) return false;
   const Board& board = parts_.BoardOf(slot);
+  if (parts_.book.stop() || (board.telemetry().faults & link::kFaultStopped) != 0) return false;
   if (!board.ready() || !board.Told(config.board_slot, tenure.epoch) || board.Busy(config.board_slot)) return false;
   if (parts_.MeasuredOf(slot).bits.tripped) return false;
   return parts_.agents.LastWord(parts_.FirstAgentOf(slot)).has_value();

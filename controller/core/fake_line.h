@@ -17,6 +17,10 @@ class FakeLine final : public RackLine {
     waiting_.push_back(command);
     return OkStatus();
   }
+  void SendStop() override {
+    ++stop_frames;
+    if (up_) board_.StopFrame();
+  }
   uint32_t ConfigureCrc(const link::Configure& configure) const override { return board_.crc_of(configure); }
   LineCounters counters() const override { return {}; }
 
@@ -37,6 +41,11 @@ class FakeLine final : public RackLine {
         waiting_.pop_front();
         events_.OnReply(board_.Take(command), now);
       }
+      while (!board_.pages.empty()) {
+        const link::LogPage page = board_.pages.front();
+        board_.pages.pop_front();
+        events_.OnLogPage(page, now);
+      }
       while (!board_.events.empty()) {
         const link::Event event = board_.events.front();
         board_.events.pop_front();
@@ -46,6 +55,8 @@ class FakeLine final : public RackLine {
     if (up_) events_.OnTelemetry(board_.Telemetry(), now);
   }
   size_t waiting() const { return waiting_.size(); }
+
+  int stop_frames = 0;
 
  private:
   FakeBoard& board_;

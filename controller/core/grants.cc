@@ -156,6 +156,7 @@ void Grants::OnAcknowledged(int slot,
   Status status = outcome.status;
   // The grant is void in any case, so an unknown outcome is safe to try again.
   if (outcome.unknown) status = {Code::kUnavailable, outcome.status.message() + "; not granted"};
+  if (status.ok() && parts_.book.stop()) status = {Code::kFailedPrecondition, "the rack was stopped meanwhile"};
   if (status.ok()) status = parts_.book.FinishGrant(slot, context.once, now);
   if (!status.ok()) {
     Void(slot, now);

@@ -31,6 +31,7 @@ LeaseBook::LeaseBook(const rackconfig::RackConfig& config, LeaseStore& store, st
 
 Status LeaseBook::Load(Now now) {
   FARADAY_TRY_ASSIGN(const std::vector<Tenure> stored, store_.Load());
+  FARADAY_TRY_ASSIGN(stop_, store_.LoadStop());
   std::map<int, Tenure> by_slot;
   for (const Tenure& tenure : stored) by_slot[tenure.slot] = tenure;
   std::vector<Tenure> changed;
@@ -167,6 +168,23 @@ Status LeaseBook::SetHealth(int slot, Health health, const std::string& reason, 
   next.health = health;
   next.health_reason = reason;
   return Put({next}, std::nullopt, {why}, now);
+}
+
+Status LeaseBook::SetWanted(int slot, const Wanted& wanted, Now now) {
+  FARADAY_CHECK(at(slot).phase == Phase::kLeased);
+  if (at(slot).wanted == wanted) return OkStatus();
+  Tenure next = at(slot);
+  next.wanted = wanted;
+  return Put({next}, std::nullopt, {}, now);
+}
+
+Status LeaseBook::SetStop(std::optional<StopRecord> stop, const AuditLine& why) {
+  Change change;
+  change.audit = {why};
+  change.stop = stop.value_or(StopRecord{});
+  FARADAY_TRY(store_.Commit(change));
+  stop_ = std::move(stop);
+  return OkStatus();
 }
 
 Status LeaseBook::Note(const AuditLine& line) { return store_.Commit({{}, std::nullopt, {line}}); }

@@ -83,6 +83,11 @@ class LeaseBook {
   // Care's epoch follows a larger one seen elsewhere. REQUIRES: not the users'.
   Status RaiseCareEpoch(int slot, uint32_t epoch, Now now);
   Status SetHealth(int slot, Health health, const std::string& reason, const AuditLine& why, Now now);
+  // What the holder wants of the outputs; nothing is written when it is the same. REQUIRES: kLeased.
+  Status SetWanted(int slot, const Wanted& wanted, Now now);
+  // The rack's stop in force, if any.
+  const std::optional<StopRecord>& stop() const { return stop_; }
+  Status SetStop(std::optional<StopRecord> stop, const AuditLine& why);
   // Writes the history alone.
   Status Note(const AuditLine& line);
   // Replaces the end by what an MCU that did not reset still counts. No store write: it is re-read from the MCU.
@@ -101,6 +106,7 @@ class LeaseBook {
   std::map<int, BootTime> ends_;
   std::map<int, BootTime> since_;
   std::map<int, bool> from_utc_;
+  std::optional<StopRecord> stop_;
 };
 
 }  // namespace faraday::controller

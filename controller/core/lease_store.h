@@ -32,11 +32,20 @@ struct AuditLine {
   std::string text;
 };
 
+// The stop of the whole rack in force.
+struct StopRecord {
+  UtcTime at;
+  std::string user;
+  std::string reason;
+  bool operator==(const StopRecord&) const = default;
+};
+
 struct Change {
   std::vector<Tenure> tenures;  // replace those of the same slot
   std::optional<OnceRecord> once;
   std::vector<AuditLine> audit;
   std::optional<OnceRecord> forget = std::nullopt;  // its (user, key) is as if never used
+  std::optional<StopRecord> stop = std::nullopt;    // with an empty user: the rack's stop is over
 };
 
 inline constexpr Milliseconds kOnceKept = std::chrono::hours(24);
@@ -47,6 +56,7 @@ class LeaseStore {
   virtual ~LeaseStore() = default;
 
   virtual Result<std::vector<Tenure>> Load() = 0;
+  virtual Result<std::optional<StopRecord>> LoadStop() = 0;
   // On disk when it returns OK; otherwise nothing of it is. Errors: kUnavailable (disk full, I/O: says which),
   // kResourceExhausted when the user has kOncePerUser keys younger than kOnceKept.
   virtual Status Commit(const Change& change) = 0;

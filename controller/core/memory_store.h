@@ -17,12 +17,14 @@ class MemoryStore final : public LeaseStore {
     for (const auto& [slot, tenure] : tenures) all.push_back(tenure);
     return all;
   }
+  Result<std::optional<StopRecord>> LoadStop() override { return stop; }
   Status Commit(const Change& change) override {
     ++commits;
     if (failing || commits == fail_at) return {Code::kUnavailable, "store: disk full (injected)"};
     for (const Tenure& tenure : change.tenures) tenures[tenure.slot] = tenure;
     if (change.once) once[{change.once->user, change.once->key}] = *change.once;
     if (change.forget) once.erase({change.forget->user, change.forget->key});
+    if (change.stop) stop = change.stop->user.empty() ? std::nullopt : change.stop;
     for (const AuditLine& line : change.audit) audit.push_back(line);
     return OkStatus();
   }
@@ -40,6 +42,7 @@ class MemoryStore final : public LeaseStore {
   std::map<int, Tenure> tenures;
   std::map<std::pair<std::string, std::string>, OnceRecord> once;
   std::vector<AuditLine> audit;
+  std::optional<StopRecord> stop;
 };
 
 }  // namespace faraday::controller

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "controller/core/names.h"
+#include "controller/core/rights.h"
 #include "controller/core/words.h"
 
 namespace faraday::controller {
@@ -25,9 +27,15 @@ AuditLine CareLine(const char* call, int slot, const std::string& text, Now now)
 Rack::Rack(const rackconfig::RackConfig& config, LeaseBook& book, EventSink& events, uint32_t first_command_id)
     : parts_{config, book, events, {}, {}},
       care_(parts_),
-      views_(parts_, care_),
+      conditions_(parts_),
+      wear_(parts_),
+      views_(parts_, care_, conditions_, wear_),
       grants_(parts_, care_, views_),
-      switching_(parts_, care_, grants_, views_),
+      silence_(parts_, grants_),
+      switching_(parts_, care_, grants_, views_, conditions_, silence_),
+      quarantine_(parts_, conditions_),
+      rack_stop_(parts_, care_, grants_),
+      logs_(parts_),
       agent_calls_(parts_, care_),
       seen_state_(config.slots.size(), 0),
       seen_down_reason_(config.boards.size()) {
@@ -48,6 +56,7 @@ Board::Hooks Rack::HooksOf(int board) {
   hooks.on_ready = [this, board](bool fresh, Now now) { OnReady(board, fresh, now); };
   hooks.on_down = [this, board](Now now) { OnDown(board, now); };
   hooks.on_telemetry = [this, board](Now now) { OnTelemetry(board, now); };
+  hooks.on_log_page = [this, board](const link::LogPage& page, Now now) { logs_.OnPage(board, page, now); };
   hooks.on_event = [this, board](const link::Event& event, Now now) { OnEvent(board, event, now); };
   return hooks;
 }
@@ -103,7 +112,10 @@ link::SetLease Rack::LeaseFor(int slot, bool new_session, Now now) {
 
 void Rack::OnReady(int board, bool new_session, Now now) {
   seen_down_reason_[static_cast<size_t>(board)].clear();
+  rack_stop_.OnBoardReady(board, now);
   care_.BoardReady(board, new_session);
+  silence_.OnBoardReady(board);
+  wear_.OnBoardReady(board);
   for (const auto& slot : parts_.config.slots) {
     if (slot.board != board || parts_.book.at(slot.number).health != Health::kMaintenance) continue;
     // A stop that the line may have lost; stopping a stopped slot changes nothing.
@@ -136,6 +148,9 @@ void Rack::OnDown(int board, Now now) {
 // ---- what the board says ------------------------------------------------------------------------------------------
 
 void Rack::OnTelemetry(int board, Now now) {
+  conditions_.OnTelemetry(board, now);
+  quarantine_.OnTelemetry(board, now);
+  silence_.OnTelemetry(board, now);
   for (const auto& slot : parts_.config.slots) {
     if (slot.board != board) continue;
     const Measured& measured = parts_.MeasuredOf(slot.number);
@@ -151,17 +166,20 @@ void Rack::OnTelemetry(int board, Now now) {
 }
 
 void Rack::OnEvent(int board, const link::Event& event, Now now) {
+  silence_.OnEvent(board, event, now);
+  conditions_.OnEvent(board, event, now);
   if (const auto* tripped = std::get_if<link::Tripped>(&event.kind)) {
     const int slot = parts_.SlotAt(board, static_cast<int>(tripped->slot));
-    if (slot == 0) return;
-    care_.Drop(slot);
-    parts_.events.OnSlot(
-        slot, "slot.tripped", "tripped: " + TripText(tripped->reason, tripped->value, tripped->limit), "", now);
+    if (slot != 0) care_.Drop(slot);
   } else if (const auto* ended = std::get_if<link::LeaseEnded>(&event.kind)) {
     OnLeaseEnded(parts_.SlotAt(board, static_cast<int>(ended->slot)), ended->epoch, now);
   } else if (const auto* input = std::get_if<link::InputChanged>(&event.kind)) {
-    parts_.events.OnBoard(
-        board, "board.input", fmt::format("input {} {}", input->input, input->active ? "active" : "inactive"), now);
+    parts_.events.OnBoard(board,
+                          "board.input",
+                          fmt::format("{} {}",
+                                      InputName(parts_.config, board, static_cast<int>(input->input)),
+                                      input->active ? "active" : "inactive"),
+                          now);
   } else if (const auto* silent = std::get_if<link::HostSilent>(&event.kind)) {
     parts_.events.OnBoard(
         board, "board.host_silent", fmt::format("the board heard nothing for {} ms", silent->silent_ms), now);
@@ -193,6 +211,17 @@ void Rack::OnTime(Now now) {
   for (const auto& slot : parts_.config.slots) grants_.Reconcile(slot.number, now);
   care_.OnTime(now);
   switching_.OnTime(now);
+  silence_.OnTime(now);
+  rack_stop_.OnTime(now);
+  wear_.OnTime(now);
+  logs_.OnTime(now);
+}
+
+void Rack::ReadBoardLog(
+    const CallContext& context, int board, uint32_t before, uint32_t limit, Answer<LogView> answer, Now now) {
+  const Status right = CheckRight(access::Call::kReadBoardLog, context.caller, Ownership::kOther, "", "");
+  if (!right.ok()) return answer(right, now);
+  logs_.Read(board, before, limit, std::move(answer), now);
 }
 
 void Rack::Ping(int index, Answer<bool> answer, Now now) {

@@ -7,9 +7,15 @@
 #include <vector>
 
 #include "controller/core/agent_calls.h"
+#include "controller/core/board_log.h"
 #include "controller/core/care.h"
+#include "controller/core/conditions.h"
 #include "controller/core/grants.h"
+#include "controller/core/quarantine.h"
 #include "controller/core/rack_parts.h"
+#include "controller/core/rack_stop.h"
+#include "controller/core/relay_wear.h"
+#include "controller/core/silence.h"
 #include "controller/core/slot_view.h"
 #include "controller/core/switching.h"
 
@@ -33,6 +39,11 @@ class Rack {
   AgentCalls& agent_calls() { return agent_calls_; }
   const AgentCalls& agent_calls() const { return agent_calls_; }
   const SlotViews& views() const { return views_; }
+  RackStop& rack_stop() { return rack_stop_; }
+  RelayWear& relay_wear() { return wear_; }
+  // Role tech or admin. Errors: kPermissionDenied, and as BoardLogs::Read.
+  void ReadBoardLog(
+      const CallContext& context, int board, uint32_t before, uint32_t limit, Answer<LogView> answer, Now now);
   // One round trip on the board's line.
   void Ping(int board, Answer<bool> answer, Now now);
 
@@ -50,9 +61,15 @@ class Rack {
 
   RackParts parts_;
   Care care_;
+  Conditions conditions_;
+  RelayWear wear_;
   SlotViews views_;
   Grants grants_;
+  Silence silence_;
   Switching switching_;
+  Quarantine quarantine_;
+  RackStop rack_stop_;
+  BoardLogs logs_;
   AgentCalls agent_calls_;
   std::vector<uint32_t> seen_state_;           // by slot: the state word as last published
   std::vector<std::string> seen_down_reason_;  // by board

@@ -24,6 +24,8 @@ class LineEvents {
   virtual void OnReply(const link::Reply& reply, Now now) = 0;
   virtual void OnEvent(const link::Event& event, Now now) = 0;  // each once
   virtual void OnTelemetry(const link::Telemetry& telemetry, Now now) = 0;
+  // Records of the board's log, asked for by ReadLog. Unacknowledged: what does not come is asked for again.
+  virtual void OnLogPage(const link::LogPage&, Now) {}
 };
 
 struct LineCounters {
@@ -38,6 +40,9 @@ class RackLine {
   // Sends in order, executed at most once. The command's id is the caller's and must not be in use.
   // Errors: kUnavailable without an open term, kResourceExhausted when too many wait.
   virtual Status Send(const link::Command& command, Now now) = 0;
+  // Writes the stop frame past everything that waits; needs no term and is not acknowledged: telemetry shows whether it
+  // arrived. Without an open port nothing happens.
+  virtual void SendStop() = 0;
   // The CRC-32 of the message's bytes as they travel, which both sides compare before any output moves; 0 when it
   // does not fit a frame.
   virtual uint32_t ConfigureCrc(const link::Configure& configure) const = 0;

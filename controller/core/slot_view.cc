@@ -17,7 +17,7 @@ struct FaultWords {
   uint32_t bit;
   const char* words;
 };
-constexpr std::array<FaultWords, 11> kFaults = {{
+constexpr std::array<FaultWords, 16> kFaults = {{
     {link::kFaultHostSilent, "host silent: turn-ons are blocked"},
     {link::kFaultNotConfigured, "not configured"},
     {link::kFaultI2cBus, "an I2C bus does not work"},
@@ -29,6 +29,11 @@ constexpr std::array<FaultWords, 11> kFaults = {{
     {link::kFaultAlert, "a monitor's alert line stays low without a cause"},
     {link::kFaultStopButton, "the stop button is pressed"},
     {link::kFaultFlash, "the firmware's flash does not answer"},
+    {link::kFaultAlarm, "the alarm output is on"},
+    {link::kFaultHotShelf, "a shelf is off and blocked by a thermal trip"},
+    {link::kFaultInput, "a rack input blocks turn-ons, or made a rail safe"},
+    {link::kFaultRailDown, "a rail is off and blocked"},
+    {link::kFaultLog, "the board's log takes no record"},
 }};
 
 }  // namespace
@@ -65,15 +70,11 @@ std::string SlotViews::HostName(int slot, uint8_t index) const {
 HealthView SlotViews::HealthOf(int slot, Now now) const {
   const Tenure& tenure = parts_.book.at(slot);
   if (tenure.health != Health::kGood) return {tenure.health, tenure.health_reason};
-  const Measured& measured = parts_.MeasuredOf(slot);
-  if (measured.ever && measured.bits.tripped) {
-    return {Health::kSuspect,
-            fmt::format("tripped: {}; inspect cable and phone, then a tech runs: faraday slot clear", measured.trip)};
+  for (const ConditionView& condition : conditions_.OfSlot(slot)) {
+    if (condition.suspect) return {Health::kSuspect, Sentence(condition, now.utc)};
   }
-  for (const Condition& condition : Conditions()) {
-    if (condition.suspect && measured.ever && measured.bits.*condition.bit) {
-      return {Health::kSuspect, fmt::format("{}: {}", condition.name, condition.words)};
-    }
+  if (const auto held = conditions_.HoldingBack(slot)) {
+    return {Health::kSuspect, fmt::format("{}: {}", held->place, Sentence(*held, now.utc))};
   }
   const std::string agent = tenure.agent.empty() ? parts_.FirstAgentOf(slot) : tenure.agent;
   if (agent.empty()) return {};
@@ -94,6 +95,9 @@ std::string SlotViews::ReasonOf(int slot, const HealthView& health, Now now) con
   if (board.ready() && !FreshOf(slot, now)) reasons.push_back("no fresh measurement from the board");
   if (health.health != Health::kGood) reasons.push_back(health.reason);
   if (tenure.phase != Phase::kCare) reasons.push_back(parts_.HeldTextOf(slot, now));
+  if (FreshOf(slot, now) && parts_.MeasuredOf(slot).marks.shed) {
+    reasons.push_back("charging pauses: its rail sags, or another slot needs the budget");
+  }
   if (const std::string care = care_.ReasonOf(slot); !care.empty()) reasons.push_back(care);
   std::string text;
   for (const std::string& reason : reasons) text += (text.empty() ? "" : "; ") + reason;
@@ -115,19 +119,25 @@ SlotView SlotViews::Of(int slot, Now now) const {
   view.measured_host = HostName(slot, view.measured.bits.data_measured_host);
   if (const DeviceFacts* facts = parts_.agents.FactsOf(slot)) view.device = *facts;
   view.reason = ReasonOf(slot, view.health, now);
-  for (const Condition& condition : Conditions()) {
-    if (view.fresh && view.measured.bits.*condition.bit) view.conditions.emplace_back(condition.name);
+  for (ConditionView& condition : conditions_.OfSlot(slot)) {
+    if (!condition.trip && !view.fresh) continue;
+    if (!condition.trip || condition.quarantines) view.conditions.push_back(condition.name);
+    view.condition_list.push_back(std::move(condition));
   }
-  if (view.fresh && !view.measured.bits.temperature_fresh) view.conditions.emplace_back("tray-sensor-missing");
+  view.relay = wear_.Of(slot);
   return view;
 }
 
 BoardView SlotViews::BoardOf(int index) const {
   const Board& board = *parts_.boards.at(static_cast<size_t>(index));
-  BoardView view{&board, PortText(parts_.config.boards.at(static_cast<size_t>(index)).port), {}};
+  BoardView view{&board, PortText(parts_.config.boards.at(static_cast<size_t>(index)).port), {}, {}};
   for (const FaultWords& fault : kFaults) {
     if (board.ready() && (board.telemetry().faults & fault.bit) != 0) view.faults.emplace_back(fault.words);
   }
+  const uint32_t faults = board.ready() ? board.telemetry().faults : 0;
+  view.alarm = (faults & link::kFaultAlarm) != 0;
+  view.stopped = (faults & link::kFaultStopped) != 0 || parts_.book.stop().has_value();
+  if (board.ready()) view.conditions = conditions_.OfBoard(index);
   return view;
 }
 

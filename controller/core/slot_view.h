@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "controller/core/care.h"
+#include "controller/core/conditions.h"
 #include "controller/core/rack_parts.h"
+#include "controller/core/relay_wear.h"
 
 namespace faraday::controller {
 
@@ -41,18 +43,24 @@ struct SlotView {
   const rackconfig::SlotConfig* config = nullptr;
   std::optional<DeviceFacts> device;
   std::string reason;
-  std::vector<std::string> conditions;
+  std::vector<std::string> conditions;        // names
+  std::vector<ConditionView> condition_list;  // the trip first
+  RelayWear::Count relay;
 };
 
 struct BoardView {
   const Board* board = nullptr;
   std::string port;
   std::vector<std::string> faults;
+  std::vector<ConditionView> conditions;
+  bool alarm = false;
+  bool stopped = false;
 };
 
 class SlotViews {
  public:
-  SlotViews(const RackParts& parts, const Care& care) : parts_(parts), care_(care) {}
+  SlotViews(const RackParts& parts, const Care& care, const Conditions& conditions, const RelayWear& wear)
+      : parts_(parts), care_(care), conditions_(conditions), wear_(wear) {}
 
   SlotView Of(int slot, Now now) const;
   LeaseView LeaseOf(int slot, Now now) const;
@@ -69,6 +77,8 @@ class SlotViews {
 
   const RackParts& parts_;
   const Care& care_;
+  const Conditions& conditions_;
+  const RelayWear& wear_;
 };
 
 // "/dev/ttyACM0", "USB serial ABC", "socket /run/x".

@@ -159,12 +159,15 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
   }
   if (!IsUsers(parts_.book.at(slot))) care_.Drop(slot);
   const std::string kind(ActionKind(request.action));
+  const uint32_t epoch = parts_.book.at(slot).epoch;
   const Status sent = parts_.BoardOf(slot).Send(
       *command,
       parts_.NameOf(slot) + ": " + text,
-      [this, slot, text, kind, acted = request.acted, trace = context.trace, answer](const Outcome& outcome, Now at) {
+      [this, slot, text, kind, acted = request.acted, trace = context.trace, answer, epoch](const Outcome& outcome,
+                                                                                            Now at) {
         if (acted) *acted = !Refused(outcome);
         if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
+        if (!Refused(outcome)) silence_.Learn(slot, epoch, at);
         parts_.events.OnSlot(slot,
                              outcome.status.ok() ? kind : "switch.failed",
                              outcome.status.ok() ? fmt::format("{}: {}", text, MeasuredNow(parts_.MeasuredOf(slot)))
@@ -251,17 +254,50 @@ void Switching::Clear(
   const Status right =
       CheckRight(access::Call::kClearSlot, context.caller, Ownership::kOther, reason, parts_.NameOf(slot));
   if (!right.ok()) return answer(right, now);
-  // One slot's clear does not end the stop of all.
-  if ((parts_.BoardOf(slot).telemetry().faults & link::kFaultStopped) != 0) {
-    return answer(Status{Code::kFailedPrecondition,
-                         fmt::format("{}: clear: the whole board is stopped and nothing on it can be switched on; "
-                                     "restart the board, then clear the slot",
-                                     parts_.NameOf(slot))},
-                  now);
+  if (const Status may = MayClear(slot, now); !may.ok()) return answer(may, now);
+  const Status sent = parts_.BoardOf(slot).Send(
+      link::ClearTrip{parts_.BoardSlotOf(slot)},
+      parts_.NameOf(slot) + ": clear",
+      [this, slot, context, reason, answer](const Outcome& outcome, Now at) {
+        if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
+        if (!outcome.status.ok()) return answer(outcome.status, at);
+        AwaitClear(context, slot, reason, answer, at);
+      },
+      now);
+  if (!sent.ok()) return answer(sent, now);
+  context.Sent(parts_.BoardOf(slot));
+}
+
+Status Switching::StillWrong(int slot, Now now) const {
+  const std::string name = parts_.NameOf(slot);
+  for (const ConditionView& condition : conditions_.OfSlot(slot)) {
+    if (!condition.trip && !condition.quarantines) continue;
+    return {Code::kFailedPrecondition,
+            fmt::format("{}: clear: not cleared, still {}", name, Sentence(condition, now.utc))};
   }
-  const auto done = [this, slot, context, reason, answer](const Outcome& outcome, Now at) {
-    if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
-    if (!outcome.status.ok()) return answer(outcome.status, at);
+  return OkStatus();
+}
+
+Status Switching::MayClear(int slot, Now now) const {
+  // One slot's clear does not end the stop of all.
+  const bool stopped = (parts_.BoardOf(slot).telemetry().faults & link::kFaultStopped) != 0;
+  if (stopped || parts_.book.stop()) {
+    return {Code::kFailedPrecondition,
+            fmt::format("{}: clear: the whole rack is stopped and nothing on it can be switched on; end that first: "
+                        "faraday rack resume {}",
+                        parts_.NameOf(slot),
+                        parts_.config.rack)};
+  }
+  // A trip is the board's to clear, which judges its cause itself.
+  const Measured& measured = parts_.MeasuredOf(slot);
+  const bool fresh = measured.ever && now.boot - measured.at <= kFresh;
+  return fresh && !measured.bits.tripped ? StillWrong(slot, now) : OkStatus();
+}
+
+void Switching::AwaitClear(
+    const CallContext& context, int slot, const std::string& reason, Answer<SlotView> answer, Now now) {
+  auto finish = [this, context, slot, reason, answer = std::move(answer)](bool, Now at) {
+    if (const Status wrong = StillWrong(slot, at); !wrong.ok()) return answer(wrong, at);
     const AuditLine line{
         at.utc, context.caller.user, std::string(RoleName(context.caller.role)), "clear_slot", slot, reason};
     if (const Status stored = parts_.book.SetHealth(slot, Health::kGood, "", line, at); !stored.ok()) {
@@ -272,13 +308,13 @@ void Switching::Clear(
     if (!IsUsers(parts_.book.at(slot))) (void)parts_.BoardOf(slot).Give(grants_.LeaseFor(slot, true, at), nullptr, at);
     parts_.events.OnSlot(
         slot, "slot.cleared", fmt::format("cleared by {}: {}", context.caller.user, reason), context.trace, at);
-    auto finish = [this, slot, answer](bool, Now later) { answer(views_.Of(slot, later), later); };
-    waiting_.push_back({slot, at.boot + kFresh, [](const Measured& m) { return !m.bits.tripped; }, finish});
+    parts_.events.OnSyncChange();
+    answer(views_.Of(slot, at), at);
   };
-  const Status sent =
-      parts_.BoardOf(slot).Send(link::ClearTrip{parts_.BoardSlotOf(slot)}, parts_.NameOf(slot) + ": clear", done, now);
-  if (!sent.ok()) return answer(sent, now);
-  context.Sent(parts_.BoardOf(slot));
+  const auto good = [this, slot](const Measured& measured) {
+    return !measured.bits.tripped && conditions_.Quarantining(slot).empty();
+  };
+  waiting_.push_back({slot, now.boot + kReadBack, good, std::move(finish)});
 }
 
 // ---- answers that wait for a measurement --------------------------------------------------------------------------

@@ -7,7 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "controller/core/conditions.h"
 #include "controller/core/grants.h"
+#include "controller/core/silence.h"
 
 namespace faraday::controller {
 
@@ -41,8 +43,13 @@ inline constexpr Milliseconds kFreshAfterLoss{
 
 class Switching {
  public:
-  Switching(RackParts& parts, Care& care, Grants& grants, const SlotViews& views)
-      : parts_(parts), care_(care), grants_(grants), views_(views) {}
+  Switching(RackParts& parts,
+            Care& care,
+            Grants& grants,
+            const SlotViews& views,
+            const Conditions& conditions,
+            Silence& silence)
+      : parts_(parts), care_(care), grants_(grants), views_(views), conditions_(conditions), silence_(silence) {}
 
   // Fenced: the slot's current epoch and its holder, agent, or tech/admin with a reason. Errors: kAborted (another
   // epoch is current), kFailedPrecondition (not leased; measured otherwise than asked), kPermissionDenied naming
@@ -51,7 +58,7 @@ class Switching {
   // VBUS off, data open, isolated; ends the lease; the slot is in maintenance until cleared. Never fenced.
   void Stop(
       const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
-  // Clears a trip, maintenance and quarantine.
+  // Clears a trip, maintenance and quarantine. kFailedPrecondition while what quarantines it is still measured.
   void Clear(
       const CallContext& context, const std::string& slot, const std::string& reason, Answer<SlotView> answer, Now now);
 
@@ -72,11 +79,17 @@ class Switching {
   void AnswerUnknown(int slot, const Status& status, Answer<SlotView> answer, Now now);
   void AwaitStopped(int slot, Answer<SlotView> answer, Now now);
   void Finish(const std::function<bool(const Waiting&, bool*)>& due, Now now);
+  Status MayClear(int slot, Now now) const;
+  // Once the board has cleared it: good again when nothing is wrong any more.
+  void AwaitClear(const CallContext& context, int slot, const std::string& reason, Answer<SlotView> answer, Now now);
+  Status StillWrong(int slot, Now now) const;
 
   RackParts& parts_;
   Care& care_;
   Grants& grants_;
   const SlotViews& views_;
+  const Conditions& conditions_;
+  Silence& silence_;
   std::vector<Waiting> waiting_;
 };
 

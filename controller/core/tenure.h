@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "link/slot_bits.h"
 
 namespace faraday::controller {
 
@@ -32,6 +33,18 @@ struct StoredEnd {
   bool operator==(const StoredEnd&) const = default;
 };
 
+// What the holder last commanded, as the board acknowledged it: all that a silence of the controller may have taken and
+// that is given back afterwards. What protection, a stop or a reset of the board took is not in it.
+struct Wanted {
+  bool vbus = false;
+  bool couple = false;
+  link::DataPath data = link::DataPath::kOpen;
+  uint8_t host = 0;      // with kHost
+  uint32_t session = 0;  // of the board; in another one nothing of it holds
+  bool Nothing() const { return !vbus && !couple && data == link::DataPath::kOpen; }
+  bool operator==(const Wanted&) const = default;
+};
+
 inline constexpr char kCareHolder[] = "care";
 
 struct Tenure {
@@ -50,6 +63,7 @@ struct Tenure {
   uint32_t clearing_epoch = 0;  // kCleaning: the epoch that ended
   Health health = Health::kGood;
   std::string health_reason;
+  Wanted wanted;  // of kLeased
   bool operator==(const Tenure&) const = default;
 };
 

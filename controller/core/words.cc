@@ -7,6 +7,7 @@
 #include <array>
 #include <ctime>
 
+#include "controller/core/condition_table.h"
 #include "model/slot_id.h"
 
 namespace faraday::controller {
@@ -24,33 +25,28 @@ std::tm LocalTime(UtcTime at) {
   return local;
 }
 
-constexpr std::array<Condition, 8> kConditions = {{
-    {&SlotBits::relay_stuck, "relay-stuck", true, "the RF relay does not follow; replace it"},
-    {&SlotBits::wrong_part,
-     "wrong-part",
-     true,
-     "the monitor is another part than the board's table names; nothing is measured, fit the right one"},
-    {&SlotBits::part_missing, "part-missing", true, "an expander or monitor does not answer; check the slot's board"},
-    {&SlotBits::read_back_mismatch, "read-back-mismatch", true, "an output reads back otherwise than written"},
-    {&SlotBits::switch_shorted, "switch-shorted", true, "current flows while VBUS is off; replace the switch"},
-    {&SlotBits::nvm_lost, "epoch-lost", true, "the board's epoch table is in doubt"},
-    {&SlotBits::back_feed,
-     "back-feed",
-     false,
-     "voltage without current while VBUS is off; the phone or hub feeds back"},
-    {&SlotBits::no_discharge, "no-discharge", false, "VBUS decays too slowly after off"},
+enum class TripForm : uint8_t { kName, kAmps, kDegrees, kRise, kStatus };
+struct TripRow {
+  std::string_view name;
+  TripForm form;
+  std::string_view next;
+};
+// By link::TripReason.
+constexpr std::array<TripRow, 8> kTrips = {{
+    {"none", TripForm::kName, "inspect the slot"},
+    {"over-current", TripForm::kAmps, "inspect the cable"},
+    {"over-temperature", TripForm::kDegrees, "take the phone out and let the shelf cool by 5 K"},
+    {"switch-shorted", TripForm::kAmps, "replace the slot's switch"},
+    {"stale-sensor", TripForm::kName, "check the slot's monitor and its plug"},
+    {"stopped", TripForm::kName, "mend what it was stopped for"},
+    {"hot-swap-cut-off", TripForm::kStatus, "inspect the cable and the phone"},
+    {"fast-rise", TripForm::kRise, "take the phone out of the rack at once"},
 }};
 
-struct TripWords {
-  std::string_view name;
-  std::string_view unit;
-};
-constexpr std::array<TripWords, 6> kTrips = {{{"none", ""},
-                                              {"over-current", " mA"},
-                                              {"over-temperature", " x 0.1 degC"},
-                                              {"switch-shorted", " mA"},
-                                              {"stale sensor", " ms"},
-                                              {"stopped", ""}}};
+const TripRow& RowOf(TripReason reason) {
+  const auto index = static_cast<size_t>(reason);
+  return kTrips[index < kTrips.size() ? index : 0];
+}
 
 std::string DataText(const SlotBits& bits) {
   switch (bits.data_measured) {
@@ -76,7 +72,7 @@ struct VerdictWords {
   std::string_view words;
 };
 // By link::Verdict.
-constexpr std::array<VerdictWords, 15> kVerdicts = {{
+constexpr std::array<VerdictWords, 16> kVerdicts = {{
     {Code::kOk, "done"},
     {Code::kOk, "accepted"},
     {Code::kInvalidArgument, "the board refused a value out of its range"},
@@ -92,6 +88,34 @@ constexpr std::array<VerdictWords, 15> kVerdicts = {{
     {Code::kUnavailable, "the slot has an unfinished command; try again"},
     {Code::kFailedPrecondition, "turn-ons are blocked by a rack input or by host silence; see the board's faults"},
     {Code::kUnavailable, "the board's epoch table is not seeded yet; try again"},
+    {Code::kFailedPrecondition, "a limit would get looser for a slot that is on; switch it off first"},
+}};
+
+// By link::BlockCause.
+constexpr std::array<std::string_view, 7> kBlocks = {{
+    "turn-ons are blocked; see faraday status {rack}",
+    "turn-ons are blocked: the board has not heard the controller for too long; the controller ends that within "
+    "seconds, try again",
+    "turn-ons are blocked by {which}: it is active; close the door or mend the cause, they go on once it is inactive",
+    "{which} is down or sags: check its supply; it can be used again 1 s after it is good",
+    "{which} is hot: a slot on it has a thermal trip; make it safe, then clear that slot (faraday status {rack})",
+    "{which} is lost, nobody would see the current: check the shelf's cable; it ends once the bus answers",
+    "the stop button is pressed: pull it out, then: faraday rack resume {rack}",
+}};
+
+// By link::CancelCause.
+constexpr std::array<std::string_view, 11> kCancels = {{
+    "cancelled before it acted",
+    "cancelled: a newer command for the slot took its place",
+    "cancelled: the slot or the rack was stopped",
+    "cancelled: the lease ended before its turn came",
+    "cancelled: the slot has another holder now",
+    "cancelled: the board had not heard the controller for too long; try again",
+    "cancelled: the rail's supply is not good or sags; try again when it is good",
+    "cancelled: a rack input blocks turn-ons; close the door or mend the cause, then try again",
+    "cancelled: its shelf went hot; make it safe and clear the tripped slot first",
+    "cancelled: the bus of its monitor is lost; try again once it answers",
+    "cancelled: no budget came free in the promised time; switch another slot off, or try again",
 }};
 
 struct DoneWords {
@@ -114,6 +138,13 @@ std::string ClockText(UtcTime at, UtcTime now) {
   const std::tm today = LocalTime(now);
   const bool same_day = then.tm_yday == today.tm_yday && then.tm_year == today.tm_year;
   return same_day ? fmt::format("{:%H:%M}", then) : fmt::format("{:%Y-%m-%d %H:%M}", then);
+}
+
+std::string MomentText(UtcTime at, UtcTime now) {
+  const std::tm then = LocalTime(at);
+  const std::tm today = LocalTime(now);
+  const bool same_day = then.tm_yday == today.tm_yday && then.tm_year == today.tm_year;
+  return same_day ? fmt::format("{:%H:%M:%S}", then) : fmt::format("{:%Y-%m-%d %H:%M:%S}", then);
 }
 
 std::string DurationText(Milliseconds duration) {
@@ -157,11 +188,28 @@ std::string HolderText(const Tenure& tenure, Milliseconds left, Now now) {
       "{} until {}, epoch {}", tenure.holder, ClockText({now.utc.since_epoch + left}, now.utc), tenure.epoch);
 }
 
+std::string_view TripName(TripReason reason) { return RowOf(reason).name; }
+
 std::string TripText(TripReason reason, uint32_t value, uint32_t limit) {
-  const auto index = static_cast<size_t>(reason);
-  const TripWords words = index < kTrips.size() ? kTrips[index] : TripWords{"unknown reason", ""};
-  if (value == 0 && limit == 0) return std::string(words.name);
-  return fmt::format("{} {}{} > {}{}", words.name, value, words.unit, limit, words.unit);
+  const TripRow& row = RowOf(reason);
+  if (value == 0 && limit == 0) return std::string(row.name);
+  switch (row.form) {
+    case TripForm::kName:
+      break;
+    case TripForm::kAmps:
+      return fmt::format("{} {:.2f} A > {:.2f} A", row.name, value / 1000.0, limit / 1000.0);
+    case TripForm::kDegrees:
+      return fmt::format("{} {:.1f} degC > {:.1f} degC", row.name, value / 10.0, limit / 10.0);
+    case TripForm::kRise:
+      return fmt::format("{} {:.1f} K > {:.1f} K in a minute", row.name, value / 10.0, limit / 10.0);
+    case TripForm::kStatus:
+      return fmt::format("{} (status 0x{:04x})", row.name, value);
+  }
+  return std::string(row.name);
+}
+
+std::string TripNext(TripReason reason, const std::string& slot) {
+  return fmt::format("{}, then: faraday slot clear {}", RowOf(reason).next, slot);
 }
 
 std::string MeasuredText(uint32_t vbus_mv, uint32_t vbus_ma, const SlotBits& bits) {
@@ -171,14 +219,23 @@ std::string MeasuredText(uint32_t vbus_mv, uint32_t vbus_ma, const SlotBits& bit
       "VBUS {} mV {} mA ({}), {}, {}", vbus_mv, vbus_ma, vbus, DataText(bits), RelayText(bits.relay_sense));
 }
 
-std::span<const Condition> Conditions() { return kConditions; }
+std::string BlockedText(link::BlockCause cause, const std::string& which, const std::string& rack) {
+  const auto index = static_cast<size_t>(cause);
+  return fmt::format(
+      fmt::runtime(kBlocks[index < kBlocks.size() ? index : 0]), fmt::arg("which", which), fmt::arg("rack", rack));
+}
 
-Status VerdictStatus(const std::string& what, const link::Reply& reply) {
+Status VerdictStatus(const std::string& what, const link::Reply& reply, const std::string& blocked) {
   const auto index = static_cast<size_t>(reply.verdict);
   if (index >= kVerdicts.size())
     return {Code::kInternal, what + ": the board answered a verdict this side cannot read"};
   const VerdictWords& words = kVerdicts[index];
   if (words.code == Code::kOk) return OkStatus();
+  if (reply.verdict == link::Verdict::kBlocked && !blocked.empty()) {
+    // The controller ends its own silence within seconds.
+    const bool soon = static_cast<link::BlockCause>(reply.value) == link::BlockCause::kHostSilent;
+    return {soon ? Code::kUnavailable : words.code, fmt::format("{}: {}", what, blocked)};
+  }
   std::string text = fmt::format("{}: {}", what, words.words);
   if (reply.limit != 0) text += fmt::format(" (limit {})", reply.limit);
   return {words.code, std::move(text)};
@@ -191,13 +248,13 @@ Status DoneStatus(const std::string& what, const link::CommandDone& done) {
   if (words.code == Code::kOk) return OkStatus();
   const SlotBits bits = link::Unpack(done.state);
   std::string names;
-  for (const Condition& condition : kConditions) {
-    if (bits.*condition.bit) names += fmt::format(" {};", condition.name);
-  }
+  for (const link::Condition which : ConditionsIn(bits)) names += fmt::format(" {};", ConditionName(which));
   if (bits.tripped) names += fmt::format(" {};", TripText(static_cast<TripReason>(bits.trip_reason), 0, 0));
-  return {
-      words.code,
-      fmt::format("{}: {};{} measured: {}", what, words.words, names, MeasuredText(done.vbus_mv, done.vbus_ma, bits))};
+  std::string_view said = words.words;
+  const auto cause = static_cast<size_t>(done.cause);
+  if (done.code == link::DoneCode::kCancelled && cause < kCancels.size()) said = kCancels[cause];
+  return {words.code,
+          fmt::format("{}: {};{} measured: {}", what, said, names, MeasuredText(done.vbus_mv, done.vbus_ma, bits))};
 }
 
 std::string_view BootReasonText(link::BootReason reason) {

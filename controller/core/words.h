@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,20 +21,21 @@ std::string DurationText(Milliseconds duration);
 std::string HeldText(const std::string& slot, const Tenure& tenure, Milliseconds left, Now now);
 // Who has it, for the audit: "care", "ana until 14:20, epoch 12".
 std::string HolderText(const Tenure& tenure, Milliseconds left, Now now);
-// "over-current 2410 mA > 2000 mA". Values of 0 are left out (not known after a restart).
+// "14:03:11" today, else "2026-03-01 14:03:11", in the machine's time zone.
+std::string MomentText(UtcTime at, UtcTime now);
+// "over-current", "stale-sensor".
+std::string_view TripName(link::TripReason reason);
+// "over-current 2.41 A > 2.00 A". Values of 0 are left out (not known after a restart).
 std::string TripText(link::TripReason reason, uint32_t value, uint32_t limit);
+// What a person does next, "inspect the cable, then: faraday slot clear r01/07".
+std::string TripNext(link::TripReason reason, const std::string& slot);
 // "VBUS 5012 mV (on), data to host 0, isolated" as the hardware says.
 std::string MeasuredText(uint32_t vbus_mv, uint32_t vbus_ma, const link::SlotBits& bits);
-// The conditions among the bits by name, e.g. "relay-stuck".
-struct Condition {
-  bool link::SlotBits::*bit;
-  std::string_view name;
-  bool suspect;  // the slot is not offered while it lasts
-  std::string_view words;
-};
-std::span<const Condition> Conditions();
 // A verdict other than kOk and kAccepted as the caller's status. `what` begins the message ("r01/07: power on").
-Status VerdictStatus(const std::string& what, const link::Reply& reply);
+// For BLOCKED `blocked` says by what, see BlockedText.
+Status VerdictStatus(const std::string& what, const link::Reply& reply, const std::string& blocked = "");
+// Why turn-ons are blocked and what ends it. `which` is the input, rail, shelf or bus by name; `rack` the rack's.
+std::string BlockedText(link::BlockCause cause, const std::string& which, const std::string& rack);
 // What a CommandDone other than kOk means to the caller, with the measured state.
 Status DoneStatus(const std::string& what, const link::CommandDone& done);
 std::string_view BootReasonText(link::BootReason reason);

@@ -91,6 +91,7 @@ class FakeBadLine final : public RackLine, public LineEvents {
 
   // ---- RackLine, for the board ----
   Status Send(const link::Command& command, Now at) override { return session.Send(command, at); }
+  void SendStop() override { session.SendStop(); }
   uint32_t ConfigureCrc(const link::Configure& configure) const override {
     std::array<uint8_t, link::kMaxPayload> bytes{};
     return link::Crc32(std::span(bytes).first(*link::EncodeMessage(configure, bytes)));

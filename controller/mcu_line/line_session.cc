@@ -76,7 +76,8 @@ void LineSession::SayHello(Now now) {
                           nonce_,
                           last_session_,
                           last_term_,
-                          link::kCompactTelemetry};
+                          link::kCompactTelemetry,
+                          static_cast<uint32_t>(std::max<int64_t>(0, now.utc.since_epoch.count() / 1000))};
   if (const auto size = link::EncodeMessage(hello, payload); size.ok()) {
     session_ = term_ = 0;
     WriteFrame(Channel::kHello, 0, std::span(payload).first(*size));
@@ -123,6 +124,8 @@ void LineSession::SendKeepalive(Now now) {
   const auto size = link::EncodeMessage(link::Keepalive{away_ms_}, payload);
   if (size.ok()) WriteFrame(Channel::kKeepalive, 0, std::span(payload).first(*size));
 }
+
+void LineSession::SendStop() { WriteFrame(Channel::kStop, 0, link::kStopMagic); }
 
 void LineSession::SendAway(Milliseconds away, Now now) {
   away_ms_ = static_cast<uint32_t>(away.count());
@@ -239,8 +242,9 @@ void LineSession::OnFrame(const link::FrameView& frame, Now now) {
     Channel channel;
     Handler handler;
   };
-  static constexpr std::array<Row, 3> kRows = {{{Channel::kReply, &LineSession::OnReply},
+  static constexpr std::array<Row, 4> kRows = {{{Channel::kReply, &LineSession::OnReply},
                                                 {Channel::kTelemetry, &LineSession::OnTelemetry},
+                                                {Channel::kLog, &LineSession::OnLog},
                                                 {Channel::kEvent, &LineSession::OnEvent}}};
   for (const Row& row : kRows) {
     if (row.channel == frame.header.channel) return (this->*row.handler)(frame, now);
@@ -275,6 +279,11 @@ void LineSession::OnTelemetry(const link::FrameView& frame, Now now) {
   }
   telemetry_number_ = telemetry->number;
   events_.OnTelemetry(*telemetry, now);
+}
+
+void LineSession::OnLog(const link::FrameView& frame, Now now) {
+  const auto page = link::DecodeMessage<link::LogPage>(frame.payload);
+  if (page.ok()) events_.OnLogPage(*page, now);
 }
 
 // An event is delivered when it comes, once. Older firmware does not say in Hello which is the oldest it holds: for

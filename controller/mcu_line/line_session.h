@@ -55,6 +55,8 @@ class LineSession {
   // To be called at least every 25 ms.
   void OnTime(Now now);
   Status Send(const link::Command& command, Now now);
+  // The stop frame, at once and in any state: it needs no session and no term, and is not acknowledged.
+  void SendStop();
   // Announces an absence by intent: now, and each time OnTime is called, for one frame may be lost. Nothing but
   // StopSlot can be sent from here on, and that only once.
   void SendAway(Milliseconds away, Now now);
@@ -84,6 +86,7 @@ class LineSession {
   void OnReply(const link::FrameView& frame, Now now);
   void OnTelemetry(const link::FrameView& frame, Now now);
   void OnEvent(const link::FrameView& frame, Now now);
+  void OnLog(const link::FrameView& frame, Now now);
   void OnRefusal(const link::FrameView& frame, Now now);
   void OnSuperseded(const link::Refusal& refusal, Now now);
   bool IsOurs(uint32_t nonce) const { return nonce != 0 && nonce - first_nonce_ <= nonce_ - first_nonce_; }

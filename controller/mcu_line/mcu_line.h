@@ -39,6 +39,7 @@ class McuLine final : public RackLine {
   ~McuLine() override;
 
   Status Send(const link::Command& command, Now now) override;
+  void SendStop() override { session_.SendStop(); }
   uint32_t ConfigureCrc(const link::Configure& configure) const override;
   LineCounters counters() const override { return session_.counters(); }
   // Before the controller ends by intent: announced again each tick until the line's end, and nothing else sent.

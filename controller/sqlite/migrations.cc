@@ -31,6 +31,15 @@ constexpr std::array<const char*, kSchemaVersion> kSteps = {
         user TEXT NOT NULL, key TEXT NOT NULL, request_hash TEXT NOT NULL, reply BLOB NOT NULL,
         created_utc_ms INTEGER NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;
       CREATE INDEX once_by_age ON once (created_utc_ms);
+    )sql",
+    // 3: what the holder last commanded, given back after a silence: bit 0 VBUS, 1 couple, 2-3 data, 4-6 host
+    R"sql(
+      ALTER TABLE tenure ADD COLUMN wanted INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE tenure ADD COLUMN wanted_session INTEGER NOT NULL DEFAULT 0;
+    )sql",
+    // 4: the stop of the whole rack in force, at most one row
+    R"sql(
+      CREATE TABLE rack_stop (utc_ms INTEGER NOT NULL, user TEXT NOT NULL, reason TEXT NOT NULL);
     )sql"};
 
 Status RunScript(sqlite3* db, const std::string& sql) {

@@ -7,7 +7,7 @@ struct sqlite3;
 
 namespace faraday::controller {
 
-inline constexpr int kSchemaVersion = 2;
+inline constexpr int kSchemaVersion = 4;
 
 // Brings the file up to `to`, one transaction a step. Errors: kFailedPrecondition for a file of a newer controller.
 Status Migrate(sqlite3* db, int to = kSchemaVersion);

@@ -30,6 +30,21 @@ Status CheckRack(sqlite3* db, const std::string& rack) {
                       rack)};
 }
 
+// As migration 3 lays it out.
+uint32_t PackWanted(const Wanted& wanted) {
+  return (wanted.vbus ? 1U : 0U) | (wanted.couple ? 2U : 0U) | (static_cast<uint32_t>(wanted.data) & 3U) << 2 |
+         (wanted.host & 7U) << 4;
+}
+
+Wanted UnpackWanted(uint32_t bits) {
+  Wanted wanted;
+  wanted.vbus = (bits & 1U) != 0;
+  wanted.couple = (bits & 2U) != 0;
+  wanted.data = static_cast<link::DataPath>((bits >> 2) & 3U);
+  wanted.host = static_cast<uint8_t>((bits >> 4) & 7U);
+  return wanted;
+}
+
 Tenure ReadTenure(const Statement& row) {
   Tenure t;
   int at = 0;
@@ -53,6 +68,8 @@ Tenure ReadTenure(const Statement& row) {
   t.clearing_epoch = static_cast<uint32_t>(number());
   t.health = static_cast<Health>(number());
   t.health_reason = text();
+  t.wanted = UnpackWanted(static_cast<uint32_t>(number()));
+  t.wanted.session = static_cast<uint32_t>(number());
   return t;
 }
 
@@ -80,7 +97,8 @@ SqliteStore::~SqliteStore() { sqlite3_close(db_); }
 Result<std::vector<Tenure>> SqliteStore::Load() {
   Statement rows(db_,
                  "SELECT slot, epoch, phase, purpose, holder, team, granted_by, end_boot_id, end_boot_ms, end_utc_ms,"
-                 " granted_ms, total_ms, agent, reservation, note, clearing_epoch, health, health_reason FROM tenure");
+                 " granted_ms, total_ms, agent, reservation, note, clearing_epoch, health, health_reason, wanted,"
+                 " wanted_session FROM tenure");
   std::vector<Tenure> all;
   while (true) {
     FARADAY_TRY_ASSIGN(const bool row, rows.Step());
@@ -90,7 +108,7 @@ Result<std::vector<Tenure>> SqliteStore::Load() {
 }
 
 Status SqliteStore::WriteTenure(const Tenure& t) {
-  return Statement(db_, "INSERT OR REPLACE INTO tenure VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+  return Statement(db_, "INSERT OR REPLACE INTO tenure VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
       .Bind(t.slot,
             t.epoch,
             static_cast<int>(t.phase),
@@ -108,7 +126,9 @@ Status SqliteStore::WriteTenure(const Tenure& t) {
             t.note,
             t.clearing_epoch,
             static_cast<int>(t.health),
-            t.health_reason)
+            t.health_reason,
+            PackWanted(t.wanted),
+            t.wanted.session)
       .Run();
 }
 
@@ -135,10 +155,27 @@ Status SqliteStore::WriteAudit(const AuditLine& line) {
       .Run();
 }
 
+Status SqliteStore::WriteStop(const StopRecord& stop) {
+  FARADAY_TRY(Statement(db_, "DELETE FROM rack_stop").Run());
+  if (stop.user.empty()) return OkStatus();
+  return Statement(db_, "INSERT INTO rack_stop VALUES (?,?,?)")
+      .Bind(stop.at.since_epoch.count(), stop.user, stop.reason)
+      .Run();
+}
+
+Result<std::optional<StopRecord>> SqliteStore::LoadStop() {
+  Statement read(db_, "SELECT utc_ms, user, reason FROM rack_stop");
+  FARADAY_TRY_ASSIGN(const bool row, read.Step());
+  if (!row) return std::optional<StopRecord>();
+  return std::optional<StopRecord>(
+      StopRecord{UtcTime{Milliseconds(read.Get<int64_t>(0))}, read.Get<std::string>(1), read.Get<std::string>(2)});
+}
+
 Status SqliteStore::Write(const Change& change) {
   for (const Tenure& tenure : change.tenures) FARADAY_TRY(WriteTenure(tenure));
   if (change.once) FARADAY_TRY(WriteOnce(*change.once));
   for (const AuditLine& line : change.audit) FARADAY_TRY(WriteAudit(line));
+  if (change.stop) FARADAY_TRY(WriteStop(*change.stop));
   if (change.forget) {
     FARADAY_TRY(Statement(db_, "DELETE FROM once WHERE user = ? AND key = ?")
                     .Bind(change.forget->user, change.forget->key)

@@ -20,6 +20,7 @@ class SqliteStore final : public LeaseStore {
   ~SqliteStore() override;
 
   Result<std::vector<Tenure>> Load() override;
+  Result<std::optional<StopRecord>> LoadStop() override;
   Status Commit(const Change& change) override;
   Result<std::optional<OnceRecord>> FindOnce(const std::string& user, const std::string& key, UtcTime now) override;
 
@@ -27,6 +28,7 @@ class SqliteStore final : public LeaseStore {
   explicit SqliteStore(sqlite3* db) : db_(db) {}
   Status WriteTenure(const Tenure& tenure);
   Status WriteOnce(const OnceRecord& record);
+  Status WriteStop(const StopRecord& stop);
   Status WriteAudit(const AuditLine& line);
   Status Write(const Change& change);
 

@@ -46,6 +46,13 @@ class RackService {
   void Usb(const rpc::CallPtr& call, Now now);
   void StopSlot(const rpc::CallPtr& call, Now now);
   void ClearSlot(const rpc::CallPtr& call, Now now);
+  // Of the whole rack, and upkeep: rack_service_upkeep.cc.
+  void StopRack(const rpc::CallPtr& call, Now now);
+  void ResumeRack(const rpc::CallPtr& call, Now now);
+  void Blink(const rpc::CallPtr& call, Now now);
+  void ReadBoardLog(const rpc::CallPtr& call, Now now);
+  void FitRelay(const rpc::CallPtr& call, Now now);
+  Answer<RackOutcome> RackAnswer(const rpc::CallPtr& call);
   void Report(const rpc::CallPtr& call, Now now);
   void Sync(const rpc::CallPtr& call, Now now);
   void Snapshot(const rpc::CallPtr& call, Now now);

@@ -87,6 +87,18 @@ DeviceFacts FactsFrom(const v1::Device& device, Now now) {
   return facts;
 }
 
+v1::Condition ToWire(const ConditionView& view) {
+  v1::Condition condition;
+  condition.set_name(view.name);
+  condition.set_place(view.place);
+  condition.set_text(view.text);
+  condition.set_since_utc_ms(view.since.since_epoch.count());
+  condition.set_next(view.next);
+  condition.set_latched(view.latched);
+  condition.set_quarantines(view.quarantines);
+  return condition;
+}
+
 }  // namespace
 
 Caller FromWire(const v1::Caller& caller) { return {caller.user(), ParseRole(caller.role()), caller.team()}; }
@@ -125,6 +137,9 @@ v1::SlotState ToWire(const SlotView& view, Now now) {
   for (const auto& [key, value] : view.config->labels) (*slot.mutable_labels())[key] = value;
   for (const std::string& condition : view.conditions) slot.add_conditions(condition);
   for (const auto& host : view.config->hosts) slot.add_hosts(host.host);
+  for (const ConditionView& condition : view.condition_list) *slot.add_condition_list() = ToWire(condition);
+  slot.set_relay_moves(view.relay.moves);
+  slot.set_relay_warn_count(view.relay.warn_at);
   return slot;
 }
 
@@ -149,7 +164,32 @@ v1::BoardState ToWire(const BoardView& view) {
   state.set_frames_bad(counters.frames_bad + board.telemetry().frames_bad);
   state.set_telemetry_gaps(counters.telemetry_gaps);
   state.set_resends(counters.resends);
+  for (const ConditionView& condition : view.conditions) *state.add_condition_list() = ToWire(condition);
+  const uint32_t down = board.ready() ? board.telemetry().rails_down : 0;
+  for (uint32_t rail = 0; rail < 32; ++rail) {
+    if (((down >> rail) & 1U) != 0) state.add_rail_down(rail);
+  }
+  state.set_alarm(view.alarm);
+  state.set_stopped(view.stopped);
   return state;
+}
+
+v1::ReadBoardLogResult ToWire(const LogView& view) {
+  v1::ReadBoardLogResult result;
+  result.set_oldest(view.oldest);
+  result.set_next(view.next);
+  for (const LogRecord& record : view.records) {
+    v1::BoardLogRecord* wire = result.add_records();
+    wire->set_number(record.number);
+    wire->set_boot(record.boot);
+    wire->set_uptime_ms(record.uptime_ms);
+    wire->set_utc_ms(record.utc.since_epoch.count());
+    wire->set_utc_error_ms(record.utc_error_ms);
+    wire->set_kind(record.kind);
+    wire->set_slot(record.slot);
+    wire->set_text(record.text);
+  }
+  return result;
 }
 
 v1::SyncResult::Slot ToWire(const SyncSlot& slot, Now now) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controller/core/agent_calls.h"
+#include "controller/core/board_log.h"
 #include "controller/core/slot_view.h"
 #include "controller/core/switching.h"
 #include "faraday/v1/envelope.pb.h"
@@ -12,6 +13,7 @@ Caller FromWire(const v1::Caller& caller);
 v1::Lease ToWire(const LeaseView& view);
 v1::SlotState ToWire(const SlotView& view, Now now);
 v1::BoardState ToWire(const BoardView& view);
+v1::ReadBoardLogResult ToWire(const LogView& view);
 v1::SyncResult::Slot ToWire(const SyncSlot& slot, Now now);
 AgentReport FromWire(const v1::ReportCall& call, Now now);
 // Errors: kInvalidArgument for an unknown action or path.

@@ -13,9 +13,10 @@
 namespace faraday::rackconfig {
 namespace {
 
-constexpr int kBoardSlots = 32;  // of one MCU, design section 2
-constexpr size_t kMaxRails = 8;  // of one MCU, as in link/messages.h
-constexpr size_t kMaxHosts = 8;  // data select is one of the slot's outputs: host_index 0 to 7 (chosen)
+constexpr int kBoardSlots = 32;    // of one MCU, design section 2
+constexpr size_t kMaxRails = 8;    // of one MCU, as in link/messages.h
+constexpr size_t kMaxInputs = 16;  // of one MCU, as in link/messages.h
+constexpr size_t kMaxHosts = 8;    // data select is one of the slot's outputs: host_index 0 to 7 (chosen)
 
 struct Checker {
   const std::vector<SlotDraft>& drafts;
@@ -221,6 +222,13 @@ void CheckCurrent(const Checker& at, const SlotDraft& draft, int rail) {
                     "current_limit_ma: is missing, allowed 100 to 3000 mA: give it here or in slots.defaults");
     return;
   }
+  if (slot.soft_limit > slot.current_limit) {
+    at.report.AddAt(FirstOf(draft.lines.soft_limit, line),
+                    at.Slot(slot),
+                    fmt::format("soft_limit_ma: {} mA is more than current_limit_ma: allowed 0 to {} mA",
+                                slot.soft_limit.count,
+                                slot.current_limit.count));
+  }
   const std::vector<RailConfig>& rails = at.config.rails[static_cast<size_t>(slot.board)];
   if (rails.empty()) return;
   const RailConfig& supply = rails[static_cast<size_t>(rail)];
@@ -330,7 +338,40 @@ void CheckSlots(const Checker& at) {
   }
 }
 
+// What an input does to rails: known ones, and only where it does something to them.
+void CheckInputRails(const Checker& at, const InputConfig& input, int line, const std::string& where) {
+  if (input.rails.empty() || input.board >= static_cast<int>(at.config.rails.size())) return;
+  if (input.action != InputAction::kSafeRail) {
+    at.report.AddAt(line, where, "rails: only action safe_rail has rails: take them out, or set action: safe_rail");
+    return;
+  }
+  std::vector<std::string> names;
+  for (const RailConfig& rail : at.config.rails[static_cast<size_t>(input.board)]) names.push_back(rail.name);
+  for (const std::string& rail : input.rails) {
+    if (std::find(names.begin(), names.end(), rail) != names.end()) continue;
+    at.report.AddAt(line,
+                    where,
+                    fmt::format("rails: \"{}\" is no rail of board {}: it has {}{}",
+                                rail,
+                                input.board,
+                                fmt::join(names, ", "),
+                                DidYouMean(rail, names)));
+  }
+}
+
+void CheckInputCount(const Checker& at) {
+  std::map<int, size_t> count;
+  for (size_t i = 0; i < at.config.inputs.size(); ++i) {
+    const int board = at.config.inputs[i].board;
+    if (++count[board] != kMaxInputs + 1) continue;
+    at.report.AddAt(at.lines.inputs[i],
+                    "inputs",
+                    fmt::format("board {} has more than {}: leave out those that nobody needs", board, kMaxInputs));
+  }
+}
+
 void CheckInputs(const Checker& at) {
+  CheckInputCount(at);
   std::map<std::string, int> names;
   std::map<std::pair<int, int>, int> pins;
   for (size_t i = 0; i < at.config.inputs.size(); ++i) {
@@ -350,6 +391,7 @@ void CheckInputs(const Checker& at) {
     const auto [pin, new_pin] = pins.emplace(std::pair(input.board, input.pin), line);
     if (!new_pin)
       at.report.AddAt(line, where, fmt::format("pin: {} is taken by the input in line {}", input.pin, pin->second));
+    CheckInputRails(at, input, line, where);
   }
 }
 
@@ -408,6 +450,22 @@ void CheckRackBudget(const Checker& at) {
   }
 }
 
+// Left out is the board's ceiling.
+void CheckTray(const Checker& at) {
+  constexpr int kWarn = 40;
+  constexpr int kTrip = 50;
+  constexpr int kApart = 5;  // a trip is cleared 5 K below it
+  const RackConfig& config = at.config;
+  const int warn = config.tray_warn_celsius == 0 ? kWarn : config.tray_warn_celsius;
+  const int trip = config.tray_trip_celsius == 0 ? kTrip : config.tray_trip_celsius;
+  if (trip - warn >= kApart) return;
+  at.report.AddAt(
+      FirstOf(at.lines.tray_trip, at.lines.tray_warn),
+      "budgets",
+      fmt::format(
+          "tray_trip_celsius {} degC must be at least {} K above tray_warn_celsius {} degC", trip, kApart, warn));
+}
+
 void CheckTimes(const Checker& at) {
   const RackConfig& config = at.config;
   if (config.host_silent_max_ms <= config.host_silent_ms) {
@@ -437,6 +495,7 @@ void CheckRack(const std::vector<SlotDraft>& drafts, const RackLines& lines, Rac
   CheckSlots(at);
   CheckInputs(at);
   CheckTimes(at);
+  CheckTray(at);
   // Sums over a half-understood file would only add noise.
   if (report.errors() > 0) return;
   CheckRailSums(at);

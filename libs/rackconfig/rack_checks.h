@@ -16,6 +16,7 @@ struct SlotLines {
   int board_slot = 0;
   int rail = 0;
   int current_limit = 0;
+  int soft_limit = 0;
   int hosts = 0;
 };
 struct BoardLines {
@@ -36,6 +37,8 @@ struct RackLines {
   int host_silent_max = 0;
   int charge_on = 0;
   int charge_period = 0;
+  int tray_warn = 0;
+  int tray_trip = 0;
   std::vector<int> hosts;
   std::vector<BoardLines> boards;
   std::vector<int> inputs;

@@ -48,6 +48,7 @@ struct SlotConfig {
   int board_slot = 0;  // 1 to 32: the slot's number on its board
   int rail = 0;        // index into rails of that board
   Milliamps current_limit{0};
+  Milliamps soft_limit{0};  // above it the slot trips in inverse time; 0: only the limit
   SafeState safe_state = SafeState::kCharge;
   VbusSource vbus_source = VbusSource::kRack;
   std::vector<SlotHost> hosts;  // index is the link's host_index
@@ -63,6 +64,8 @@ struct InputConfig {
   bool active_high = false;
   int debounce_ms = 50;
   InputAction action = InputAction::kReport;
+  std::vector<std::string> rails;  // of kSafeRail, by name; empty: all of the board
+  bool alarm = false;              // the alarm output follows it; kStop and kSafeRail always raise it
 };
 
 struct HostConfig {
@@ -97,6 +100,10 @@ struct RackConfig {
   int host_silent_max_ms = 600'000;
   int charge_on_ms = 20 * 60 * 1000;
   int charge_period_ms = 120 * 60 * 1000;
+  int min_on_ms = 0;          // 0: the board's own
+  int tray_warn_celsius = 0;  // 0: the board's ceiling
+  int tray_trip_celsius = 0;  // 0: the board's ceiling
+  int relay_warn_count = 0;   // 0: the board's default
 };
 
 }  // namespace faraday::rackconfig

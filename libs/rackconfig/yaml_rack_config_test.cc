@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -300,6 +302,58 @@ TEST(RackConfigReference, ExplainsEveryKey) {
   for (const std::string& key : RackKeys()) {
     EXPECT_THAT(page, HasSubstr("`" + key + "`"));
   }
+}
+
+// ---- what the firmware protects with ------------------------------------------------------------------------------
+
+TEST(RackConfig, ProtectionKeysAreRead) {
+  const LoadedRack loaded =
+      Load(Replaced(kGood, "    current_limit_ma: 2000\n", "    current_limit_ma: 2000\n    soft_limit_ma: 1500\n") +
+           "inputs:\n"
+           "- {name: smoke, pin: 1, action: safe_rail, rails: [A]}\n"
+           "- {name: fan, pin: 4, active: high, debounce: 1s, alarm: true}\n"
+           "budgets: {min_on_ms: 400, tray_warn_celsius: 38, tray_trip_celsius: 45, "
+           "relay_warn_count: 500000}\n");
+  ASSERT_TRUE(loaded.ok()) << Describe(loaded.mistakes);
+  const RackConfig& config = *loaded.config;
+  EXPECT_EQ(config.slots[0].soft_limit.count, 1500);
+  EXPECT_EQ(config.min_on_ms, 400);
+  EXPECT_EQ(config.tray_warn_celsius, 38);
+  EXPECT_EQ(config.tray_trip_celsius, 45);
+  EXPECT_EQ(config.relay_warn_count, 500'000);
+  EXPECT_EQ(config.inputs[0].rails, std::vector<std::string>{"A"});
+  EXPECT_FALSE(config.inputs[0].alarm);
+  EXPECT_TRUE(config.inputs[1].alarm);
+}
+
+TEST(RackConfig, ProtectionKeysOutOfRange_NameLineRangeAndUnit) {
+  struct Row {
+    std::string text;
+    const char* complaint;
+  };
+  const Row rows[] = {
+      {kGood + "budgets: {tray_warn_celsius: 41}\n",
+       "r01.yaml:14: budgets: tray_warn_celsius: 41 degC is out of range, "
+       "allowed 20 to 40 degC"},
+      {kGood + "budgets: {tray_trip_celsius: 51}\n", "allowed 25 to 50 degC"},
+      {kGood + "budgets: {tray_trip_celsius: 42}\n",
+       "tray_trip_celsius 42 degC must be at least 5 K above tray_warn_celsius 40 degC"},
+      {kGood + "budgets: {min_on_ms: 100}\n", "allowed 200 to 60000 ms"},
+      {kGood + "budgets: {relay_warn_count: 10}\n", "allowed 1000 to 100000000 moves"},
+      {Replaced(kGood, "    current_limit_ma: 2000\n", "    current_limit_ma: 2000\n    soft_limit_ma: 2100\n"),
+       "soft_limit_ma: 2100 mA is more than current_limit_ma: allowed 0 to 2000 mA"},
+      {kGood + "inputs: [{name: smoke, pin: 1, action: safe_rail, rails: [a]}]\n",
+       "rails: \"a\" is no rail of board 0: it has A"},
+      {kGood + "inputs: [{name: door, pin: 1, action: stop, rails: [A]}]\n", "only action safe_rail has rails"},
+      {kGood + "inputs: [{name: door, pin: 1, debounce: 9s}]\n", "allowed 1ms to 8191ms"},
+  };
+  for (const Row& row : rows) EXPECT_THAT(Complaints(row.text), HasSubstr(row.complaint)) << row.text;
+}
+
+TEST(RackConfig, MoreInputsThanABoardTakes) {
+  std::string text = kGood + "inputs:\n";
+  for (int i = 0; i < 17; ++i) text += fmt::format("- {{name: i{}, pin: {}}}\n", i, i);
+  EXPECT_THAT(Complaints(text), HasSubstr("board 0 has more than 16"));
 }
 
 }  // namespace
