@@ -51,8 +51,8 @@ constexpr std::array kFaults = {
 
 constexpr std::array<std::string_view, 4> kPaths = {"open", "charge", "host", "unknown"};
 constexpr std::array<std::string_view, 4> kSenses = {"isolated", "coupled", "moving", "unknown"};
-constexpr std::array<std::string_view, 6> kTrips = {
-    "none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop"};
+constexpr std::array<std::string_view, 8> kTrips = {
+    "none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop", "hot_swap", "fast_rise"};
 
 // Times, random numbers, and what names the build or the board itself.
 constexpr std::array<std::string_view, 20> kNotContent = {
