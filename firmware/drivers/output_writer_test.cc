@@ -7,17 +7,18 @@ namespace faraday::firmware {
 namespace {
 
 using OutputWriterTest = AppOn<FakeBoard>;
+constexpr uint32_t kJudged = 5 * kJudgeEveryMs;  // a condition stands
 
 TEST_F(OutputWriterTest, SilentExpander_IsMissingAndToldAgainWhenItIsBack) {
   TurnOn();
   FakeBus& bus = board.buses[FakeBoard::kExpanders];
   bus.silent.insert(0x60);
   Command(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
-  Run(50);
+  Run(kJudged);
   EXPECT_TRUE(Bits(0).part_missing);
   EXPECT_TRUE(board.PinOn(0, 0));
   bus.silent.clear();
-  Run(50);
+  Run(kJudged);
   EXPECT_FALSE(board.PinOn(0, 0));
   EXPECT_FALSE(Bits(0).part_missing);
 }
@@ -32,7 +33,7 @@ TEST_F(OutputWriterTest, OutputOnAgainstTheCoresWill_IsTurnedOffAgain) {
 TEST_F(OutputWriterTest, ExpanderThatLostItsOutputs_IsReportedAndNotTurnedOnByItself) {
   TurnOn();
   board.buses[FakeBoard::kExpanders].chips[0x60].bytes.fill(0x55);
-  Run(200);
+  Run(kJudged);
   EXPECT_FALSE(board.PinOn(0, 0));
   EXPECT_TRUE(Bits(0).read_back_mismatch);
 }
@@ -40,11 +41,11 @@ TEST_F(OutputWriterTest, ExpanderThatLostItsOutputs_IsReportedAndNotTurnedOnByIt
 TEST_F(OutputWriterTest, ExpanderResetBehindItsBack_AnswersStaySayingSo) {
   TurnOn();
   board.buses[FakeBoard::kExpanders].chips[0x60].bytes.fill(0x55);
-  Run(200);
+  Run(kJudged);
   ASSERT_TRUE(Bits(0).read_back_mismatch);
   EXPECT_FALSE(Bits(1).read_back_mismatch) << "its neighbour in the same part wants nothing on";
   Command(link::SetVbus{.slot = 1, .epoch = 1, .on = false});
-  Run(200);
+  Run(kJudged);
   EXPECT_FALSE(Bits(0).read_back_mismatch);
 }
 
@@ -131,7 +132,7 @@ TEST_F(OutputWriterTest, Stopped_SilentExpandersAreNotMissing) {
   FeedStop();
   Run(1);
   board.buses[FakeBoard::kExpanders].silent = {0x60, 0x61};
-  Run(200);
+  Run(kJudged);
   EXPECT_FALSE(Bits(0).part_missing);
   EXPECT_FALSE(Bits(0).read_back_mismatch);
 }

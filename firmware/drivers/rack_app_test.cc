@@ -42,7 +42,7 @@ TEST_F(RackAppTest, StopFrame_MovesThePinInTheSamePass) {
   Command(link::ClearTrip{.slot = 0});
   Run(100);
   EXPECT_FALSE(board.stop);
-  EXPECT_EQ(board.Selectors(0), 0x5555);
+  for (unsigned pin = 0; pin < 7; ++pin) EXPECT_FALSE(board.PinOn(0, pin)) << "only the LED: leased";
 }
 
 TEST_F(RackAppTest, StopButton_StopsInTheSamePassAndBlocksTheClearing) {

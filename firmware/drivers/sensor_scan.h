@@ -52,7 +52,7 @@ class SensorScan {
   static constexpr uint32_t kFaultEveryMs = 4;         // all STATUS words in 128 ms; ALERT# is the faster way
   static constexpr uint32_t kTemperatureEveryMs = 16;  // all trays in half a second: air is slow
   static constexpr uint32_t kMostMs = 8;               // after a long pass, read each sensor once, not the arrears
-  static constexpr uint8_t kMissingAfter = 3;          // failed reads in a row, chosen
+  static constexpr uint8_t kMissingAfter = 3;          // failed reads in a row, each of another millisecond, chosen
   static constexpr uint32_t kAlertEveryMs = 5;         // chosen: a look takes 2 ms
   static constexpr uint32_t kAlertStaysEveryMs = 100;  // chosen: a line that nobody lets go must not cost the scan
   static constexpr uint8_t kAlertStaysAfter = 3;       // looks, chosen
@@ -68,7 +68,8 @@ class SensorScan {
     bool ok = false;          // identified and set up since it last answered
     bool wrong_part = false;  // another part answered in its place
     bool sampled = false;     // the current
-    uint8_t failures = 0;
+    uint8_t failures = 0;     // in a row, one a millisecond at most
+    uint8_t failed_ms = 0;    // of the last, its low bits
     uint32_t sampled_ms = 0;
   };
 
@@ -293,7 +294,10 @@ bool SensorScan<B>::CountMonitor(size_t slot, const Status& status) {
   }
   monitor.ok = false;
   if (!BusCare<B>::PartIsSilent(status)) return false;
-  if (monitor.failures < kMissingAfter) ++monitor.failures;
+  const auto failed_ms = static_cast<uint8_t>(ms_);
+  const bool again = monitor.failures == 0 || monitor.failed_ms != failed_ms;
+  monitor.failed_ms = failed_ms;
+  if (again && monitor.failures < kMissingAfter) ++monitor.failures;
   if (monitor.failures < kMissingAfter) return false;
   monitor.wrong_part = false;
   core_.OnMonitorMissing(slot);
