@@ -10,8 +10,13 @@ rackconfig::RackConfig Rack() {
   rack.rack = "r01";
   rack.boards.resize(2);
   rack.slots.resize(8);
-  rack.rails = {{{.name = "A"}, {.name = "B"}}, {{.name = "A"}}};
-  rack.inputs.push_back({.name = "door"});
+  const auto rail = [](const char* name) {
+    rackconfig::RailConfig config;
+    config.name = name;
+    return config;
+  };
+  rack.rails = {{rail("A"), rail("B")}, {rail("A")}};
+  rack.inputs.emplace_back().name = "door";
   return rack;
 }
 

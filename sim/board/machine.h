@@ -97,7 +97,8 @@ using MachineFactory = std::function<Result<std::unique_ptr<Machine>>(MachineOrd
 // The names that SetFault() knows: those of SlotFault, and those of parts: "expander-missing", "monitor-missing",
 // "sensor-missing", "monitor-wrong", "vbus-pin-stuck-on", "vbus-pin-stuck-off".
 std::vector<std::string> FaultNames();
-// The names that SetBoardFault() knows: "reset-line-broken", "eeprom-missing", "eeprom-read-only".
+// The names that SetBoardFault() knows: "reset-line-broken", "eeprom-missing", "eeprom-read-only",
+// "log-missing", "log-read-only" (the log's flash).
 std::vector<std::string> BoardFaultNames();
 
 // Power good of the supplies, bit n is rail n (0 to 7): at least kPsuOkMv and not said to be lost; a rail without slots

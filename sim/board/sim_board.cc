@@ -40,10 +40,12 @@ struct BoardFault {
   std::string_view name;
   void (*set)(NativeBoard& board, bool on);
 };
-constexpr std::array<BoardFault, 3> kBoardFaults = {{
+constexpr std::array<BoardFault, 5> kBoardFaults = {{
     {"reset-line-broken", [](NativeBoard& board, bool on) { board.SetResetLineBroken(on); }},
     {"eeprom-missing", [](NativeBoard& board, bool on) { board.SetEepromMissing(on); }},
     {"eeprom-read-only", [](NativeBoard& board, bool on) { board.eeprom().SetReadOnly(on); }},
+    {"log-missing", [](NativeBoard& board, bool on) { board.flash().SetMissing(on); }},
+    {"log-read-only", [](NativeBoard& board, bool on) { board.flash().SetReadOnly(on); }},
 }};
 
 constexpr int kFirstBus = 2;  // of those with parts: see boards/native/board.h

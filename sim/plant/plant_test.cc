@@ -52,7 +52,7 @@ TEST(Plant, SetInput_ChangesItsPinOnly) {
 TEST(Plant, RailFaults_AreOfTheirRailOnly) {
   Plant plant({0, 1});
   plant.AdvanceTo(0);
-  const auto rail = [&plant, now = uint32_t{0}](RailFault fault) mutable {
+  auto rail = [&plant, now = uint32_t{0}](RailFault fault) mutable {
     plant.SetRailFault(1, fault);
     plant.AdvanceTo(++now);
     return plant.rail_mv(1);
