@@ -21,6 +21,7 @@ class HostWatch {
   // A frame of the host came. `away_ms`: the absence that it announces.
   void Heard(uint32_t away_ms) {
     armed_ = true;
+    silent_ = too_long_ = false;
     heard_.Restart();
     away_ms_ = away_ms;
   }
@@ -37,7 +38,8 @@ class HostWatch {
     latched_ = latched_ || silent;
     return edge;
   }
-  void Clear() { latched_ = silent_; }
+  // The host has seen it: a frame of its own says so.
+  void Clear() { latched_ = false; }
 
   // Silent now, or since the last Clear.
   bool latched() const { return latched_; }

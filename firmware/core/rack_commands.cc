@@ -194,11 +194,12 @@ Verdict RackCore::On(const link::Configure& configure, Reply& reply) {
   if (fault.verdict == Verdict::kOk) {
     const std::span<const uint8_t> bytes = server_.scratch().first(*length);
     reply.value = link::Crc32(bytes);
-    if (InForce(reply.value)) return Verdict::kOk;
+    const bool binds = store_.rack().empty() && !hello_rack_.empty();
+    if (InForce(reply.value) && !binds) return Verdict::kOk;
     const BoardConfig next = ApplyConfigure(configure, reply.value, facts_.ceilings);
     fault = FindLooserWhileOn(config_, next, queue_.committed());
     if (fault.verdict == Verdict::kOk) {
-      if (store_.rack().empty() && !hello_rack_.empty()) store_.SaveRack(hello_rack_.view());
+      if (binds) store_.SaveRack(hello_rack_.view());
       (void)configs_.Save(bytes);
       TakeConfig(next);
       events_.Log(link::LogKind::kConfigured, 0, 0, config_.crc);
