@@ -87,7 +87,7 @@ TEST_F(SwitchingTest, VbusThatThePartLost_StaysOffAndIsReportedUntilAskedAnew) {
   EXPECT_EQ(host.Outputs(1), 0);
   EXPECT_TRUE(host.Bits(1).read_back_mismatch && host.Bits(1).vbus_commanded && !host.Bits(1).pending);
   TurnOn(1);
-  host.Run(200);
+  host.Run(500);
   EXPECT_FALSE(host.Bits(1).read_back_mismatch);
 }
 
