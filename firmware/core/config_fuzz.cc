@@ -102,6 +102,8 @@ void CheckCeilings(const BoardConfig& config) {
   FARADAY_PROMISE(config.min_off_ms >= 500, "VBUS is off for at least 500 ms");
   FARADAY_PROMISE(config.host_silent_ms >= 1000 && config.host_silent_ms <= 60'000, "silence counts within a minute");
   FARADAY_PROMISE(config.host_silent_max_ms <= 3'600'000, "silence ends leases within an hour");
+  FARADAY_PROMISE(config.min_on_ms >= 200, "two turn-ons are far enough apart for a host to see both");
+  FARADAY_PROMISE(config.tray_warn_deci_c <= 400 && config.tray_trip_deci_c <= 500, "heat trips at 50 degC at most");
   FARADAY_PROMISE(config.charge_period_ms >= 1000, "the charge duty has a period");
 }
 
@@ -157,6 +159,13 @@ link::Configure FromNumbers(FuzzInput& in) {
     config.safe_state.push_back(in.Byte() % 5U);
     config.rail.push_back(in.Byte() % 9U);
   }
+  if (in.done()) return config;
+  config.tray_warn_deci_c = in.Word(2);
+  config.tray_trip_deci_c = in.Word(2);
+  config.relay_warn_count = in.Word(4);
+  config.min_on_ms = in.Word(2);
+  for (uint32_t slots = in.Below(33); slots > 0; --slots) config.soft_limit_ma.push_back(in.Word(2));
+  for (uint32_t rules = in.Below(17); rules > 0; --rules) config.input_rules.push_back(in.Word(4));
   return config;
 }
 

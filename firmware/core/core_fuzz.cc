@@ -261,6 +261,19 @@ void CutPower(FuzzInput& in, FuzzRack& rack) {
   rack.CutPowerWhile({.slot = slot, .epoch = NextEpochOf(slot, in, rack)}, in.Below(24));
 }
 
+void ClearSilence(FuzzInput&, FuzzRack& rack) { rack.Command(link::ClearSilence{}); }
+void Supplies(FuzzInput& in, FuzzRack& rack) { rack.Supplies(in.Flip() ? 0xFFU : in.Byte()); }
+void StopButton(FuzzInput& in, FuzzRack& rack) { rack.StopButton(in.Below(4) == 0); }
+void BusLost(FuzzInput& in, FuzzRack& rack) {
+  const uint32_t bus = in.Below(8);
+  rack.BusLost(bus, in.Flip());
+}
+void RailVoltage(FuzzInput& in, FuzzRack& rack) {
+  const size_t slot = SlotIndex(in, rack);
+  rack.RailVoltage(slot, 4800U + 10U * in.Byte());
+}
+void HotSwapOff(FuzzInput& in, FuzzRack& rack) { rack.HotSwapOff(SlotIndex(in, rack)); }
+
 struct Op {
   const char* name;
   void (*act)(FuzzInput&, FuzzRack&);
@@ -298,6 +311,12 @@ constexpr Op kOps[] = {
     {"reset", Reset},
     {"memory", Memory},
     {"cut-power", CutPower},
+    {"clear-silence", ClearSilence},
+    {"supplies", Supplies},
+    {"stop-button", StopButton},
+    {"bus-lost", BusLost},
+    {"rail-voltage", RailVoltage},
+    {"hot-swap-off", HotSwapOff},
 };
 
 }  // namespace

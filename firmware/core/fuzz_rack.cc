@@ -142,6 +142,7 @@ void FuzzRack::SenseSlot(size_t i) {
   if ((capabilities_[i] & capability::kMonitor) != 0) {
     if (part.no_monitor) {
       core_->OnMonitorMissing(i);
+      witness_.Fault(*core_, i);
     } else {
       core_->OnVoltage(i, on ? part.mv_on : part.shorted ? 4900 : 10);
       Current(i, on || part.shorted ? part.ma_on : 0);
@@ -173,6 +174,27 @@ void FuzzRack::ReadBack(size_t slot, uint8_t bits) {
 void FuzzRack::Inputs(uint32_t inputs) {
   core_->OnRackInputs(inputs);
   witness_.Sample(*core_);
+}
+
+void FuzzRack::Supplies(uint32_t ok) {
+  core_->OnPsuOk(ok);
+  witness_.Sample(*core_);
+}
+void FuzzRack::StopButton(bool pressed) {
+  core_->OnStopButton(pressed);
+  witness_.Button(*core_, pressed);
+}
+void FuzzRack::BusLost(size_t bus, bool lost) {
+  core_->OnBusLost(bus, lost);
+  witness_.Sample(*core_);
+}
+void FuzzRack::RailVoltage(size_t slot, uint32_t mv) {
+  core_->OnRailVoltage(slot, mv);
+  witness_.Sample(*core_);
+}
+void FuzzRack::HotSwapOff(size_t slot) {
+  core_->OnHotSwapOff(slot, 1);
+  witness_.Fault(*core_, slot);
 }
 
 // ---- the host's side: to the firmware ----

@@ -47,6 +47,12 @@ class FuzzRack {
   void Temperature(size_t slot, int32_t deci_c);
   void ReadBack(size_t slot, uint8_t bits);
   void Inputs(uint32_t inputs);
+  // Bit n: the supply of rail n is good.
+  void Supplies(uint32_t ok);
+  void StopButton(bool pressed);
+  void BusLost(size_t bus, bool lost);
+  void RailVoltage(size_t slot, uint32_t mv);
+  void HotSwapOff(size_t slot);
   // The MCU resets; the memory stays as it is.
   void Reset();
   // The power goes in the middle of what a lease command writes, after `bytes` of it.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "base/fuzz.h"
 #include "firmware/core/fuzz_ceilings.h"
@@ -17,6 +19,7 @@ namespace capability = link::capability;
 
 // The wiring's order (drivers/board.h), as bits.
 constexpr uint8_t kVbus = 1, kEnable = 2, kSelect = 4, kCharge = 8, kRelay = 16;
+constexpr uint8_t kOutputs = 0x7F;    // all but the LED, which is no promise of safety
 constexpr uint32_t kLongPassMs = 50;  // limits.h: a longer pass saw no sensor and no byte, it counts as this long
 
 bool Has(int outputs, uint8_t bit) { return (outputs & bit) != 0; }
@@ -64,13 +67,22 @@ void Witness::Booted(const RackCore& core, uint32_t session, bool memory_sound) 
     bound_ = "";
   }
   session_ = session;
-  open_ = configured_ = stopped_ = silent_ = silent_max_ = false;
+  open_ = configured_ = stopped_ = silent_ = silent_max_ = armed_ = silence_latched_ = button_ = false;
   config_ = {};
+  if (core.config().accepted) {
+    const auto kept = taken_.find(core.config().crc);
+    FARADAY_PROMISE(kept != taken_.end(), "what is in force after a reset was accepted before it (design 9)");
+    config_ = kept->second;
+    configured_ = true;
+  }
+  FARADAY_PROMISE(!memory_sound || core.config().crc == last_crc_, "the last accepted config outlives a reset");
+  last_crc_ = core.config().crc;
   accepted_.clear();
   heard_ms_ = away_ms_ = 0;
   stagger_ms_ = {};
   for (size_t i = 0; i < capabilities_.size(); ++i) {
-    FARADAY_PROMISE(core.DesiredOutputs(i) == 0, "after a reset every output is off (design 2, reset state)");
+    FARADAY_PROMISE((core.DesiredOutputs(i) & kOutputs) == 0,
+                    "after a reset every output is off (design 2, reset state)");
   }
   CheckEpochs(core);
 }
@@ -89,6 +101,17 @@ void Witness::Ticked(const RackCore& core, uint32_t dt) {
   LookAtTrips(core);
   Look(core, All(), true);
   CheckDeadlines(core);
+}
+
+void Witness::Fault(const RackCore& core, size_t slot) {
+  LookAtTrip(core, slot);
+  LookAt(core, slot, true, false);
+}
+
+void Witness::Button(const RackCore& core, bool pressed) {
+  button_ = pressed;
+  if (pressed) (void)OnStop(0);
+  Look(core, pressed ? All() : 0, false);
 }
 
 void Witness::Bytes(const RackCore& core) { Look(core, 0, false); }
@@ -155,6 +178,7 @@ uint32_t Witness::OnFrame(const RackCore& core, const link::FrameView& frame, co
 }
 
 void Witness::Heard(uint32_t away_ms) {
+  armed_ = true;
   heard_ms_ = 0;
   away_ms_ = away_ms;
 }
@@ -192,7 +216,7 @@ uint32_t Witness::OnCommand(const RackCore& core, const link::Command& command, 
 
 uint32_t Witness::Apply(const RackCore& core, const link::Command& command, const Answers& answers) {
   const auto& call = command.call;
-  if (const auto* configure = std::get_if<link::Configure>(&call)) return OnConfigure(*configure, answers);
+  if (const auto* configure = std::get_if<link::Configure>(&call)) return OnConfigure(core, *configure, answers);
   if (const auto* lease = std::get_if<link::SetLease>(&call)) return OnLease(*lease, answers);
   if (const auto* vbus = std::get_if<link::SetVbus>(&call)) return OnFenced(command, *vbus, answers);
   if (const auto* cycle = std::get_if<link::CycleVbus>(&call)) return OnFenced(command, *cycle, answers);
@@ -200,27 +224,52 @@ uint32_t Witness::Apply(const RackCore& core, const link::Command& command, cons
   if (const auto* shield = std::get_if<link::SetShield>(&call)) return OnFenced(command, *shield, answers);
   if (const auto* stop = std::get_if<link::StopSlot>(&call)) return OnStop(stop->slot);
   if (const auto* clear = std::get_if<link::ClearTrip>(&call)) return OnClear(core, clear->slot);
+  if (std::holds_alternative<link::ClearSilence>(call)) silence_latched_ = false;
   return 0;
 }
 
 // "Refused as a whole when any value is looser than the board's compiled-in ceilings" (link.proto).
-uint32_t Witness::OnConfigure(const link::Configure& configure, const Answers& answers) {
+uint32_t Witness::OnConfigure(const RackCore& core, const link::Configure& configure, const Answers& answers) {
   const bool sound = WithinCeilings(configure, capabilities_.size());
-  if (answers.reply) {
-    FARADAY_PROMISE((answers.reply->verdict == Verdict::kOk) == sound,
-                    "a config is taken if and only if within ceilings");
+  std::vector<uint8_t> bytes(link::kMaxPayload);
+  const auto length = link::EncodeMessage(configure, bytes);
+  FARADAY_PROMISE(length.ok(), "a decoded config fits a message");
+  const uint32_t crc = link::Crc32(std::span<const uint8_t>(bytes).first(*length));
+  const bool taken = answers.reply ? answers.reply->verdict == Verdict::kOk : core.config().crc == crc;
+  FARADAY_PROMISE(sound || !taken, "a config beyond the ceilings is refused");
+  if (answers.reply && sound && !taken) {
+    FARADAY_PROMISE(answers.reply->verdict == Verdict::kLooserWhileOn && core.queue().committed() != 0,
+                    "a config within the ceilings is refused only for a slot that is on");
   }
-  if (!sound) return 0;
+  if (!taken) return 0;
+  CheckTighter(configure);
   config_ = configure;
   configured_ = true;
+  last_crc_ = crc;
+  taken_[crc] = configure;
   if (bound_ && bound_->empty()) bound_ = hello_rack_;
-  uint32_t moved = 0;
   for (size_t i = 0; i < capabilities_.size(); ++i) {
-    if (Fitted(i)) continue;
-    Stop(slots_[i]);
-    moved |= uint32_t{1} << i;
+    if (!Fitted(i)) Stop(slots_[i]);
   }
-  return moved;
+  return All();  // smaller budgets take slots off
+}
+
+// "Cannot loosen anything for a slot that is on" (design 9: it can only tighten).
+void Witness::CheckTighter(const link::Configure& next) const {
+  for (size_t i = 0; i < capabilities_.size(); ++i) {
+    if (!Has(slots_[i].outputs, kVbus) || EntryOf(next.current_limit_ma, i) == 0) continue;
+    const auto budget = [&](const link::Configure& config) {
+      return OrDefault(EntryOf(config.rail_budget_ma, RailOf(i)), 20'000);
+    };
+    FARADAY_PROMISE(EntryOf(next.current_limit_ma, i) <= EntryOfLimit(i), "no larger limit for a slot that is on");
+    FARADAY_PROMISE(EntryOf(next.rail, i) == RailOf(i), "a slot that is on stays on its rail");
+    FARADAY_PROMISE(budget(next) <= budget(config_), "no larger budget for the rail of a slot that is on");
+    FARADAY_PROMISE(OrDefault(next.rack_budget_ma, 160'000) <= OrDefault(config_.rack_budget_ma, 160'000),
+                    "no larger rack budget while a slot is on");
+    FARADAY_PROMISE(next.stagger_ms >= config_.stagger_ms && next.min_off_ms >= config_.min_off_ms,
+                    "no shorter times while a slot is on");
+    FARADAY_PROMISE(OrDefault(next.host_silent_ms, 10'000) <= HostSilentMs(), "no longer silence while a slot is on");
+  }
 }
 
 uint32_t Witness::OnLease(const link::SetLease& lease, const Answers& answers) {
@@ -276,6 +325,10 @@ uint32_t Witness::OnFenced(const link::Command& command, const Call& call, const
     return BitOf(call.slot);
   }
   if (answers.reply->verdict != Verdict::kAccepted) return 0;
+  if constexpr (std::is_same_v<Call, link::SetVbus>)
+    FARADAY_PROMISE(!call.on || Has(slot.outputs, kVbus) || !silence_latched_, "silence blocks turn-ons (design 10)");
+  if constexpr (std::is_same_v<Call, link::CycleVbus>)
+    FARADAY_PROMISE(!silence_latched_, "silence blocks cycles (design 10)");
   Took(slot, call);
   slot.deadline_ms = now_ms_ + answers.reply->wait_ms;
   slot.deadline_holds = true;
@@ -338,6 +391,7 @@ uint32_t Witness::OnStop(uint32_t number) {
 // What is still tripped (too hot) stays off.
 uint32_t Witness::OnClear(const RackCore& core, uint32_t number) {
   if (number > capabilities_.size()) return 0;
+  if (number == 0 && button_) return 0;  // "no ClearTrip works while it is pressed"
   if (number == 0) stopped_ = false;
   for (size_t i = 0; i < capabilities_.size(); ++i) {
     if ((number == 0 || i == number - 1) && !core.slot(i).tripped()) slots_[i].kept_off = false;
@@ -370,8 +424,8 @@ void Witness::EnterSafeState(size_t i) {
 // design 10, host silence: beyond 10 s care slots go safe; leased ones at most host_silent_max.
 void Witness::AdvanceSilence(uint32_t dt) {
   heard_ms_ += std::min(dt, kLongPassMs);
-  const bool silent = heard_ms_ > std::max(HostSilentMs(), std::min(away_ms_, HostSilentMaxMs()));
-  const bool silent_max = heard_ms_ > HostSilentMaxMs();
+  const bool silent = armed_ && heard_ms_ > std::max(HostSilentMs(), std::min(away_ms_, HostSilentMaxMs()));
+  const bool silent_max = armed_ && heard_ms_ > HostSilentMaxMs();
   for (size_t i = 0; i < capabilities_.size() && configured_; ++i) {
     Truth& slot = slots_[i];
     const bool leased = slot.holder == Holder::kLeased;
@@ -381,6 +435,7 @@ void Witness::AdvanceSilence(uint32_t dt) {
   }
   silent_ = silent;
   silent_max_ = silent_max;
+  silence_latched_ = silence_latched_ || silent;
 }
 
 void Witness::AdvanceLeases(uint32_t dt) {
@@ -438,6 +493,7 @@ void Witness::Look(const RackCore& core, uint32_t may_change, bool ticking) {
     if (LookAt(core, i, (may_change >> i & 1U) != 0, ticking)) risen |= uint32_t{1} << i;
   }
   CheckGrants(risen);
+  CheckBudgets();
   CheckEpochs(core);
   FARADAY_PROMISE(core.StopAsserted() == stopped_, "stop is latched until ClearTrip of slot 0 (firmware/README)");
 }
@@ -445,7 +501,7 @@ void Witness::Look(const RackCore& core, uint32_t may_change, bool ticking) {
 bool Witness::LookAt(const RackCore& core, size_t i, bool may_change, bool ticking) {
   Truth& slot = slots_[i];
   const uint8_t before = slot.outputs;
-  const uint8_t now = slot.outputs = core.DesiredOutputs(i);
+  const uint8_t now = slot.outputs = core.DesiredOutputs(i) & kOutputs;
   FARADAY_PROMISE(before == now || may_change, "an output moved that nothing asked for (design 9, last rule)");
   const bool rose = Has(now & ~before, kVbus);
   if (rose) CheckRise(core, i, ticking);
@@ -459,7 +515,12 @@ void Witness::CheckRise(const RackCore& core, size_t i, bool ticking) {
   Truth& slot = slots_[i];
   FARADAY_PROMISE(ticking, "VBUS turns on in a pass only, by turn (firmware/README: on waits)");
   FARADAY_PROMISE(now_ms_ - slot.vbus_changed_ms >= config_.min_off_ms, "VBUS was off for min_off_ms (link.proto)");
+  const uint32_t apart_ms = config_.min_off_ms + OrDefault(config_.min_on_ms, 200);
+  FARADAY_PROMISE(!slot.rose || now_ms_ - slot.vbus_rose_ms >= apart_ms, "two turn-ons are min_on + min_off apart");
+  slot.vbus_rose_ms = now_ms_;
+  slot.rose = true;
   FARADAY_PROMISE(!core.slot(i).tripped(), "a tripped slot stays off (design 2)");
+  FARADAY_PROMISE((core.rails().down() >> RailOf(i) & 1U) == 0, "nothing turns on on a rail that is down");
   const bool held = slot.holder == Holder::kCare || slot.holder == Holder::kLeased;
   const bool by_duty = slot.duty && slot.may_be_on;
   FARADAY_PROMISE(slot.unsure || by_duty || (slot.wish_on && held),
@@ -469,35 +530,29 @@ void Witness::CheckRise(const RackCore& core, size_t i, bool ticking) {
   slot.may_be_on = true;
 }
 
-// firmware/README: a slot counts with its limit for 500 ms after turning on, then with what it draws (known for 300
-// ms).
-uint32_t Witness::CountedMa(size_t i, bool just_on) const {
-  const Truth& slot = slots_[i];
-  if (!Has(slot.outputs, kVbus)) return 0;
-  if (just_on) return EntryOfLimit(i);
-  const bool known = slot.sampled && seen_ms_ - slot.sampled_at_seen_ms <= 300;
-  const bool settled = now_ms_ - slot.vbus_changed_ms >= 500;
-  return known && settled ? slot.ma : EntryOfLimit(i);
-}
-
-// design 10: stagger per rail, budgets in mA per rail and rack.
-void Witness::CheckGrants(uint32_t risen) {
-  if (risen == 0) return;
+// Budgets in mA at VBUS per rail and rack (design 10): the limits of all that is on, at every instant.
+void Witness::CheckBudgets() const {
   std::array<uint64_t, link::kMaxRails> rail_ma{};
-  std::array<int, link::kMaxRails> rail_risen{};
   uint64_t rack_ma = 0;
   for (size_t i = 0; i < capabilities_.size(); ++i) {
-    const bool just_on = (risen >> i & 1U) != 0;
-    rail_ma[RailOf(i)] += CountedMa(i, just_on);
-    rack_ma += CountedMa(i, just_on);
-    rail_risen[RailOf(i)] += just_on ? 1 : 0;
+    if (!Has(slots_[i].outputs, kVbus)) continue;
+    rail_ma[RailOf(i)] += EntryOfLimit(i);
+    rack_ma += EntryOfLimit(i);
   }
-  FARADAY_PROMISE(rack_ma <= OrDefault(config_.rack_budget_ma, 160'000), "the rack's budget holds at a turn-on");
+  FARADAY_PROMISE(rack_ma <= OrDefault(config_.rack_budget_ma, 160'000), "the rack's budget holds");
   for (size_t rail = 0; rail < rail_ma.size(); ++rail) {
-    if (rail_risen[rail] == 0) continue;
     FARADAY_PROMISE(rail_ma[rail] <= OrDefault(EntryOf(config_.rail_budget_ma, rail), 20'000),
                     "the rail's budget holds");
-    FARADAY_PROMISE(rail_risen[rail] == 1, "one turn-on at a time on a rail");
+  }
+}
+
+// design 10: stagger per rail.
+void Witness::CheckGrants(uint32_t risen) {
+  std::array<int, link::kMaxRails> rail_risen{};
+  for (size_t i = 0; i < capabilities_.size(); ++i) {
+    if ((risen >> i & 1U) == 0) continue;
+    const uint32_t rail = RailOf(i);
+    FARADAY_PROMISE(++rail_risen[rail] == 1, "one turn-on at a time on a rail");
     FARADAY_PROMISE(stagger_ms_[rail] == 0 || now_ms_ - granted_ms_[rail] >= stagger_ms_[rail], "stagger holds");
     granted_ms_[rail] = now_ms_;
     stagger_ms_[rail] = config_.stagger_ms;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,6 +37,8 @@ class Witness {
   void Frame(const RackCore& core, const link::FrameView& frame, const Answers& answers);
   void Current(const RackCore& core, size_t slot, uint32_t ma);
   void Temperature(const RackCore& core, size_t slot, int32_t deci_c);
+  void Fault(const RackCore& core, size_t slot);  // a report that may trip the slot
+  void Button(const RackCore& core, bool pressed);
   void Sample(const RackCore& core);  // any other report: moves nothing
   void Done(const link::CommandDone& done);
 
@@ -69,6 +72,8 @@ class Witness {
     // What was seen.
     uint8_t outputs = 0;
     uint64_t vbus_changed_ms = 0;
+    uint64_t vbus_rose_ms = 0;
+    bool rose = false;  // since boot
     uint64_t opened_ms = 0;
     uint32_t ma = 0;
     bool sampled = false;
@@ -90,7 +95,8 @@ class Witness {
   uint32_t OnCommand(const RackCore& core, const link::Command& command, const Answers& answers);
   uint32_t Apply(const RackCore& core, const link::Command& command, const Answers& answers);
   link::Verdict Fence(uint32_t slot, uint32_t epoch, bool& sure) const;
-  uint32_t OnConfigure(const link::Configure& configure, const Answers& answers);
+  uint32_t OnConfigure(const RackCore& core, const link::Configure& configure, const Answers& answers);
+  void CheckTighter(const link::Configure& configure) const;
   uint32_t OnLease(const link::SetLease& lease, const Answers& answers);
   template <typename Call>
   uint32_t OnFenced(const link::Command& command, const Call& call, const Answers& answers);
@@ -124,7 +130,7 @@ class Witness {
   void CheckLevels(const RackCore& core, size_t slot);
   void CheckEpochs(const RackCore& core);
   void CheckDeadlines(const RackCore& core);
-  uint32_t CountedMa(size_t slot, bool just_on) const;
+  void CheckBudgets() const;
 
   uint32_t All() const { return 0xFFFF'FFFFU; }
   bool Fitted(size_t slot) const { return configured_ && EntryOfLimit(slot) != 0; }
@@ -138,6 +144,8 @@ class Witness {
   std::vector<Accepted> accepted_;
   bool configured_ = false;
   link::Configure config_;
+  std::map<uint32_t, link::Configure> taken_;  // by CRC: what was ever accepted
+  uint32_t last_crc_ = 0;
   uint32_t session_ = 0;
   bool open_ = false;
   uint32_t term_ = 0;
@@ -151,8 +159,11 @@ class Witness {
   uint64_t seen_ms_ = 0;  // the same, long passes counted as short ones
   uint64_t heard_ms_ = 0;
   uint32_t away_ms_ = 0;
+  bool armed_ = false;  // a host was heard since boot
   bool silent_ = false;
   bool silent_max_ = false;
+  bool silence_latched_ = false;
+  bool button_ = false;
   std::array<uint64_t, link::kMaxRails> granted_ms_{};
   std::array<uint32_t, link::kMaxRails> stagger_ms_{};  // that the last grant asked for; 0: none yet
 };
