@@ -12,6 +12,32 @@ namespace {
 
 constexpr int kTickMs = 1;  // chosen: the firmware's own fastest schedule
 
+// A memory's file.
+struct Image {
+  std::shared_ptr<std::FILE> file;
+  std::vector<uint8_t> bytes;
+};
+
+Result<Image> OpenImage(const std::filesystem::path& path, size_t size) {
+  Image image{std::shared_ptr<std::FILE>(std::fopen(path.c_str(), "r+be"),
+                                         [](std::FILE* f) {
+                                           if (f != nullptr) std::fclose(f);
+                                         }),
+              std::vector<uint8_t>(size)};
+  if (image.file && std::fread(image.bytes.data(), 1, size, image.file.get()) == size) return image;
+  return Status(Code::kFailedPrecondition,
+                fmt::format("{} is no {} image of {} bytes that can be written: remove it for a blank one",
+                            path.string(),
+                            size == At24::kSize ? "EEPROM" : "flash",
+                            size));
+}
+
+void Store(std::FILE* file, const std::vector<uint8_t>& bytes, size_t at, size_t size) {
+  std::fseek(file, static_cast<long>(at), SEEK_SET);
+  std::fwrite(bytes.data() + at, 1, size, file);
+  std::fflush(file);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Machine>> NativeMachine::Make(MachineOrder order) {
@@ -28,32 +54,36 @@ NativeMachine::NativeMachine(MachineOrder order)
 
 Status NativeMachine::Start() {
   FARADAY_TRY(KeepEeprom());
+  FARADAY_TRY(KeepFlash());
   for (const StartFault& fault : start_faults_) FARADAY_TRY(Apply(fault));
   board_.Boot();
   return OkStatus();
 }
 
-// The board's memory outlives the simulator, as on a real board.
+// The board's memories outlive the simulator, as on a real board.
 Status NativeMachine::KeepEeprom() {
   if (eeprom_path_.empty()) return OkStatus();
   FARADAY_TRY(MakeBlankEeprom(eeprom_path_));
   At24& eeprom = board_.board().eeprom();
-  const std::shared_ptr<std::FILE> file(std::fopen(eeprom_path_.c_str(), "r+be"), [](std::FILE* f) {
-    if (f != nullptr) std::fclose(f);
-  });
-  std::vector<uint8_t> bytes(At24::kSize);
-  if (!file || std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
-    return {Code::kFailedPrecondition,
-            fmt::format("{} is no EEPROM image of {} bytes that can be written: remove it for a blank one",
-                        eeprom_path_.string(),
-                        At24::kSize)};
+  FARADAY_TRY_ASSIGN(const Image image, OpenImage(eeprom_path_, At24::kSize));
+  eeprom.LoadContents(image.bytes);
+  eeprom.OnChange(
+      [file = image.file, &eeprom](size_t page_at) { Store(file.get(), eeprom.contents(), page_at, At24::kPage); });
+  return OkStatus();
+}
+
+// The log's flash beside it, "board0.flash".
+Status NativeMachine::KeepFlash() {
+  if (eeprom_path_.empty()) return OkStatus();
+  const std::filesystem::path path = std::filesystem::path(eeprom_path_).replace_extension(".flash");
+  if (!std::filesystem::exists(path)) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(NorFlash::kSize, '\xFF');
   }
-  eeprom.LoadContents(bytes);
-  eeprom.OnChange([file, &eeprom](size_t page_at) {
-    std::fseek(file.get(), static_cast<long>(page_at), SEEK_SET);
-    std::fwrite(eeprom.contents().data() + page_at, 1, At24::kPage, file.get());
-    std::fflush(file.get());
-  });
+  NorFlash& flash = board_.board().flash();
+  FARADAY_TRY_ASSIGN(const Image image, OpenImage(path, NorFlash::kSize));
+  flash.LoadContents(image.bytes);
+  flash.OnChange(
+      [file = image.file, &flash](size_t at, size_t size) { Store(file.get(), flash.contents(), at, size); });
   return OkStatus();
 }
 

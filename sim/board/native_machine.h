@@ -34,6 +34,7 @@ class NativeMachine : public Machine {
 
  private:
   Status KeepEeprom();
+  Status KeepFlash();
   Status Apply(const StartFault& fault);
   void DriveSignals();
 
