@@ -166,6 +166,8 @@ void Board::ConfigureAgain(Now now) {
       !measured(config_waits_for_).bits.vbus_measured_off) {
     return;
   }
+  if (now.boot < retry_at_) return;
+  retry_at_ = now.boot + kRefusedRetry;
   config_waits_.clear();
   configuring_again_ = true;
   SendConfigure(MakeConfigure(config_, index_, hello_.slots), kConfigureTries, now);

@@ -39,6 +39,14 @@ std::string_view NameIn(const std::array<std::string_view, kCount>& names, uint3
   return index < kCount ? names.at(index) : "unknown";
 }
 
+// With the rail, bus, shelf or input of a board's condition.
+std::string WithPart(const rackconfig::RackConfig& config, int board, const LogRecord& record, std::string text) {
+  const auto which = static_cast<link::Condition>(record.detail);
+  if (record.board_slot != 0 || record.limit >= link::kMaxSlots) return text;
+  const std::string part = PartName(config, board, which, static_cast<int>(record.limit));
+  return part.empty() ? text : part + ": " + text;
+}
+
 std::string TextOf(const rackconfig::RackConfig& config, int board, const LogRecord& record) {
   const auto condition = static_cast<link::Condition>(record.detail);
   switch (record.raw_kind) {
@@ -54,9 +62,10 @@ std::string TextOf(const rackconfig::RackConfig& config, int board, const LogRec
     case LogKind::kCleared:
       return record.board_slot == 0 ? "the rack's stop was ended" : "cleared";
     case LogKind::kCondition:
-      return ConditionText(condition, record.value, record.board_slot == 0 ? 0 : record.limit);
+      return WithPart(
+          config, board, record, ConditionText(condition, record.value, record.board_slot == 0 ? 0 : record.limit));
     case LogKind::kConditionOver:
-      return fmt::format("{} is over", ConditionName(condition));
+      return WithPart(config, board, record, fmt::format("{} is over", ConditionName(condition)));
     case LogKind::kLeaseEnded:
       return fmt::format("the lease of epoch {} ran out and nobody had handed over", record.value);
     case LogKind::kInput:
@@ -181,7 +190,7 @@ void BoardLogs::Step(const ReadingPtr& reading, Now now) {
 void BoardLogs::Finish(const ReadingPtr& reading, const Status& status, Now now) {
   auto& waiting = readings_[reading->board];
   std::erase(waiting, reading);
-  if (!waiting.empty()) Ask(waiting.front(), now);
+  if (!waiting.empty()) Ask(ReadingPtr(waiting.front()), now);
   if (!status.ok()) return reading->answer(status, now);
   LogView view;
   view.oldest = reading->oldest;

@@ -167,10 +167,7 @@ std::string Conditions::PlaceOf(const Key& key) const {
   if (key.board_slot != 0) return parts_.NameOf(parts_.SlotAt(key.board, key.board_slot));
   std::string place = fmt::format("{} board {}", parts_.config.rack, key.board);
   if (key.index < 0) return place;
-  if (key.which == Kind::kBusLost) return fmt::format("{} bus {}", place, key.index);
-  if (key.which == Kind::kHotShelf) return fmt::format("{} shelf {}", place, key.index);
-  if (key.which == Kind::kInputBlocks) return place + " " + InputName(parts_.config, key.board, key.index);
-  return place + " " + RailName(parts_.config, key.board, key.index);
+  return place + " " + PartName(parts_.config, key.board, key.which, key.index);
 }
 
 ConditionView Conditions::Render(const Key& key, const Track& track) const {

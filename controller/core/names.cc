@@ -17,4 +17,12 @@ std::string InputName(const rackconfig::RackConfig& config, int board, int pin) 
   return fmt::format("input {}", pin);
 }
 
+std::string PartName(const rackconfig::RackConfig& config, int board, link::Condition which, int index) {
+  using link::Condition;
+  if (which == Condition::kRailSag || which == Condition::kRailDown) return RailName(config, board, index);
+  if (which == Condition::kBusLost) return fmt::format("bus {}", index);
+  if (which == Condition::kHotShelf) return fmt::format("shelf {}", index);
+  return which == Condition::kInputBlocks ? InputName(config, board, index) : std::string();
+}
+
 }  // namespace faraday::controller

@@ -28,7 +28,7 @@ class RackConditionTest : public RackTest {
         "mended",
         [&](const Result<SlotView>& view, Now) { answer = view.ok() ? OkStatus() : view.status(); },
         now);
-    Advance(seconds(2));
+    Advance(seconds(4));
     return answer.value_or(Status{Code::kInternal, "no answer"});
   }
 };
@@ -78,7 +78,7 @@ TEST_F(RackConditionTest, BoardsConditions_NameRailShelfAndInput) {
   board.shelves_hot = 1U << 2;
   board.inputs = 1U << 2;
   board.faults = link::kFaultInput | link::kFaultRailDown | link::kFaultHotShelf | link::kFaultAlarm;
-  Advance(seconds(1));
+  Advance(seconds(2));
   const BoardView view = rack->views().BoardOf(0);
   EXPECT_TRUE(view.alarm);
   ASSERT_NE(Find(view.conditions, "rail-down"), nullptr);

@@ -72,7 +72,7 @@ TEST_F(RackConfigureTest, LooserWhileOn_KeepsThatValueAndTakesTheRest) {
 
 TEST_F(RackConfigureTest, LooserWhileOn_WhatCannotBeKeptLeavesTheOldConfig) {
   board.configure_replies = {Looser(3, 16, 0)};
-  board.At(3).vbus = true;
+  board.At(3).vbus_sticks = true;
   Connect();
   EXPECT_TRUE(rack->board(0).ready()) << rack->board(0).reason();
   EXPECT_EQ(rack->board(0).config_waits(), "the board keeps the config it has while r01/03 is on");
@@ -80,7 +80,7 @@ TEST_F(RackConfigureTest, LooserWhileOn_WhatCannotBeKeptLeavesTheOldConfig) {
 
 TEST_F(RackConfigureTest, BoardThatAlwaysSaysLooser_IsAskedABoundedNumberOfTimes) {
   for (uint32_t i = 0; i < 300; ++i) board.configure_replies.push_back(Looser(3, 1, 100 + i));
-  board.At(3).vbus = true;
+  board.At(3).vbus_sticks = true;
   Connect();
   EXPECT_TRUE(rack->board(0).ready());
   EXPECT_LE(board.configured.size(), static_cast<size_t>(kConfigureTries) + 1);

@@ -124,9 +124,9 @@ std::vector<Silence::Step> Silence::StepsFor(int slot) const {
   const bool same_host = wanted.data != link::DataPath::kHost || wanted.host == bits.data_commanded_host;
   if (wanted.data == link::DataPath::kOpen || (wanted.data == bits.data_commanded && same_host)) return steps;
   const auto& hosts = parts_.SlotOf(slot).hosts;
-  const std::string host = wanted.host < hosts.size() ? hosts[wanted.host].host : "a host";
+  const std::string host = wanted.host < hosts.size() ? hosts[wanted.host].host : std::to_string(wanted.host);
   steps.push_back({link::SetData{board_slot, tenure.epoch, wanted.data, wanted.host},
-                   wanted.data == link::DataPath::kHost ? "data to " + host : "data to the charge port"});
+                   wanted.data == link::DataPath::kHost ? "data to host " + host : "data to the charge port"});
   return steps;
 }
 

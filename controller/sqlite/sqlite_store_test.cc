@@ -51,6 +51,7 @@ class SqliteStoreTest : public testing::Test {
     t.clearing_epoch = 3;
     t.health = Health::kQuarantined;
     t.health_reason = "relay stuck";
+    t.wanted = {true, true, link::DataPath::kHost, 7, 0xFFFF'FFFFU};
     return t;
   }
 
@@ -105,20 +106,40 @@ TEST_F(SqliteStoreTest, OnceKeys_AreBoundedAUserAndAgedOut) {
   EXPECT_TRUE(store->Commit({{}, OnceRecord{"ana", "one more", "h", "r", next_day}, {}}).ok());
 }
 
-TEST_F(SqliteStoreTest, AStoreOfVersion1_IsMigratedWithItsLeases) {
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-  ASSERT_TRUE(Migrate(db, 1).ok());
-  sqlite3_close(db);
-  Run("INSERT INTO rack VALUES ('r01');"
-      "INSERT INTO tenure VALUES (7, 42, 2, 1, 'ana', '', 'ana', 'b', 5, 6, 7, 8, 'h01', '', '', 0, 1, '');");
-  const auto store = Open();
-  const auto loaded = store->Load();
-  ASSERT_TRUE(loaded.ok());
-  ASSERT_EQ(loaded->size(), 1u);
-  EXPECT_EQ(loaded->at(0).epoch, 42u);
-  EXPECT_EQ(loaded->at(0).holder, "ana");
-  EXPECT_TRUE(store->Commit({{}, OnceRecord{"ana", "k", "h", "r", {}}, {}}).ok()) << "version 2's table is there";
+TEST_F(SqliteStoreTest, AStoreOfAnEarlierVersion_IsMigratedWithItsLeases) {
+  for (int version = 1; version < kSchemaVersion; ++version) {
+    std::filesystem::remove(path);
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    ASSERT_TRUE(Migrate(db, version).ok());
+    sqlite3_close(db);
+    const std::string more = version >= 3 ? ", 1, 77" : "";
+    Run("INSERT INTO rack VALUES ('r01');"
+        "INSERT INTO tenure VALUES (7, 42, 2, 1, 'ana', '', 'ana', 'b', 5, 6, 7, 8, 'h01', '', '', 0, 1, ''" +
+        more + ");");
+    const auto store = Open();
+    const auto loaded = store->Load();
+    ASSERT_TRUE(loaded.ok());
+    ASSERT_EQ(loaded->size(), 1u) << "from version " << version;
+    EXPECT_EQ(loaded->at(0).epoch, 42u);
+    EXPECT_EQ(loaded->at(0).holder, "ana");
+    EXPECT_EQ(loaded->at(0).wanted.Nothing(), version < 3) << "nobody knows what an older controller's holder wants";
+    EXPECT_FALSE(*store->LoadStop());
+    EXPECT_TRUE(store->Commit({{}, OnceRecord{"ana", "k", "h", "r", {}}, {}}).ok()) << "version 2's table is there";
+  }
+}
+
+TEST_F(SqliteStoreTest, TheRacksStop_IsKeptUntilItIsOver) {
+  const StopRecord stop{UtcTime{Milliseconds(1'760'000'000'123)}, "tina", "smoke"};
+  Change change;
+  change.stop = stop;
+  ASSERT_TRUE(Open()->Commit(change).ok());
+  EXPECT_EQ(*Open()->LoadStop(), stop);
+  ASSERT_TRUE(Open()->Commit({}).ok());
+  EXPECT_EQ(*Open()->LoadStop(), stop) << "another change leaves it";
+  change.stop = StopRecord{};
+  ASSERT_TRUE(Open()->Commit(change).ok());
+  EXPECT_FALSE(*Open()->LoadStop());
 }
 
 TEST_F(SqliteStoreTest, ANewerStore_IsRefused) {
@@ -126,7 +147,7 @@ TEST_F(SqliteStoreTest, ANewerStore_IsRefused) {
   Run("PRAGMA user_version = 99;");
   const auto store = SqliteStore::Open(path, "r01");
   EXPECT_EQ(store.status().code(), Code::kFailedPrecondition);
-  EXPECT_THAT(store.status().message(), HasSubstr("has schema 99, this controller knows up to 2"));
+  EXPECT_THAT(store.status().message(), HasSubstr("has schema 99, this controller knows up to 4"));
 }
 
 TEST_F(SqliteStoreTest, AnotherRacksStore_IsRefused) {

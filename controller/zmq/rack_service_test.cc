@@ -348,5 +348,44 @@ TEST_F(RackServiceTest, PingThroughTheBoard_MadeTheRoundTrip) {
   EXPECT_EQ(Call(*ana, request).status().code(), static_cast<int>(Code::kNotFound));
 }
 
+// ---- the whole rack, and upkeep -----------------------------------------------------------------------------------
+
+TEST_F(RackServiceTest, StopAndResumeOfTheRack_AnswerWithWhatIsMeasured) {
+  rpc::Channel tina(loop, context, server->endpoint(), Person("tina", "tech"));
+  v1::Request stop;
+  stop.mutable_stop_rack()->set_reason("smoke");
+  EXPECT_EQ(Call(*ana, stop).status().code(), static_cast<int>(Code::kPermissionDenied));
+  const v1::Reply stopped = Call(tina, stop);
+  ASSERT_TRUE(stopped.has_rack_stop()) << stopped.DebugString();
+  EXPECT_EQ(stopped.rack_stop().slots_off(), 2u);
+  EXPECT_TRUE(stopped.rack_stop().boards(0).stopped());
+  const v1::Condition& condition = stopped.rack_stop().boards(0).condition_list(0);
+  EXPECT_EQ(condition.name(), "stopped");
+  EXPECT_EQ(condition.place(), "r01 board 0");
+  EXPECT_EQ(condition.text(), "stopped by tina: smoke");
+  EXPECT_NE(condition.since_utc_ms(), 0);
+  EXPECT_TRUE(condition.latched());
+  v1::Request resume;
+  resume.mutable_resume_rack()->set_reason("false alarm");
+  EXPECT_FALSE(Call(tina, resume).rack_stop().boards(0).stopped());
+}
+
+TEST_F(RackServiceTest, UpkeepCalls_ReachTheBoard) {
+  rpc::Channel tina(loop, context, server->endpoint(), Person("tina", "tech"));
+  v1::Request blink;
+  blink.mutable_blink()->set_slot("r01");
+  blink.mutable_blink()->set_duration_ms(5'000);
+  EXPECT_EQ(Call(tina, blink).blink().duration_ms(), 5'000u);
+  v1::Request log;
+  log.mutable_read_board_log();
+  EXPECT_TRUE(Call(tina, log).has_read_board_log());
+  v1::Request fit;
+  fit.mutable_fit_relay()->set_slot("r01/02");
+  fit.mutable_fit_relay()->set_moves(12);
+  fit.mutable_fit_relay()->set_reason("worn");
+  EXPECT_EQ(Call(tina, fit).slot().slot().relay_moves(), 12u);
+  EXPECT_EQ(board.At(2).relay_moves, 12u);
+}
+
 }  // namespace
 }  // namespace faraday::controller
