@@ -275,6 +275,12 @@ void Board::OnReply(const link::Reply& reply, Now now) {
 Status Board::TrippedStatus(const Status& status, int board_slot) const {
   if (board_slot < 1 || board_slot > static_cast<int>(link::kMaxSlots)) return status;
   const Measured& measured = measured_[At(board_slot)];
+  if (!measured.bits.tripped && (telemetry().faults & link::kFaultStopped) != 0) {
+    return {status.code(),
+            fmt::format("{}: the rack is stopped; mend the cause, then: faraday rack resume {}",
+                        SlotName(board_slot),
+                        config_.rack)};
+  }
   const std::string trip = measured.trip.empty() ? "see faraday status " + config_.rack : measured.trip;
   return {status.code(),
           fmt::format("{}: {}; {}", status.message(), trip, TripNext(measured.tripped.reason, SlotName(board_slot)))};

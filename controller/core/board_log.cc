@@ -131,8 +131,9 @@ void BoardLogs::Ask(const ReadingPtr& reading, Now now) {
 void BoardLogs::OnReply(const ReadingPtr& reading, const Outcome& outcome, Now now) {
   const auto& waiting = readings_[reading->board];
   if (waiting.empty() || waiting.front() != reading) return;
-  if (!outcome.status.ok()) return Finish(reading, outcome.status, now);
   reading->told = true;
+  if (outcome.reply.verdict == link::Verdict::kBusy) return;  // the flash or the line: asked again
+  if (!outcome.status.ok()) return Finish(reading, outcome.status, now);
   reading->oldest = outcome.reply.value;
   reading->next = outcome.reply.limit;
   if (!reading->begun) {

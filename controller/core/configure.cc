@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace faraday::controller {
 namespace {
@@ -60,6 +61,8 @@ void AddSlots(const rackconfig::RackConfig& config, int board, Configure* config
   }
 }
 
+constexpr uint32_t kInputRules = 16;  // the number of Configure's field
+
 // By the number of Configure's field.
 struct Column {
   uint32_t field;
@@ -111,6 +114,16 @@ uint32_t* FieldOf(const link::Reply& reply, Configure* configure, const char** n
   return nullptr;
 }
 
+// A rule in force for rack inputs is kept beside the new ones, in place of a new one for the same input.
+bool KeepRule(uint32_t packed, Configure* configure) {
+  const uint8_t input = link::UnpackRule(packed).input;
+  for (size_t i = 0; i < configure->input_rules.size(); ++i) {
+    uint32_t& rule = configure->input_rules[i];
+    if (link::UnpackRule(rule).input == input) return std::exchange(rule, packed) != packed;
+  }
+  return configure->input_rules.push_back(packed);
+}
+
 }  // namespace
 
 Configure MakeConfigure(const rackconfig::RackConfig& config, int board, uint32_t slots) {
@@ -141,6 +154,11 @@ Configure MakeConfigure(const rackconfig::RackConfig& config, int board, uint32_
 }
 
 bool KeepInForce(const link::Reply& reply, const std::string& slot, Configure* configure, std::string* waits) {
+  if (reply.queue_position == kInputRules) {
+    if (!KeepRule(reply.limit, configure)) return false;
+    *waits = fmt::format("the rule for input {} stays while {} is on", link::UnpackRule(reply.limit).input, slot);
+    return true;
+  }
   const char* name = nullptr;
   uint32_t* field = FieldOf(reply, configure, &name);
   if (field == nullptr || *field == reply.limit) return false;

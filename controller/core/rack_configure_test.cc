@@ -71,7 +71,7 @@ TEST_F(RackConfigureTest, LooserWhileOn_KeepsThatValueAndTakesTheRest) {
 }
 
 TEST_F(RackConfigureTest, LooserWhileOn_WhatCannotBeKeptLeavesTheOldConfig) {
-  board.configure_replies = {Looser(3, 16, 0)};
+  board.configure_replies = {Looser(3, 99, 0)};
   board.At(3).vbus_sticks = true;
   Connect();
   EXPECT_TRUE(rack->board(0).ready()) << rack->board(0).reason();
@@ -96,6 +96,24 @@ TEST_F(RackConfigureTest, ConfigKeptOverAReset_IsNotSentAgain) {
   Connect();
   EXPECT_TRUE(rack->board(0).ready());
   EXPECT_THAT(board.configured, IsEmpty());
+}
+
+TEST(KeepInForce, KeepsTheRuleOfAnInput) {
+  const uint32_t in_force = link::Pack(link::InputRule{.input = 1, .action = link::InputAction::kStop});
+  link::Configure configure;
+  configure.input_rules.push_back(link::Pack(link::InputRule{.input = 1}));
+  link::Reply reply;
+  reply.value = 2;
+  reply.queue_position = 16;
+  reply.limit = in_force;
+  std::string waits;
+  EXPECT_TRUE(KeepInForce(reply, "r01/02", &configure, &waits));
+  EXPECT_EQ(configure.input_rules.size(), 1u);
+  EXPECT_EQ(configure.input_rules[0], in_force);
+  EXPECT_FALSE(KeepInForce(reply, "r01/02", &configure, &waits)) << "it has that rule: no way on";
+  configure.input_rules.clear();
+  EXPECT_TRUE(KeepInForce(reply, "r01/02", &configure, &waits));
+  EXPECT_EQ(configure.input_rules[0], in_force);
 }
 
 TEST(KeepInForce, PutsTheRailsBudgetOfTheSlot) {
