@@ -785,6 +785,25 @@ TEST_F(ProgramTest, EveryCommandOfTheRepairPagesExists) {
   EXPECT_GT(found, 40);
 }
 
+// Every name that status can show has a heading with steps in the repair pages.
+TEST_F(ProgramTest, EveryConditionHasItsHeadingInTheRepairPages) {
+  std::string headings;
+  for (const auto& page : fs::directory_iterator(FARADAY_SOURCE_DIR "/docs/operate/repair")) {
+    std::istringstream lines(ReadWhole(page.path()));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("## ")) headings += line + "\n";
+    }
+  }
+  for (const char* name : {"over-current", "over-temperature", "switch-shorted", "stale-sensor",        "stopped",
+                           "fast-rise",    "hot-swap-cut-off", "relay-stuck",    "read-back-mismatch",  "part-missing",
+                           "back-feed",    "no-discharge",     "under-voltage",  "over-voltage",        "tray-warm",
+                           "relay-worn",   "wrong-part",       "bus-lost",       "tray-sensor-missing", "rail-sag",
+                           "rail-down",    "hot-shelf",        "host-silent",    "nvm-read-only",       "input-blocks",
+                           "alarm",        "log-lost",         "config-waits",   "epoch-lost"}) {
+    EXPECT_THAT(headings, HasSubstr(name));
+  }
+}
+
 // ---- link ----
 
 TEST_F(ProgramTest, LinkDecodePrintsACaptureAndNamesDamage) {

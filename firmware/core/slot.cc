@@ -82,6 +82,9 @@ void Slot::Stop(Shared& shared) {
 
 void Slot::KeepOff(Shared& shared) {
   kept_off_ = true;
+  // The stop may have reset the expander before the core knew: what was read then is no accusation, and a part that is
+  // held in reset says nothing newer.
+  mismatch_ = false;
   Stop(shared);
 }
 
