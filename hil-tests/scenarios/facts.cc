@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -55,9 +56,11 @@ bool Says(const std::string& text, const std::string& pattern) { return Matches(
 
 namespace {
 
+bool IsNothing(const std::string& value) { return value.empty() || value == "false" || value == "0"; }
+
 bool Meets(const Facts& facts, const std::string& field, const std::string& pattern) {
   const auto [first, last] = facts.equal_range(field);
-  if (pattern == "none") return first == last;
+  if (pattern == "none") return std::all_of(first, last, [](const auto& fact) { return IsNothing(fact.second); });
   for (auto fact = first; fact != last; ++fact) {
     if (Matches(pattern, fact->second)) return true;
   }

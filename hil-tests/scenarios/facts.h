@@ -17,7 +17,7 @@ Facts FactsOf(const std::string& json);
 bool Matches(const std::string& pattern, const std::string& value);
 // The pattern somewhere in the text.
 bool Says(const std::string& text, const std::string& pattern);
-// Those of `wanted` that no fact meets; a field that should not be there at all: "none".
+// Those of `wanted` that no fact meets; a field that is not there, false, 0 or empty: "none".
 std::vector<std::string> Unmet(const std::map<std::string, std::string>& wanted, const Facts& facts);
 // Those that a fact meets though none should.
 std::vector<std::string> Met(const std::map<std::string, std::string>& unwanted, const Facts& facts);
