@@ -31,6 +31,7 @@ hil-tests/guest    ; base/|access/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/qemu     ; base/|access/|link/|evloop/|rpc/|faraday/v1/|sim/qemu/|hil-tests/ ;
 hil-tests/conformance ; base/|link/|rackconfig/yaml_reader.h|hil-tests/ ;
 hil-tests/scenarios ; base/|rackconfig/yaml_reader.h|hil-tests/ ;
+hil-tests/longrun  ; base/|link/|sim/board/|firmware/boards/native/|hil-tests/ ;
 hil-tests          ; base/|access/|model/|link/|evloop/|rpc/|faraday/v1/|hil-tests/ ;
 TXT
 }

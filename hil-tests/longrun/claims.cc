@@ -1,0 +1,249 @@
+#include "hil-tests/longrun/claims.h"
+
+#include <algorithm>
+
+namespace faraday::longrun {
+namespace {
+
+constexpr uint64_t kLateMs = 100;  // a promise and a lease end are judged to within some passes
+
+uint64_t SilentMs(const link::Configure& config) { return config.host_silent_ms != 0 ? config.host_silent_ms : 10'000; }
+uint64_t SilentMaxMs(const link::Configure& config) {
+  return config.host_silent_max_ms != 0 ? config.host_silent_max_ms : 600'000;
+}
+
+}  // namespace
+
+void Claims::Boot(uint64_t now_ms) {
+  slots_ = {};
+  config_.reset();
+  telemetry_.reset();
+  stopped_ = false;
+  stop_frame_ms_ = 0;
+  silent_ = silent_max_ = false;
+  now_ms_ = boot_ms_ = heard_ms_ = now_ms;
+  session_ = term_ = 0;
+  asked_.clear();
+}
+
+void Claims::Advance(uint64_t now_ms) {
+  now_ms_ = now_ms;
+  for (size_t i = 0; i < kSlots; ++i) {
+    SlotClaim& slot = slots_[i];
+    if (slot.wish_id != 0 && now_ms > slot.wish_until_ms) slot.wish_id = 0;
+    if (!slot.leased || now_ms <= slot.end_ms + kLateMs) continue;
+    slot.leased = false;
+    if (config_) Rest(i);
+  }
+  if (config_ && term_ != 0) AdvanceSilence();
+}
+
+// A turn-on that waits is discarded, care goes to its safe state, and so do leased slots after the longest silence. A
+// cycle under a lease ends.
+void Claims::AdvanceSilence() {
+  const bool silent = now_ms_ > heard_ms_ + SilentMs(*config_) + kLateMs;
+  const bool silent_max = now_ms_ > heard_ms_ + SilentMaxMs(*config_) + kLateMs;
+  for (size_t i = 0; i < kSlots; ++i) {
+    SlotClaim& slot = slots_[i];
+    if (silent && !silent_ && !(slot.leased && slot.cycles)) slot.wish_id = 0;
+    const bool due = slot.leased ? silent_max && !silent_max_ : silent && !silent_;
+    if (due && slot.given) Rest(i);
+  }
+  silent_ = silent;
+  silent_max_ = silent_max;
+}
+
+bool Claims::MayRest(size_t index) const {
+  const SlotClaim& slot = slots_[index];
+  if (slot.resting) return true;
+  if (!slot.given || !config_) return false;
+  if (slot.leased && now_ms_ + kLateMs >= slot.end_ms) return true;
+  const uint64_t limit_ms = slot.leased ? SilentMaxMs(*config_) : SilentMs(*config_);
+  return term_ != 0 && now_ms_ + kLateMs >= heard_ms_ + limit_ms;
+}
+
+void Claims::OnHostFrame(const link::FrameView& frame) {
+  if (link::IsStopFrame(frame)) {
+    stopped_ = true;
+    stop_frame_ms_ = now_ms_;
+    for (SlotClaim& slot : slots_) KeepOff(slot);
+    return;
+  }
+  if (frame.header.session != session_ || frame.header.term != term_ || term_ == 0) return;
+  heard_ms_ = now_ms_;
+  if (frame.header.channel != link::Channel::kCommand) return;
+  const auto command = link::DecodeMessage<link::Command>(frame.payload);
+  if (command.ok()) asked_.insert_or_assign(frame.header.seq, *command);
+}
+
+void Claims::OnMcuFrame(const link::FrameView& frame) {
+  switch (frame.header.channel) {
+    case link::Channel::kHello: {
+      const auto hello = link::DecodeMessage<link::HelloReply>(frame.payload);
+      if (!hello.ok()) return;
+      if (hello->term != term_ || hello->session != session_) asked_.clear();
+      session_ = hello->session;
+      term_ = hello->term;
+      heard_ms_ = now_ms_;
+      if (!config_ && hello->config_crc != 0 && stored_) config_ = stored_;
+      if (on_hello) on_hello(*hello);
+      break;
+    }
+    case link::Channel::kReply: {
+      const auto found = asked_.find(frame.header.seq);
+      if (found == asked_.end()) return;  // a replay
+      const auto reply = link::DecodeMessage<link::Reply>(frame.payload);
+      const link::Command command = found->second;
+      asked_.erase(found);
+      if (!reply.ok() || reply->command_id != command.id) return;
+      if (on_answer) on_answer(command, *reply);
+      Answered(command, *reply);
+      break;
+    }
+    case link::Channel::kTelemetry:
+      if (const auto telemetry = link::DecodeMessage<link::Telemetry>(frame.payload); telemetry.ok()) {
+        telemetry_ = *telemetry;
+        telemetry_ms_ = now_ms_;
+        if (on_telemetry) on_telemetry(*telemetry_);
+      }
+      break;
+    case link::Channel::kEvent:
+      if (const auto event = link::DecodeMessage<link::Event>(frame.payload); event.ok()) OnEvent(*event);
+      break;
+    default:
+      break;
+  }
+}
+
+void Claims::OnEvent(const link::Event& event) {
+  const uint64_t at_ms = boot_ms_ + event.uptime_ms;
+  if (on_event) on_event(event);
+  if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) {
+    for (SlotClaim& slot : slots_) {
+      if (slot.wish_id == done->command_id && done->command_id != 0) slot.wish_id = 0;
+    }
+  }
+  const auto* tripped = std::get_if<link::Tripped>(&event.kind);
+  if (tripped == nullptr) return;
+  if (tripped->slot == 0) {
+    if (at_ms < stop_cleared_ms_) return;
+    stopped_ = true;
+    for (SlotClaim& slot : slots_) KeepOff(slot);
+    return;
+  }
+  SlotClaim& slot = slots_[(tripped->slot - 1) % kSlots];
+  if (at_ms < slot.cleared_ms) return;
+  slot.tripped = true;
+  slot.wish_id = 0;
+  slot.data = {};
+}
+
+void Claims::Answered(const link::Command& command, const link::Reply& reply) {
+  using link::Verdict;
+  if (const auto* clear = std::get_if<link::ClearTrip>(&command.call)) {
+    if (reply.verdict == Verdict::kOk || (clear->slot == 0 && reply.verdict == Verdict::kTripped)) Took(*clear);
+    return;
+  }
+  if (reply.verdict != Verdict::kOk && reply.verdict != Verdict::kAccepted) return;
+  if (const auto* configure = std::get_if<link::Configure>(&command.call)) {
+    config_ = stored_ = *configure;
+    configured_ms_ = now_ms_;
+  }
+  if (const auto* lease = std::get_if<link::SetLease>(&command.call)) Took(*lease);
+  if (const auto* stop = std::get_if<link::StopSlot>(&command.call)) Took(*stop);
+  if (const auto* vbus = std::get_if<link::SetVbus>(&command.call)) {
+    Took(*vbus, reply);
+    slots_[vbus->slot - 1].wish_id = vbus->on ? command.id : 0;
+  }
+  if (const auto* cycle = std::get_if<link::CycleVbus>(&command.call)) {
+    Took(*cycle, reply);
+    slots_[cycle->slot - 1].wish_id = command.id;
+  }
+  if (const auto* data = std::get_if<link::SetData>(&command.call)) Took(*data);
+  if (const auto* shield = std::get_if<link::SetShield>(&command.call)) Took(*shield);
+}
+
+// A newer command takes the place of the unfinished one and ends a rest.
+void Claims::Begin(SlotClaim& slot) {
+  slot.wish_id = 0;
+  slot.cycles = false;
+  slot.resting = false;
+}
+
+void Claims::Rest(size_t index) {
+  SlotClaim& slot = slots_[index];
+  const bool resting = slot.resting;
+  Begin(slot);
+  const bool hold = config_ && index < config_->safe_state.size() &&
+                    config_->safe_state[index] == static_cast<uint32_t>(link::SafeState::kHold);
+  slot.resting = true;
+  if (!resting) slot.rest_since_ms = now_ms_;
+  if (hold) return;
+  slot.data = {};
+  slot.coupled = false;
+}
+
+void Claims::KeepOff(SlotClaim& slot) {
+  Begin(slot);
+  slot.kept_off = true;
+  slot.data = {};
+  slot.coupled = false;
+}
+
+void Claims::Took(const link::SetLease& call) {
+  SlotClaim& slot = slots_[call.slot - 1];
+  if (slot.epoch != call.epoch || !slot.given) Begin(slot);  // another holder: what waits is discarded
+  slot.given = true;
+  slot.epoch = call.epoch;
+  slot.leased = call.duration_ms != 0;
+  slot.end_ms = now_ms_ + call.duration_ms;
+  if (call.to_safe_state && config_) Rest(call.slot - 1);
+}
+
+void Claims::Took(const link::SetVbus& call, const link::Reply& reply) {
+  SlotClaim& slot = slots_[call.slot - 1];
+  Begin(slot);
+  slot.wish_until_ms = now_ms_ + reply.wait_ms + kLateMs;
+  if (!call.on && slot.data.path == link::DataPath::kHost) slot.data = {};
+}
+
+void Claims::Took(const link::CycleVbus& call, const link::Reply& reply) {
+  SlotClaim& slot = slots_[call.slot - 1];
+  const DataClaim before = slot.data;
+  Begin(slot);
+  slot.cycles = true;
+  slot.after_cycle = before;
+  slot.wish_until_ms = now_ms_ + reply.wait_ms + kLateMs;
+}
+
+void Claims::Took(const link::SetData& call) {
+  SlotClaim& slot = slots_[call.slot - 1];
+  Begin(slot);
+  slot.data = {call.path, call.host_index};
+}
+
+void Claims::Took(const link::SetShield& call) {
+  SlotClaim& slot = slots_[call.slot - 1];
+  Begin(slot);
+  slot.coupled = call.couple;
+}
+
+void Claims::Took(const link::StopSlot& call) {
+  if (call.slot != 0) return KeepOff(slots_[call.slot - 1]);
+  stopped_ = true;
+  for (SlotClaim& slot : slots_) KeepOff(slot);
+}
+
+void Claims::Took(const link::ClearTrip& call) {
+  if (call.slot == 0) {
+    stopped_ = false;
+    stop_cleared_ms_ = now_ms_;
+  }
+  for (size_t i = 0; i < kSlots; ++i) {
+    if (call.slot != 0 && call.slot != i + 1) continue;
+    slots_[i].tripped = slots_[i].kept_off = false;
+    slots_[i].cleared_ms = now_ms_;
+  }
+}
+
+}  // namespace faraday::longrun
