@@ -11,7 +11,7 @@ namespace {
 
 const Range kRailBudget{100, 60'000, "mA"};          // chosen: a 300 W supply at 5 V
 const Range kRackBudget{100, 1'000'000, "mA"};       // chosen
-const Range kInputDebounce{1, 8191, "ms"};           // 13 bits on the line
+const Range kInputDebounce{1, 8000, "ms"};           // 13 bits on the line
 const Range kTrayWarn{20, 40, "degC"};               // the board's ceiling is 40 (firmware/core/limits.h)
 const Range kTrayTrip{25, 50, "degC"};               // the board's ceiling is 50
 const Range kRelayWarn{1000, 100'000'000, "moves"};  // chosen; a signal relay's data sheet says 10^5 to 10^8
