@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <random>
 
 #include "firmware/core/test_host.h"
@@ -35,6 +36,16 @@ struct AdmissionTest : testing::Test {
     ASSERT_EQ(On(slot).verdict, Verdict::kAccepted);
     ASSERT_TRUE(host.Await());
     ASSERT_TRUE(host.VbusOn(slot));
+  }
+  // From now on, measured in each pass.
+  void RailIs(size_t rail, uint32_t mv) {
+    host.on_pass = [this, rail, mv] { host.core->OnRailVoltage(rail * 8, mv); };
+  }
+  void RunWithHost(uint32_t ms) {
+    for (uint32_t i = 0; i < ms; ++i) {
+      if (i % 1000 == 0) host.Keepalive();
+      host.Pass();
+    }
   }
   void ExpectBlocked(uint32_t slot, BlockCause cause, uint32_t which) {
     const auto reply = On(slot);
@@ -143,6 +154,52 @@ TEST_F(AdmissionTest, PositionAndWaitAreHonest) {
   for (const Asked& asked : all) EXPECT_EQ(order[asked.position], asked.slot);
 }
 
+TEST_F(AdmissionTest, DroppedSlot_HoldsItsBudgetUntilVbusIsGone) {
+  Budget(4000);
+  TurnOn(1);
+  TurnOn(2);
+  host.parts[0].feeds_back = true;
+  auto config = TestHost::Config();
+  config.rail_budget_ma[0] = 4000;
+  config.current_limit_ma[0] = 0;
+  ASSERT_EQ(host.Do(config).verdict, Verdict::kOk);
+  EXPECT_FALSE(host.VbusOn(1));
+  ASSERT_EQ(On(3).verdict, Verdict::kAccepted);
+  host.Run(800);
+  EXPECT_FALSE(host.VbusOn(3));
+  host.parts[0].feeds_back = false;
+  host.Run(5);
+  EXPECT_TRUE(host.VbusOn(3));
+}
+
+TEST_F(AdmissionTest, OffThatIsNotProven_LeavesNoRoomAndSaysSo) {
+  Budget(4000);
+  TurnOn(1);
+  TurnOn(2);
+  host.parts[0].feeds_back = true;
+  Off(1);
+  host.Run(kOffSettleMs + 10);
+  const auto reply = On(3);
+  EXPECT_EQ(reply.verdict, Verdict::kOverBudget);
+  EXPECT_EQ(reply.value, 6000U);
+  EXPECT_EQ(reply.limit, 4000U);
+}
+
+TEST_F(AdmissionTest, StaggerCountsFromTheWrite) {
+  On(1);
+  On(2);
+  host.core->Tick(++host.now_ms);
+  ASSERT_TRUE(host.VbusOn(1));
+  host.core->Tick(host.now_ms += 160);  // its part was written at the end of this pass
+  EXPECT_FALSE(host.VbusOn(2));
+  host.core->OnVbusWritten(0);  // or only now
+  host.core->Tick(host.now_ms += 90);
+  const uint32_t written_ms = host.now_ms;
+  while (!host.VbusOn(2)) host.Pass();
+  EXPECT_GE(host.now_ms - written_ms, TestHost::Config().stagger_ms);
+  EXPECT_LE(host.now_ms - written_ms, TestHost::Config().stagger_ms + 2);
+}
+
 TEST_F(AdmissionTest, TighterBudget_TakesTheNewestOff) {
   TurnOn(1);
   TurnOn(2);
@@ -243,7 +300,7 @@ TEST_F(AdmissionTest, SaggingRail_ShedsChargingOneByOneAndHoldsCommandsBack) {
     host.Run(200);
   }
   host.Run(1000);
-  host.core->OnRailVoltage(0, 4899);
+  RailIs(0, 4899);
   host.Run(45);
   ASSERT_TRUE(host.VbusOn(4));
   host.Run(20);
@@ -261,9 +318,58 @@ TEST_F(AdmissionTest, SaggingRail_ShedsChargingOneByOneAndHoldsCommandsBack) {
   host.Run(100);
   EXPECT_FALSE(host.VbusOn(5));
   EXPECT_EQ(host.telemetry.rails_sagging, 1U);
-  host.core->OnRailVoltage(0, 4960);
-  host.Run(3000);
+  RailIs(0, 4960);
+  RunWithHost(3000);
+  EXPECT_TRUE(host.VbusOn(5));
+  EXPECT_FALSE(host.VbusOn(2) || host.VbusOn(3) || host.VbusOn(4));
+  RunWithHost(kSagPauseMs);
+  EXPECT_EQ(host.VbusOn(2) + host.VbusOn(3) + host.VbusOn(4), 1) << "one at a time";
+  RunWithHost(2 * kSagPauseMs);
   EXPECT_TRUE(host.VbusOn(2) && host.VbusOn(3) && host.VbusOn(4));
+}
+
+TEST_F(AdmissionTest, WeakRail_TakesOneBackAfterGrowingPauses) {
+  for (uint32_t slot = 2; slot <= 5; ++slot) Rest(slot);
+  uint32_t rises = 0;
+  uint32_t was = 0;
+  host.on_pass = [&] {
+    uint32_t now = 0;
+    for (uint32_t slot = 2; slot <= 5; ++slot) now |= static_cast<uint32_t>(host.VbusOn(slot)) << slot;
+    rises += static_cast<uint32_t>(std::popcount(now & ~was));
+    was = now;
+    host.core->OnRailVoltage(0, std::popcount(now) > 3 ? 4880 : 5000);
+  };
+  RunWithHost(5000);
+  EXPECT_EQ(rises, 4U);
+  EXPECT_EQ(std::popcount(was), 3);
+  RunWithHost(16 * kSagPauseMs);
+  EXPECT_GE(rises, 7U);
+  EXPECT_LE(rises, 8U) << "after 1, 2, 4 and 8 minutes";
+}
+
+TEST_F(AdmissionTest, OneLowSampleIsNoSagAndAnOldOneIsNotJudged) {
+  host.core->OnRailVoltage(0, 4800);
+  host.Run(400);
+  EXPECT_EQ(host.core->rails().sagging(), 0U);
+  RailIs(0, 4800);
+  host.Run(60);
+  EXPECT_EQ(host.core->rails().sagging(), 1U);
+  host.on_pass = nullptr;
+  host.Run(kRailUnseenMs + kRailBackMs + 10);
+  EXPECT_EQ(host.core->rails().sagging(), 0U);
+}
+
+TEST_F(AdmissionTest, GlitchBeforeALongPass_TakesNothingOff) {
+  Rule({.input = 3, .active_high = true, .action = link::InputAction::kStop});
+  TurnOn(1);
+  host.core->OnPsuOk(0xFE);
+  host.core->OnRackInputs(0b1000);
+  host.core->Tick(host.now_ms += 45);
+  host.core->OnPsuOk(0xFF);
+  host.core->OnRackInputs(0);
+  host.Run(5);
+  EXPECT_TRUE(host.VbusOn(1));
+  EXPECT_FALSE(host.core->StopAsserted());
 }
 
 // ---- buses ----
@@ -279,7 +385,8 @@ TEST_F(AdmissionTest, LostBus_TakesItsSlotsOffAfterTheGrace) {
   ExpectBlocked(2, BlockCause::kBusLost, 0);
   EXPECT_TRUE(Told(link::Condition::kBusLost, true, 0));
   host.core->OnBusLost(0, false);
-  host.Run(1000);
+  host.Run(4 * kBusGraceMs + 10);
+  host.Do(link::ClearSilence{});
   EXPECT_TRUE(Told(link::Condition::kBusLost, false, 0));
   EXPECT_FALSE(host.VbusOn(1));
   TurnOn(2);
@@ -321,6 +428,63 @@ TEST_F(AdmissionTest, StoppingInput_StopsAndHoldsTheStop) {
   EXPECT_TRUE(host.core->StopAsserted()) << "latched";
   EXPECT_EQ(host.Do(link::ClearTrip{}).verdict, Verdict::kOk);
   EXPECT_FALSE(host.core->StopAsserted());
+}
+
+// ---- latches ----
+
+TEST_F(AdmissionTest, EndOfTheRacksStop_LeavesTripsAndSlotsStopsLatched) {
+  host.parts[0].deci_c = 600;
+  host.Run(5);
+  host.Do(link::StopSlot{.slot = 2});
+  host.StopFrame();
+  host.Run(5);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 0}).verdict, Verdict::kOk);
+  EXPECT_FALSE(host.core->StopAsserted());
+  EXPECT_TRUE(host.core->slot(0).tripped());
+  EXPECT_TRUE(host.core->slot(1).barred());
+  EXPECT_FALSE(host.core->slot(2).barred());
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 2}).verdict, Verdict::kOk);
+  EXPECT_FALSE(host.core->slot(1).barred());
+}
+
+TEST_F(AdmissionTest, LatchesOutliveAResetUntilTheyAreCleared) {
+  host.parts[0].deci_c = 600;
+  host.Run(5);
+  host.Do(link::StopSlot{.slot = 2});
+  host.StopFrame();
+  host.Run(300);
+  const int writes = nvm.writes;
+  host.Run(2000);
+  EXPECT_EQ(nvm.writes, writes) << "on a change only";
+  TestHost again(nvm, 78);
+  EXPECT_TRUE(again.core->StopAsserted()) << "from the first instant on";
+  EXPECT_TRUE(again.core->AlarmOn());
+  EXPECT_EQ(again.core->slot(0).trip_reason(), link::TripReason::kOverTemperature);
+  again.Hello(5);
+  again.Do(link::ClearTrip{});
+  for (uint32_t slot = 1; slot <= 2; ++slot) {
+    again.Do(link::SetLease{.slot = slot, .epoch = 1, .to_safe_state = true});
+  }
+  again.Run(2000);
+  EXPECT_FALSE(again.AnyOn());
+  EXPECT_TRUE(again.Bits(1).tripped);
+  again.Do(link::ClearTrip{.slot = 1});
+  again.Do(link::ClearTrip{.slot = 2});
+  again.Run(10);
+  TestHost third(nvm, 79);
+  EXPECT_FALSE(third.core->StopAsserted() || third.core->slot(0).barred() || third.core->slot(1).barred());
+}
+
+TEST_F(AdmissionTest, TornLatchRecord_LeavesTheOneBefore) {
+  host.Do(link::StopSlot{.slot = 2});
+  host.Run(200);
+  nvm.bytes_until_cut = 20;
+  host.Do(link::StopSlot{.slot = 3});
+  host.Run(200);
+  nvm.bytes_until_cut = SIZE_MAX;
+  TestHost again(nvm, 78);
+  EXPECT_TRUE(again.core->slot(1).barred());
+  EXPECT_FALSE(again.core->slot(2).barred());
 }
 
 TEST_F(AdmissionTest, InputMakesARailSafe) {

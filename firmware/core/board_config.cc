@@ -108,10 +108,18 @@ ConfigFault CheckRules(const Configure& wanted) {
   return {};
 }
 
+// Which rails the rule keeps from turning on; 0 in a rule means all.
+uint32_t RailsHeldBy(const link::InputRule& rule) {
+  if (rule.action == link::InputAction::kReport) return 0;
+  return rule.action == link::InputAction::kSafeRail && rule.rails != 0 ? rule.rails : 0xFFU;
+}
+
+bool Alarms(const link::InputRule& rule) { return rule.alarm || rule.action >= link::InputAction::kSafeRail; }
+
 bool Keeps(const link::InputRule& in_force, const link::InputRule& next) {
   return next.input == in_force.input && next.active_high == in_force.active_high && next.action >= in_force.action &&
-         (next.rails & in_force.rails) == in_force.rails && next.debounce_ms <= in_force.debounce_ms &&
-         (next.alarm || !in_force.alarm);
+         (RailsHeldBy(in_force) & ~RailsHeldBy(next)) == 0 && next.debounce_ms <= in_force.debounce_ms &&
+         (Alarms(next) || !Alarms(in_force));
 }
 
 bool KeptIn(const BoardConfig& next, const link::InputRule& in_force) {

@@ -200,6 +200,46 @@ TEST_F(ConfigTest, NothingGetsLooserForASlotThatIsOn) {
   EXPECT_EQ(host.Do(TestHost::Config()).verdict, Verdict::kOk) << "off: anything within the ceilings";
 }
 
+TEST_F(ConfigTest, RulesOfInputsDoNotGetLooser) {
+  using link::InputAction;
+  struct Change {
+    link::InputRule from, to;
+    Verdict verdict;
+  };
+  const auto rule = [](InputAction action, uint8_t rails) {
+    return link::InputRule{.input = 3, .active_high = true, .action = action, .rails = rails};
+  };
+  const Change kCases[] = {
+      {rule(InputAction::kBlockTurnOn, 0), rule(InputAction::kSafeRail, 0x80), Verdict::kLooserWhileOn},
+      {rule(InputAction::kBlockTurnOn, 0), rule(InputAction::kSafeRail, 0), Verdict::kOk},
+      {rule(InputAction::kSafeRail, 0), rule(InputAction::kSafeRail, 0x80), Verdict::kLooserWhileOn},
+      {rule(InputAction::kSafeRail, 0xFF), rule(InputAction::kSafeRail, 0), Verdict::kOk},
+      {rule(InputAction::kSafeRail, 0x81), rule(InputAction::kStop, 0), Verdict::kOk},
+      {rule(InputAction::kSafeRail, 0x01), rule(InputAction::kSafeRail, 0x03), Verdict::kOk},
+  };
+  for (const Change& change : kCases) {
+    FakeNvm memory;
+    TestHost other(memory);
+    other.Ready();
+    auto config = TestHost::Config();
+    config.input_rules.push_back(link::Pack(change.from));
+    ASSERT_EQ(other.Do(config).verdict, Verdict::kOk);
+    other.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+    ASSERT_TRUE(other.Await());
+    config.input_rules[0] = link::Pack(change.to);
+    EXPECT_EQ(other.Do(config).verdict, change.verdict) << config.input_rules[0];
+  }
+}
+
+TEST_F(ConfigTest, OneThatTheMemoryDidNotTake_IsWrittenWithTheNext) {
+  nvm.read_only = true;
+  const uint32_t crc = host.Do(Tight()).value;
+  nvm.read_only = false;
+  EXPECT_EQ(host.Do(Tight()).verdict, Verdict::kOk);
+  TestHost again(nvm, 78);
+  EXPECT_EQ(again.Hello(2)->config_crc, crc);
+}
+
 TEST_F(ConfigTest, OutlivesAResetAndEnergisesNothingByItself) {
   const uint32_t crc = host.Do(Tight()).value;
   host.Do(link::SetLease{.slot = 1, .epoch = 7});

@@ -67,7 +67,8 @@ void Witness::Booted(const RackCore& core, uint32_t session, bool memory_sound) 
     bound_ = "";
   }
   session_ = session;
-  open_ = configured_ = stopped_ = silent_ = silent_max_ = armed_ = silence_latched_ = button_ = false;
+  stopped_ = core.StopAsserted();  // latched over a reset; what the memory took shows
+  open_ = configured_ = silent_ = silent_max_ = armed_ = silence_latched_ = button_ = false;
   config_ = {};
   if (core.config().accepted) {
     const auto kept = taken_.find(core.config().crc);
@@ -382,6 +383,7 @@ uint32_t Witness::OnStop(uint32_t number) {
     if (number != 0 && i != number - 1) continue;
     Stop(slots_[i]);
     slots_[i].kept_off = true;
+    if (number != 0) slots_[i].stopped_alone = true;
     slots_[i].unsure = false;
   }
   stopped_ = stopped_ || number == 0;
@@ -394,7 +396,10 @@ uint32_t Witness::OnClear(const RackCore& core, uint32_t number) {
   if (number == 0 && button_) return 0;  // "no ClearTrip works while it is pressed"
   if (number == 0) stopped_ = false;
   for (size_t i = 0; i < capabilities_.size(); ++i) {
-    if ((number == 0 || i == number - 1) && !core.slot(i).tripped()) slots_[i].kept_off = false;
+    if (number == 0) slots_[i].kept_off = slots_[i].stopped_alone;
+    if (i + 1 != number || core.slot(i).tripped()) continue;
+    slots_[i].stopped_alone = false;
+    slots_[i].kept_off = stopped_;
   }
   return 0;  // "nothing turns on by itself then" (firmware/README, stop)
 }

@@ -68,7 +68,8 @@ class Witness {
     DataChoice data, data_after_cycle;
     bool may_couple = false;
     bool kept_off = false;
-    bool unsure = false;  // a command's verdict was not seen
+    bool stopped_alone = false;  // by a StopSlot of its own
+    bool unsure = false;         // a command's verdict was not seen
     // What was seen.
     uint8_t outputs = 0;
     uint64_t vbus_changed_ms = 0;

@@ -234,7 +234,8 @@ TEST_F(ProtectionTest, LostBus_TripsAndAccusesNobodyAndTakesItsSlotsOffAfterItsG
   EXPECT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true}).verdict, Verdict::kBlocked);
   host.core->OnBusLost(0, false);
   for (size_t i = 0; i < 16; ++i) host.parts[i].dead_monitor = false;
-  host.Run(2000);
+  host.Run(4 * kBusGraceMs + 200);
+  host.Do(link::ClearSilence{});
   EXPECT_FALSE(host.VbusOn(1)) << "not asked anew";
   EXPECT_EQ(host.telemetry.buses_lost, 0U);
   EXPECT_TRUE(ConditionsOf(1).empty());
@@ -291,6 +292,45 @@ TEST_F(ProtectionTest, HeatTrip_TakesItsWholeShelfOffUntilCleared) {
   EXPECT_FALSE(host.VbusOn(1)) << "not asked anew";
   EXPECT_FALSE(host.core->AlarmOn());
   TurnOn(1);
+}
+
+TEST_F(ProtectionTest, HeatAfterAnotherTrip_TakesTheShelfOffAndIsToldToo) {
+  TurnOn(1);
+  TurnOn(2);
+  host.core->OnCurrent(0, 2500);
+  host.Run(5);
+  ASSERT_TRUE(host.core->slot(0).tripped());
+  ASSERT_TRUE(host.VbusOn(2));
+  host.parts[0].deci_c = 900;
+  host.Run(200);
+  EXPECT_FALSE(host.VbusOn(2));
+  EXPECT_TRUE(host.core->AlarmOn());
+  EXPECT_EQ(LastTrip()->reason, TripReason::kOverTemperature);
+  EXPECT_EQ(host.Bits(1).trip_reason, static_cast<uint8_t>(TripReason::kOverCurrent));
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kTripped);
+}
+
+TEST_F(ProtectionTest, HeatThatNobodySees_IsNotCleared) {
+  host.core->OnTemperature(0, 500);
+  host.core->OnTemperature(0, 250);
+  for (int i = 0; i < 61; ++i) host.core->Tick(host.now_ms += 50);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kTripped);
+  host.Run(5);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 1}).verdict, Verdict::kOk);
+}
+
+TEST_F(ProtectionTest, ClearedSlotThatCharged_RestsOffUntilItsSafeStateIsAskedAnew) {
+  host.Do(link::SetLease{.slot = 2, .epoch = 2, .to_safe_state = true});
+  host.Run(1000);
+  ASSERT_TRUE(host.VbusOn(2));
+  host.core->OnCurrent(1, 2500);
+  host.Run(1000);
+  EXPECT_EQ(host.Do(link::ClearTrip{.slot = 2}).verdict, Verdict::kOk);
+  host.Run(1000);
+  EXPECT_FALSE(host.VbusOn(2));
+  host.Do(link::SetLease{.slot = 2, .epoch = 3, .to_safe_state = true});
+  host.Run(1000);
+  EXPECT_TRUE(host.VbusOn(2));
 }
 
 TEST_F(ProtectionTest, FastRise_TripsBelowTheLimit) {
@@ -351,7 +391,7 @@ TEST_F(ProtectionTest, LowVbusForASecond_IsUnderVoltageUnlessItsRailSags) {
             (link::ConditionChanged{
                 .slot = 1, .condition = Condition::kUnderVoltage, .active = true, .value = 4700, .limit = 4750}));
   EXPECT_TRUE(link::UnpackMarks(host.telemetry.marks[0]).under_voltage);
-  host.core->OnRailVoltage(0, 4800);
+  host.on_pass = [&] { host.core->OnRailVoltage(0, 4800); };
   host.Run(1000);
   EXPECT_FALSE(ConditionsOf(1).back().active) << "the rail's fault";
 }
@@ -473,6 +513,19 @@ TEST_F(ProtectionTest, StoppedExpandersAreUnknownNotAsLastRead) {
   host.Run(1300);
   EXPECT_EQ(host.Bits(1).data_measured, DataPath::kUnknown);
   EXPECT_TRUE(host.Bits(1).vbus_measured_off);
+}
+
+// A part that is held in reset may answer with anything.
+TEST_F(ProtectionTest, ReadBackOfAStoppedExpander_AccusesNobodyUnlessVbusStays) {
+  TurnOn(1);
+  host.Run(500);
+  host.StopFrame();
+  host.on_pass = [&] { host.core->OnReadBack(0, 0xFF); };
+  host.Run(3000);
+  EXPECT_FALSE(host.Bits(1).read_back_mismatch);
+  host.parts[0].feeds_back = true;
+  host.Run(1000);
+  EXPECT_TRUE(host.Bits(1).read_back_mismatch);
 }
 
 TEST_F(ProtectionTest, StopFrameBeforeAnyHello_ActsToo) {

@@ -184,7 +184,8 @@ Verdict RackCore::On(const link::Ping& ping, Reply& reply) {
   return Verdict::kOk;
 }
 
-// Whole or not at all, and kept before the answer. The one in force is not written again.
+// Whole or not at all, and kept before the answer. The one in force is not written again, unless the memory took it
+// not.
 Verdict RackCore::On(const link::Configure& configure, Reply& reply) {
   ConfigFault fault = CheckConfigure(configure, facts_.slots, facts_.ceilings);
   const auto length = link::EncodeMessage(configure, server_.scratch());
@@ -195,12 +196,12 @@ Verdict RackCore::On(const link::Configure& configure, Reply& reply) {
     const std::span<const uint8_t> bytes = server_.scratch().first(*length);
     reply.value = link::Crc32(bytes);
     const bool binds = store_.rack().empty() && !hello_rack_.empty();
-    if (InForce(reply.value) && !binds) return Verdict::kOk;
+    if (InForce(reply.value) && !binds && config_kept_) return Verdict::kOk;
     const BoardConfig next = ApplyConfigure(configure, reply.value, facts_.ceilings);
     fault = FindLooserWhileOn(config_, next, queue_.committed());
     if (fault.verdict == Verdict::kOk) {
-      if (binds) store_.SaveRack(hello_rack_.view());
-      (void)configs_.Save(bytes);
+      if (binds || !config_kept_) store_.SaveRack((binds ? hello_rack_ : link::FixedString<15>(store_.rack())).view());
+      config_kept_ = configs_.Save(bytes);
       TakeConfig(next);
       events_.Log(link::LogKind::kConfigured, 0, 0, config_.crc);
       return Verdict::kOk;
@@ -275,18 +276,26 @@ Verdict RackCore::On(const link::StopSlot& stop, Reply& reply) {
   const Verdict found = FindSlot(stop.slot, reply);
   if (found != Verdict::kOk) return found;
   slots_[IndexOf(stop.slot)].KeepOff(shared_);
+  stopped_slots_ |= uint32_t{1} << IndexOf(stop.slot);
   events_.Log(link::LogKind::kStop, stop.slot, static_cast<uint32_t>(StopSource::kCommand));
   return Verdict::kOk;
 }
 
-// The board's stop lasts as long as its cause.
+// A slot's own stop and trip. What the rack's stop keeps off stays off until that ends.
+Verdict RackCore::ClearSlot(size_t slot) {
+  if (!slots_[slot].ClearTrip(shared_)) return Verdict::kTripped;
+  stopped_slots_ &= ~(uint32_t{1} << slot);
+  if (stopped_) slots_[slot].KeepOff(shared_);
+  events_.Log(link::LogKind::kCleared, static_cast<uint32_t>(slot + 1));
+  return Verdict::kOk;
+}
+
+// Slot 0: the board's stop, which lasts as long as its cause. Trips and single slots' stops are cleared slot by slot,
+// by somebody who looked at them.
 Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
   if (clear.slot != 0) {
     const Verdict found = FindSlot(clear.slot, reply);
-    if (found != Verdict::kOk) return found;
-    if (!slots_[IndexOf(clear.slot)].ClearTrip(shared_)) return Verdict::kTripped;
-    events_.Log(link::LogKind::kCleared, clear.slot);
-    return Verdict::kOk;
+    return found == Verdict::kOk ? ClearSlot(IndexOf(clear.slot)) : found;
   }
   if (stop_button_ || inputs_.stopping() != 0) {
     const auto cause = stop_button_ ? link::BlockCause::kStopButton : link::BlockCause::kInput;
@@ -296,9 +305,10 @@ Verdict RackCore::On(const link::ClearTrip& clear, Reply& reply) {
   }
   stopped_ = false;
   events_.Log(link::LogKind::kCleared, 0);
-  bool all = true;
-  for (size_t i = 0; i < facts_.slots; ++i) all = slots_[i].ClearTrip(shared_) && all;
-  return all ? Verdict::kOk : Verdict::kTripped;
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    if ((stopped_slots_ >> i & 1U) == 0) slots_[i].EndKeepOff();
+  }
+  return Verdict::kOk;
 }
 
 Verdict RackCore::On(const link::Locate& locate, Reply& reply) {

@@ -33,6 +33,7 @@ RackCore::RackCore(const BoardFacts& facts, Nvm& nvm, LogFlash* log)
       server_(facts.session, events_),
       store_(nvm),
       configs_(store_),
+      latches_(store_),
       wear_(nvm),
       leases_(store_),
       shared_{config_, events_, next_ticket_, leases_, store_, facts_.ceilings, buses_, rails_},
@@ -49,6 +50,25 @@ void RackCore::Boot(std::span<const SlotFacts> places, uint32_t now_ms) {
     slots_[i].Attach(i, places[i].capabilities, places[i].monitor_bus);
   }
   LoadConfig();
+  LoadLatches();
+}
+
+// A reset is nobody's look at the rack: what was stopped or tripped stays so.
+void RackCore::LoadLatches() {
+  const Latches& kept = latches_.Load();
+  stopped_ = kept.rack_stopped;
+  stopped_slots_ = kept.stopped_slots;
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    slots_[i].Restore(kept.reason(i), stopped_ || (stopped_slots_ >> i & 1U) != 0);
+  }
+  LookAtHeat();
+}
+
+// What the last pass latched is switched by now.
+void RackCore::KeepLatches(uint32_t dt) {
+  Latches now{.stopped_slots = stopped_slots_, .rack_stopped = stopped_};
+  for (size_t i = 0; i < facts_.slots; ++i) now.SetReason(i, slots_[i].trip_reason());
+  latches_.Keep(now, dt);
 }
 
 // Checked as if it came over the line: this firmware's ceilings may be others than those it was accepted by.
@@ -67,6 +87,7 @@ void RackCore::LoadConfig() {
 void RackCore::Tick(uint32_t now_ms) {
   const uint32_t dt = now_ms - now_ms_;
   now_ms_ = now_ms;
+  KeepLatches(dt);
   AdvanceSilence(dt);
   AdvanceLeases(dt);
   AdvanceInputs(dt);
@@ -158,7 +179,7 @@ void RackCore::AdvanceQueue(uint32_t dt) {
     EnforceBlock(i);
     if (FindBlock(i)) blocked |= uint32_t{1} << i;
   }
-  queue_.Advance(dt, {.all = stopped_, .blocked = blocked, .sagging = rails_.sagging()});
+  queue_.Advance(dt, {.all = stopped_, .blocked = blocked, .sagging = rails_.sagging(), .low = rails_.low()});
 }
 
 uint32_t RackCore::HotShelves() const {

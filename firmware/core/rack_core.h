@@ -16,6 +16,7 @@
 #include "firmware/core/flash_log.h"
 #include "firmware/core/host_watch.h"
 #include "firmware/core/indicators.h"
+#include "firmware/core/latch_store.h"
 #include "firmware/core/lease_table.h"
 #include "firmware/core/link_server.h"
 #include "firmware/core/log_flash.h"
@@ -80,6 +81,8 @@ class RackCore {
   void OnTurnOnLate(size_t slot) { slots_[slot].OnTurnOnLate(shared_); }
   // REQUIRES: DesiredOutputs says VBUS on
   void OnVbusLost(size_t slot) { slots_[slot].OnVbusLost(shared_); }
+  // A turn-on has just reached its part: the stagger of its rail counts from now on.
+  void OnVbusWritten(size_t slot) { queue_.OnWritten(slot); }
   // Rack inputs, bit n is input n; undebounced.
   void OnRackInputs(uint32_t inputs);
   // The stop button's level. Pressed acts before this returns, like the stop frame, and blocks the clearing of a stop.
@@ -150,6 +153,7 @@ class RackCore {
   link::Verdict On(const link::SetShield& shield, link::Reply& reply);
   link::Verdict On(const link::StopSlot& stop, link::Reply& reply);
   link::Verdict On(const link::ClearTrip& clear, link::Reply& reply);
+  link::Verdict ClearSlot(size_t slot);
   link::Verdict On(const link::Locate& locate, link::Reply& reply);
   link::Verdict On(const link::ClearSilence& clear, link::Reply& reply);
   link::Verdict On(const link::ReadLog& read, link::Reply& reply);
@@ -158,6 +162,8 @@ class RackCore {
 
   // ---- rack_core.cc: time, sensors, what stands against a slot ----
   void LoadConfig();
+  void LoadLatches();
+  void KeepLatches(uint32_t dt);
   void StopAll(StopSource source);
   void StopForDisobedience();
   void EnterSafeState(size_t slot, link::CancelCause cause);
@@ -204,6 +210,7 @@ class RackCore {
   LinkServer server_;
   EpochStore store_;
   ConfigStore configs_;
+  LatchStore latches_;
   WearStore wear_;
   LeaseTable leases_;
   uint32_t next_ticket_ = 1;
@@ -220,6 +227,8 @@ class RackCore {
 
   uint32_t now_ms_ = 0;
   bool stopped_ = false;
+  uint32_t stopped_slots_ = 0;  // by a StopSlot of their own, not by the rack's stop
+  bool config_kept_ = true;     // the configuration in force is in NVM
   bool stop_button_ = false;
   bool heat_tripped_ = false;  // any slot, for the alarm
   uint32_t shelves_hot_ = 0;

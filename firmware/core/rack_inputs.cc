@@ -44,7 +44,7 @@ uint32_t RackInputs::Advance(uint32_t dt) {
       row.age_ms = 0;
       continue;
     }
-    row.age_ms = static_cast<uint16_t>(std::min<uint32_t>(row.age_ms + std::min<uint32_t>(dt, 0x1FFF), 0x1FFF));
+    row.age_ms = static_cast<uint16_t>(std::min(row.age_ms + std::min(dt, kLongestSampleMs), uint32_t{0x1FFF}));
     if (row.age_ms < row.debounce_ms) continue;
     levels_ ^= bit;
     row.age_ms = 0;

@@ -33,8 +33,9 @@ class BoardCondition {
   uint32_t told_ = 0;
 };
 
-// A bus that fails counts as lost after kBusLostMs, its slots go off after kBusGraceMs, and it is well again when it
-// worked for kBusWellMs at most.
+// A bus that fails counts as lost after kBusLostMs, its slots go off after kBusGraceMs. Work takes from that count a
+// quarter as fast as failing adds, so that a bus that mostly fails is lost too, and one that was lost is well when it
+// worked for four times as long as it failed, 8 s at most.
 class BusWatch {
  public:
   void OnBus(size_t bus, bool lost) {
@@ -44,16 +45,15 @@ class BusWatch {
   void Advance(uint32_t dt, EventLog& events) {
     uint32_t lost = 0;
     off_ = 0;
-    for (size_t bus = 0; bus < ms_.size(); ++bus) {
+    for (size_t bus = 0; bus < parts_.size(); ++bus) {
       const uint32_t bit = uint32_t{1} << bus;
-      const uint32_t was = ms_[bus];
+      const uint32_t was = parts_[bus];
       const bool known = (lost_.told() & bit) != 0;
       const bool fails = (failing_ & bit) != 0;
-      // Counts up while it fails, and faster down while it works.
-      const uint32_t count = fails ? std::min(was + dt, kBusGraceMs) : Sink(was, dt * (kBusGraceMs / kBusWellMs));
-      ms_[bus] = static_cast<uint16_t>(count);
-      const bool is_off = ms_[bus] >= kBusGraceMs || (known && (was_off_ & bit) != 0 && ms_[bus] > 0);
-      if (ms_[bus] >= kBusLostMs || (known && ms_[bus] > 0)) lost |= bit;
+      const uint32_t count = fails ? std::min(was + dt * kPart, kBusGraceMs * kPart) : Sink(was, dt);
+      parts_[bus] = static_cast<uint16_t>(count);
+      const bool is_off = count >= kBusGraceMs * kPart || (known && (was_off_ & bit) != 0 && count > 0);
+      if (count >= kBusLostMs * kPart || (known && count > 0)) lost |= bit;
       if (is_off) off_ |= bit;
     }
     was_off_ = off_;
@@ -68,10 +68,12 @@ class BusWatch {
   bool off(size_t bus) const { return (off_ >> bus & 1) != 0; }
 
  private:
+  static constexpr uint32_t kPart = 4;
+
   uint32_t failing_ = 0;
   uint32_t off_ = 0;
   uint32_t was_off_ = 0;
-  std::array<uint16_t, kMaxBuses> ms_{};
+  std::array<uint16_t, kMaxBuses> parts_{};  // quarters of a ms
   BoardCondition lost_{link::Condition::kBusLost};
 };
 

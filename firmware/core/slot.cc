@@ -89,9 +89,17 @@ void Slot::KeepOff(Shared& shared) {
 }
 
 bool Slot::ClearTrip(const Shared& shared) {
+  if (guard_.thermal() && temperature_age_.ms() > kTemperatureFreshMs) return false;
+  const bool was_barred = barred();
   if (!guard_.Clear(deci_c_, shared.config.tray_trip_deci_c)) return false;
   kept_off_ = false;
+  if (was_barred && on_duty()) rest_ = Rest::kOff;  // the host sends it to its safe state anew
   return true;
+}
+
+void Slot::Restore(TripReason reason, bool kept_off) {
+  (void)guard_.Latch(reason);
+  kept_off_ = kept_off;
 }
 
 void Slot::HandOver(Shared& shared) {
@@ -227,7 +235,9 @@ void Slot::OnReadBack(uint8_t bits) {
   read_back_age_.Restart();
   // Outputs that this pass has just changed are not yet written, and their age is still that of the ones before.
   const bool settled = outputs() == last_outputs_ && outputs_age_.ms() >= kReadBackSettleMs;
-  mismatch_ = settled && bits != outputs();
+  // What is kept off may be held in reset, and reads anything: only an output that still feeds it is an accusation.
+  const bool feeds = (bits & 1) != 0 && vbus_.since_ms() >= kOffSettleMs && monitor_fresh() && !IsOff(mv_);
+  mismatch_ = settled && bits != outputs() && (!kept_off_ || feeds);
   const bool lost = mismatch_ && vbus_.out() && (bits & 1) == 0;
   lost_read_backs_ = lost ? static_cast<uint8_t>(std::min(lost_read_backs_ + 1, int{kLostReadBacks})) : uint8_t{0};
 }
@@ -264,8 +274,10 @@ void Slot::Advance(uint32_t dt, Shared& shared) {
   patience_ms_ = Sink(patience_ms_, std::min(dt, kLongestPassMs));
   if (lost_read_backs_ >= kLostReadBacks && vbus_.out()) OnVbusLost(shared);
   AdvanceTask(shared);
-  const bool watched = vbus_.out() && has(capability::kMonitor) && !shared.buses.failing(monitor_bus_);
-  TripFor(guard_.Advance(std::min(dt, kLongestPassMs), watched, shared.events.uptime_ms()), shared);
+  const bool watched = vbus_.out() && has(capability::kMonitor);
+  // While its bus fails the time without a sample stands still.
+  const uint32_t unseen_ms = shared.buses.failing(monitor_bus_) ? 0 : std::min(dt, kLongestPassMs);
+  TripFor(guard_.Advance(unseen_ms, watched, shared.events.uptime_ms()), shared);
   const bool disagrees = sense_isolated_ == relay_.coupled();
   relay_stuck_ = has(capability::kRelaySense) && relay_.since_ms() >= kRelayStuckMs && disagrees;
 }

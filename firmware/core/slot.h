@@ -47,8 +47,13 @@ class Slot {
   void Stop(Shared& shared);
   // Stop, and until ClearTrip no command and no safe state energises it.
   void KeepOff(Shared& shared);
-  // False: the cause is still there (tray too hot).
+  // False: the cause is still there (tray too hot, or nobody sees how hot). A charge duty goes on only when
+  // EnterSafeState is called again.
   bool ClearTrip(const Shared& shared);
+  // What KeepOff barred may be asked for again; a trip stays.
+  void EndKeepOff() { kept_off_ = false; }
+  // At boot: what was latched before it.
+  void Restore(link::TripReason reason, bool kept_off);
   // Another holder: what the last one had pending is cancelled, outputs stay.
   void HandOver(Shared& shared);
   // A slot that is kept off, or has no current limit, goes off whatever its safe state is.
@@ -98,6 +103,7 @@ class Slot {
   const VbusSwitch& vbus() const { return vbus_; }
   bool has(uint32_t capability) const { return (capabilities_ & capability) == capability; }
   bool tripped() const { return guard_.tripped(); }
+  link::TripReason trip_reason() const { return guard_.reason(); }
   // Tripped by heat, which is its whole shelf's matter.
   bool heat_tripped() const { return guard_.thermal(); }
   // Tripped, or stopped: only ClearTrip lets it be energised, coupled or connected again.

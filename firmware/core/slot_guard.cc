@@ -44,9 +44,11 @@ Finding SlotGuard::OnCurrent(
 
 int32_t SlotGuard::RiseDeciK(int32_t deci_c) const { return deci_c - *std::ranges::min_element(coldest_); }
 
-// One sample is enough for the limit; a rise takes two, for one odd sample would stop a shelf.
+// One sample is enough for the limit; a rise takes two, and so does what it counts from, for one odd sample, warm or
+// cold, would stop a shelf.
 Finding SlotGuard::OnTemperature(int32_t deci_c, uint32_t trip_deci_c) {
-  coldest_[0] = static_cast<int16_t>(std::min<int32_t>(coldest_[0], deci_c));
+  coldest_[0] = static_cast<int16_t>(std::min<int32_t>(coldest_[0], std::max<int32_t>(last_deci_c_, deci_c)));
+  last_deci_c_ = static_cast<int16_t>(deci_c);
   const int32_t rise = RiseDeciK(deci_c);
   const bool fast = rise >= kFastRiseDeciK;
   rise_samples_ = fast ? static_cast<uint8_t>(std::min(rise_samples_ + 1, int{kRiseSamples})) : uint8_t{0};
@@ -76,16 +78,21 @@ Finding SlotGuard::Advance(uint32_t dt, bool watched, uint32_t uptime_ms) {
 }
 
 bool SlotGuard::Latch(TripReason reason) {
-  if (tripped()) return false;
-  reason_ = reason;
-  return true;
+  const bool heat = reason == TripReason::kOverTemperature || reason == TripReason::kFastRise;
+  const bool first = !tripped();
+  const bool news = first || (heat && !hot_);
+  if (first) reason_ = reason;
+  hot_ = hot_ || heat;
+  return news;
 }
 
 bool SlotGuard::Clear(int32_t deci_c, uint32_t trip_deci_c) {
   if (thermal() && deci_c > static_cast<int32_t>(trip_deci_c) - kTrayHysteresisDeciK) return false;
   reason_ = TripReason::kNone;
+  hot_ = false;
   shorted_samples_ = rise_samples_ = 0;
   coldest_.fill(kNone);  // a rise counts from here
+  last_deci_c_ = kNone;
   return true;
 }
 

@@ -31,7 +31,7 @@ class SlotGuard {
   // `watched`: on, with a monitor, and its bus works. Else nobody is to blame for missing samples.
   Finding Advance(uint32_t dt, bool watched, uint32_t uptime_ms);
 
-  // The first reason is kept. False: it had one.
+  // The first reason is kept, and heat besides whatever the first was. False: nothing new.
   bool Latch(link::TripReason reason);
   // False: the cause is still there (tray too hot).
   bool Clear(int32_t deci_c, uint32_t trip_deci_c);
@@ -39,9 +39,7 @@ class SlotGuard {
   link::TripReason reason() const { return reason_; }
   bool tripped() const { return reason_ != link::TripReason::kNone; }
   // Heat: not one slot's matter, its whole shelf's.
-  bool thermal() const {
-    return reason_ == link::TripReason::kOverTemperature || reason_ == link::TripReason::kFastRise;
-  }
+  bool thermal() const { return hot_; }
   bool shorted() const { return shorted_samples_ == kShortedSamples; }
   bool over_soft_limit() const { return over_soft_; }
 
@@ -54,12 +52,14 @@ class SlotGuard {
 
   uint32_t heat_ = 0;                                                      // sum of (I^2 - S^2) dt in kHeatUnit mA^2 ms
   std::array<int16_t, kRiseWindows> coldest_{kNone, kNone, kNone, kNone};  // 0.1 degC; this window's first
+  int16_t last_deci_c_ = kNone;
   uint16_t window_ = 0;
   uint16_t unseen_ms_ = 0;  // watched, without a current sample
   link::TripReason reason_ = link::TripReason::kNone;
   uint8_t shorted_samples_ = 0;
   uint8_t rise_samples_ = 0;
   bool over_soft_ = false;
+  bool hot_ = false;
 };
 
 }  // namespace faraday::firmware

@@ -1,8 +1,14 @@
 #include "firmware/core/turn_on_queue.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace faraday::firmware {
+namespace {
+
+constexpr uint32_t PauseMs(uint8_t sags) { return std::min(kSagPauseMs << (sags - 1), kSagPauseMaxMs); }
+
+}  // namespace
 
 using link::CancelCause;
 using link::Verdict;
@@ -38,10 +44,29 @@ TurnOnQueue::Load TurnOnQueue::LoadOf(uint32_t slots, size_t rail) const {
   Load load;
   for (; slots != 0; slots &= slots - 1) {
     const auto i = static_cast<size_t>(std::countr_zero(slots));
-    load.rack_ma += config().slots[i].limit_ma;
-    if (RailOf(i) == rail) load.rail_ma += config().slots[i].limit_ma;
+    const bool held = (committed_ & BitOf(i)) != 0;
+    const uint32_t ma = held ? committed_ma(i) : config().slots[i].limit_ma;
+    load.rack_ma += ma;
+    if ((held ? committed_rail(i) : RailOf(i)) == rail) load.rail_ma += ma;
   }
   return load;
+}
+
+uint32_t TurnOnQueue::Undrained() const {
+  return committed_ &
+         Where([](const Slot& slot) { return !slot.vbus().out() && slot.vbus().since_ms() > kOffSettleMs; });
+}
+
+void TurnOnQueue::Hold(size_t slot, uint32_t ma, uint32_t rail) {
+  static_assert(kCeilings.slot_ma * link::kMaxRails < 0xFFFF);
+  committed_ |= BitOf(slot);
+  held_[slot] = static_cast<uint16_t>(ma * link::kMaxRails + rail);
+}
+
+// When in this pass the turn-on reaches its part nobody knows yet: the whole pass does not count.
+void TurnOnQueue::HoldRail(size_t rail) {
+  rail_wait_ms_[rail] = config().stagger_ms;
+  just_granted_ = static_cast<uint8_t>(just_granted_ | 1U << rail);
 }
 
 bool TurnOnQueue::Fit(uint32_t slots, size_t rail) const {
@@ -51,9 +76,13 @@ bool TurnOnQueue::Fit(uint32_t slots, size_t rail) const {
 
 void TurnOnQueue::Advance(uint32_t dt, const Against& against) {
   ForgetDrained();
-  for (uint32_t& wait_ms : rail_wait_ms_) wait_ms = Sink(wait_ms, dt);
+  for (size_t rail = 0; rail < rail_wait_ms_.size(); ++rail) {
+    if ((just_granted_ >> rail & 1U) == 0) rail_wait_ms_[rail] = Sink(rail_wait_ms_[rail], dt);
+  }
+  just_granted_ = 0;
+  MovePauses(dt, against.sagging);
   if (!config().accepted || against.all) return;
-  ShedForSag(dt, against.sagging);
+  ShedForSag(dt, against.low);
   ShedForCommands();
   TakeBackShed(against.sagging);
   for (size_t rail = 0; rail < rail_wait_ms_.size(); ++rail) {
@@ -81,10 +110,10 @@ void TurnOnQueue::ShedForCommands() {
   }
 }
 
-void TurnOnQueue::ShedForSag(uint32_t dt, uint32_t sagging) {
+void TurnOnQueue::ShedForSag(uint32_t dt, uint32_t low) {
   for (size_t rail = 0; rail < shed_wait_ms_.size(); ++rail) {
     shed_wait_ms_[rail] = static_cast<uint8_t>(Sink(shed_wait_ms_[rail], dt));
-    if ((sagging >> rail & 1U) == 0 || shed_wait_ms_[rail] > 0) continue;
+    if ((low >> rail & 1U) == 0 || shed_wait_ms_[rail] > 0) continue;
     if (ShedNewest(OnDuty() & SlotsOf(rail))) shed_wait_ms_[rail] = kShedEveryMs;
   }
 }
@@ -107,15 +136,30 @@ bool TurnOnQueue::ShedNewest(uint32_t among) {
   return true;
 }
 
-// One a pass, and only where it would not have to give way again at once.
+// Each sag doubles the pause. A rail that took the last one back and did not sag for a whole pause starts anew.
+void TurnOnQueue::MovePauses(uint32_t dt, uint32_t sagging) {
+  for (size_t rail = 0; rail < pause_ms_.size(); ++rail) {
+    pause_ms_[rail] = Sink(pause_ms_[rail], dt);
+    if ((sagging >> rail & 1U) != 0) {
+      if ((sagged_ >> rail & 1U) == 0 && sags_[rail] < kMostSags) ++sags_[rail];
+      pause_ms_[rail] = PauseMs(sags_[rail]);
+    } else if (pause_ms_[rail] == 0 && (shed_ & SlotsOf(rail)) == 0) {
+      sags_[rail] = 0;
+    }
+  }
+  sagged_ = static_cast<uint8_t>(sagging);
+}
+
+// One a pass, after a sag one a pause, and only where it would not have to give way again at once.
 void TurnOnQueue::TakeBackShed(uint32_t sagging) {
   shed_ &= Where([](const Slot& slot) { return slot.on_duty(); });
   const uint32_t wanted = Commanded() | WantedByDuty() | committed_;
   for (uint32_t left = shed_; left != 0; left &= left - 1) {
     const auto i = static_cast<size_t>(std::countr_zero(left));
     const uint32_t rail = RailOf(i);
-    if ((sagging >> rail & 1U) != 0 || !Fit(wanted | BitOf(i), rail)) continue;
+    if ((sagging >> rail & 1U) != 0 || pause_ms_[rail] > 0 || !Fit(wanted | BitOf(i), rail)) continue;
     shed_ &= ~BitOf(i);
+    if (sags_[rail] > 0) pause_ms_[rail] = PauseMs(sags_[rail]);
     return;
   }
 }
@@ -137,14 +181,15 @@ void TurnOnQueue::Grant(size_t rail, uint32_t blocked) {
     if (Fit(others | BitOf(i), rail)) chosen = i;
   }
   if (chosen == slots_.size()) return;
-  committed_ |= BitOf(chosen);
+  Hold(chosen, config().slots[chosen].limit_ma, static_cast<uint32_t>(rail));
   slots_[chosen].Grant();
-  rail_wait_ms_[rail] = config().stagger_ms;
+  HoldRail(rail);
 }
 
+// An off that nobody could prove has no end that could be promised.
 Verdict TurnOnQueue::Admit(size_t slot, link::Reply& reply) const {
   const size_t rail = RailOf(slot);
-  const Load load = LoadOf(Commanded() | BitOf(slot), rail);
+  const Load load = LoadOf(Commanded() | BitOf(slot) | Undrained(), rail);
   const bool rail_full = load.rail_ma > config().rail_budget_ma[rail];
   if (!rail_full && load.rack_ma <= config().rack_budget_ma) return Verdict::kOk;
   reply.value = rail_full ? load.rail_ma : load.rack_ma;
@@ -164,25 +209,36 @@ TurnOnQueue::Turn TurnOnQueue::TurnOf(size_t slot) const {
     ++before;
     if (slots_[i].rest_left_ms(config()) <= rest_ms) ++turn.position;
   }
-  turn.wait_ms = rail_wait_ms_[rail] + before * config().stagger_ms;
+  turn.wait_ms = rail_wait_ms_[rail] + before * (config().stagger_ms + kGrantFreshMs);
   if (!Fit(committed_ | Commanded(), rail)) turn.wait_ms += kOffSettleMs;
+  if ((sagged_ >> rail & 1U) != 0) turn.wait_ms += kSagWaitMs;
   return turn;
 }
 
 TurnOnQueue::Turn TurnOnQueue::TurnOfCycle(size_t slot) const {
   const auto others = static_cast<uint32_t>(std::popcount(SlotsOf(RailOf(slot)) & ~BitOf(slot)));
-  return {.position = 0, .wait_ms = config().min_on_ms + kOffSettleMs + (others + 1) * config().stagger_ms};
+  return {.position = 0,
+          .wait_ms = config().min_on_ms + kOffSettleMs + (others + 1) * (config().stagger_ms + kGrantFreshMs)};
 }
 
+// A slot that stays on commits its new, smaller limit, which holds from now on; one that goes off what it had.
 void TurnOnQueue::FitBudgets() {
+  for (uint32_t left = committed_; left != 0; left &= left - 1) {
+    const auto i = static_cast<size_t>(std::countr_zero(left));
+    const SlotConfig& slot = config().slots[i];
+    if (slots_[i].vbus().out() && slot.limit_ma < committed_ma(i)) Hold(i, slot.limit_ma, slot.rail);
+  }
+  const uint32_t waiting = Where([](const Slot& slot) { return slot.vbus().waiting() || slot.cycling(); });
   for (size_t rail = 0; rail < rail_wait_ms_.size(); ++rail) {
     const uint32_t own = SlotsOf(rail);
     uint32_t on = Where([](const Slot& slot) { return slot.vbus().wanted() || slot.cycling(); });
     while (on != 0 && !Fit(on, rail)) {
       const bool rail_full = LoadOf(on, rail).rail_ma > config().rail_budget_ma[rail];
-      const uint32_t among = rail_full ? on & own : on;
-      const uint32_t duty = among & WantedByDuty();
-      const size_t newest = NewestOf(duty != 0 ? duty : among);
+      uint32_t among = rail_full ? on & own : on;
+      for (const uint32_t first : {WantedByDuty(), waiting}) {
+        if ((among & first) != 0) among &= first;
+      }
+      const size_t newest = NewestOf(among);
       if (slots_[newest].on_duty()) {
         shed_ |= BitOf(newest);
         slots_[newest].HoldDuty(true);

@@ -47,6 +47,7 @@ class OutputWriter {
     const bool off = (states_[slot].written & ~outputs & ~kLed) != 0;  // does not wait for a bus to rest
     const Status status = buses_.Try(
         pin.bus, [&](auto& bus) { return Pca9552(bus, pin).Write(outputs); }, off);
+    if (status.ok() && (outputs & ~states_[slot].written & kVbusOn) != 0) core_.OnVbusWritten(slot);
     if (status.ok()) states_[slot] = {.written = outputs, .synced = true};
     if (!stopped_) Count(slot, status);
   }

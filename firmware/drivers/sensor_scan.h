@@ -181,16 +181,12 @@ RegisterRead SensorScan<B>::ReadOf(What what, size_t slot) const {
   return {};
 }
 
-// A read on a resting bus fails without the wire; on one that hung in this pass it is left for the next.
+// A read that a rest forbids says nothing of its part; on a bus that hung in this pass it is left for the next.
 template <Board B>
 void SensorScan<B>::Add(What what, size_t slot) {
   if (queued_ == kMostReads) RunReads();
-  RegisterRead read = ReadOf(what, slot);
-  if (buses_.Hung(read.bus)) return;
-  if (buses_.Resting(read.bus)) {
-    read.status = Status(Code::kAborted, "the bus rests");
-    return Take(what, slot, read);
-  }
+  const RegisterRead read = ReadOf(what, slot);
+  if (buses_.Hung(read.bus) || buses_.Resting(read.bus) || buses_.LeftAlone(read.bus, read.address)) return;
   reads_[queued_] = read;
   jobs_[queued_] = {.what = what, .slot = static_cast<uint8_t>(slot)};
   ++queued_;
@@ -203,7 +199,7 @@ void SensorScan<B>::RunReads() {
   const std::span<RegisterRead> reads = std::span(reads_).first(count);
   if constexpr (ReadsTogether<B>) {
     board_.ReadTogether(reads);
-    for (RegisterRead& read : reads) buses_.Note(read.bus, read.status);
+    for (RegisterRead& read : reads) buses_.Note(read.bus, read.status, read.address);
   } else {
     for (RegisterRead& read : reads) read.status = buses_.Read(read);
   }
@@ -292,8 +288,8 @@ bool SensorScan<B>::CountMonitor(size_t slot, const Status& status) {
     if (!was_ok && !monitor.wrong_part) SetUpMonitor(slot);
     return was_ok;
   }
-  monitor.ok = false;
   if (!BusCare<B>::PartIsSilent(status)) return false;
+  monitor.ok = false;
   const auto failed_ms = static_cast<uint8_t>(ms_);
   const bool again = monitor.failures == 0 || monitor.failed_ms != failed_ms;
   monitor.failed_ms = failed_ms;
