@@ -36,9 +36,10 @@ std::string StopWords(const std::string& rack, const v1::RackStopResult& result)
 }
 
 std::string ResumeWords(const std::string& rack, const v1::RackStopResult& result) {
-  return fmt::format("rack {} is no longer stopped; nothing turns on by itself, {} measured off\n",
-                     rack,
-                     Counted(result.slots_off(), "slot"));
+  return fmt::format(
+      "rack {} is no longer stopped; free slots may charge from now on, leased ones stay off; {} measured off\n",
+      rack,
+      Counted(result.slots_off(), "slot"));
 }
 
 // Prints the answer of stop_rack or resume_rack. A slot that is not off after a stop is a failure.
@@ -197,7 +198,7 @@ std::vector<Verb> RackVerbs() {
                    "batteries: a burning cell is not stopped by this, nor by anything else in the rack.",
        .run = Stop},
       {.path = {"rack", "resume"},
-       .summary = "End a rack's stop after the cause is mended; nothing turns on by itself (tech, admin)",
+       .summary = "End a rack's stop after the cause is mended; free slots may charge at once (tech, admin)",
        .arguments = {rack, reason},
        .examples = "  faraday rack resume r01 --reason 'false alarm, checked on site'\n"
                    "\n"

@@ -182,6 +182,7 @@ Status LeaseBook::SetStop(std::optional<StopRecord> stop, const AuditLine& why) 
   Change change;
   change.audit = {why};
   change.stop = stop.value_or(StopRecord{});
+  if (stop) stop_ = stop;  // in force whatever the store says: the safe direction waits for nothing
   FARADAY_TRY(store_.Commit(change));
   stop_ = std::move(stop);
   return OkStatus();

@@ -56,9 +56,13 @@ void RackStop::Stop(const CallContext& context, const std::string& reason, Answe
   for (const auto& board : parts_.boards) {
     if (board->StopAll(nullptr, now).ok()) context.Sent(*board);
   }
+  ++stops_;
   const std::string why = fmt::format("rack stopped by {}: {}", context.caller.user, reason);
-  Status stored =
-      parts_.book.SetStop(StopRecord{now.utc, context.caller.user, reason}, Line(context, "stop_rack", why, now));
+  const AuditLine line = Line(context, "stop_rack", why, now);
+  Status stored = parts_.book.SetStop(StopRecord{now.utc, context.caller.user, reason}, line);
+  unstored_.reset();
+  if (!stored.ok()) unstored_ = line;
+  store_again_ = now.boot + kStoreStopAgain;
   EndLeases(context, why, &stored, now);
   for (const auto& board : parts_.boards) parts_.events.OnBoard(board->index(), "rack.stopped", why, now);
   waiting_.push_back({now,
@@ -112,11 +116,18 @@ void RackStop::Resume(const CallContext& context, const std::string& reason, Ans
     Status first;
   };
   const auto progress = std::make_shared<Progress>(Progress{parts_.boards.size(), OkStatus()});
-  const auto one = [this, context, reason, answer, progress](const Status& status, Now at) {
+  const auto one = [this, context, reason, answer, progress, stops = stops_](const Status& status, Now at) {
     if (progress->first.ok() && !status.ok()) progress->first = status;
+    if (progress->first.ok() && stops != stops_) {
+      progress->first = {Code::kAborted,
+                         fmt::format("{}: resume: the rack was stopped again meanwhile; see faraday status {}",
+                                     parts_.config.rack,
+                                     parts_.config.rack)};
+    }
     if (--progress->left > 0) return;
-    if (!progress->first.ok()) return answer(progress->first, at);
-    Resumed(context, reason, answer, at);
+    if (progress->first.ok()) return Resumed(context, reason, answer, at);
+    StopAgain(at);
+    answer(progress->first, at);
   };
   for (const auto& board : parts_.boards) {
     const Status sent = board->Send(
@@ -138,9 +149,10 @@ void RackStop::Resumed(const CallContext& context,
                        Now now) {
   const std::string why = fmt::format("rack resumed by {}: {}", context.caller.user, reason);
   if (const Status stored = parts_.book.SetStop(std::nullopt, Line(context, "resume_rack", why, now)); !stored.ok()) {
-    for (const auto& board : parts_.boards) (void)board->StopAll(nullptr, now);
+    StopAgain(now);
     return answer(Status{stored.code(), fmt::format("{}: not resumed: {}", parts_.config.rack, stored.message())}, now);
   }
+  unstored_.reset();
   for (const auto& slot : parts_.config.slots) {
     const Tenure& tenure = parts_.book.at(slot.number);
     if (IsUsers(tenure) || tenure.health != Health::kGood) continue;
@@ -168,7 +180,19 @@ void RackStop::OnBoardReady(int board, Now now) {
   if (parts_.book.stop()) (void)parts_.boards.at(static_cast<size_t>(board))->StopAll(nullptr, now);
 }
 
+// A resume that did not end whole ends nowhere.
+void RackStop::StopAgain(Now now) {
+  for (const auto& board : parts_.boards) (void)board->StopAll(nullptr, now);
+}
+
+void RackStop::StoreAgain(Now now) {
+  if (!unstored_ || now.boot < store_again_) return;
+  store_again_ = now.boot + kStoreStopAgain;
+  if (parts_.book.SetStop(parts_.book.stop(), *unstored_).ok()) unstored_.reset();
+}
+
 void RackStop::OnTime(Now now) {
+  StoreAgain(now);
   std::vector<Waiting> ended;
   for (size_t i = 0; i < waiting_.size();) {
     if (!waiting_[i].enough() && now.boot - waiting_[i].begun.boot < kStopMeasured) {

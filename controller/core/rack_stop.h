@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 
 namespace faraday::controller {
 
-inline constexpr Milliseconds kStopMeasured{1'500};  // VBUS falls below 0.8 V within 1 s, relays move; as kReadBack
+inline constexpr Milliseconds kStoreStopAgain{2'000};  // chosen
+inline constexpr Milliseconds kStopMeasured{1'500};    // VBUS falls below 0.8 V within 1 s, relays move; as kReadBack
 
 struct RackOutcome {
   uint32_t slots_off = 0;  // measured below 0.8 V
@@ -48,12 +50,17 @@ class RackStop {
   void Resumed(const CallContext& context, const std::string& reason, const Answer<RackOutcome>& answer, Now now);
   RackOutcome Measure(Now now) const;
   bool AllStopped(Now since) const;
+  void StopAgain(Now now);
+  void StoreAgain(Now now);
   AuditLine Line(const CallContext& context, const char* call, const std::string& text, Now now) const;
 
   RackParts& parts_;
   Care& care_;
   Grants& grants_;
   std::vector<Waiting> waiting_;
+  uint32_t stops_ = 0;                 // how many were asked for; a resume ends none that came after it
+  std::optional<AuditLine> unstored_;  // of a stop that the store did not take yet
+  BootTime store_again_;
 };
 
 }  // namespace faraday::controller

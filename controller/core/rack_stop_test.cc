@@ -75,6 +75,24 @@ TEST_F(RackStopTest, StoreFails_HardwareIsStoppedAndTheAnswerSaysSo) {
   EXPECT_EQ(outcome.status().code(), Code::kUnavailable);
   EXPECT_THAT(outcome.status().message(), HasSubstr("4 slots measured off, 0 not; the stop is not stored"));
   EXPECT_TRUE(board.stopped);
+  EXPECT_TRUE(book->stop()) << "in force all the same";
+  EXPECT_FALSE(store.stop);
+  store.failing = false;
+  for (int i = 0; i < 25; ++i) Step(Milliseconds(100));
+  EXPECT_TRUE(store.stop) << "stored as soon as it can be";
+}
+
+TEST_F(RackStopTest, ResumeUnderWay_EndsNoNewerStop) {
+  Connect();
+  ASSERT_TRUE(Stop(Tech()).ok());
+  std::optional<Result<RackOutcome>> resumed;
+  rack->rack_stop().Resume(
+      Tech(), "false alarm", [&](Result<RackOutcome> outcome, Now) { resumed = std::move(outcome); }, now);
+  ASSERT_TRUE(Stop(Tech(), "it burns").ok());
+  ASSERT_TRUE(resumed);
+  EXPECT_EQ(resumed->status().code(), Code::kAborted);
+  EXPECT_TRUE(board.stopped);
+  EXPECT_EQ(book->stop()->reason, "it burns");
 }
 
 TEST_F(RackStopTest, BoardOutOfReach_IsStoppedWhenItComesBack) {

@@ -84,8 +84,9 @@ void Silence::OnTelemetry(int index, Now now) {
 
 void Silence::OnCleared(int index, const Outcome& outcome, Now now) {
   BoardState& state = boards_[index];
-  // Older firmware ends it with the next frame; a lost line comes back with a handshake.
-  state.state = outcome.status.ok() ? State::kCleared : State::kCannot;
+  // Older firmware ends it with the next frame. What else was refused is asked again with the next telemetry.
+  const bool older = outcome.status.code() == Code::kUnimplemented;
+  state.state = outcome.status.ok() ? State::kCleared : older ? State::kCannot : State::kHeard;
   state.restore_at = now.boot + kEventsBeforeRestore;
   if (outcome.status.ok()) {
     parts_.events.OnBoard(index, "board.silence_over", fmt::format("board {} hears the controller again", index), now);

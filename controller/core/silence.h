@@ -20,6 +20,8 @@ class Silence {
 
   // A command under the lease of `epoch` has ended: what is commanded now is what its holder wants.
   void Learn(int slot, uint32_t epoch, Now now);
+  // Nothing is given back to the slot after a silence, until Learn.
+  void Forget(int slot, Now now);
   void OnEvent(int board, const link::Event& event, Now now);
   void OnTelemetry(int board, Now now);
   void OnBoardReady(int board) { boards_[board] = {}; }
@@ -42,7 +44,6 @@ class Silence {
   void Restore(int slot, Now now);
   void Run(int slot, std::vector<Step> steps, size_t at, Now now);
   // Protection took the outputs: nobody gives them back but the holder.
-  void Forget(int slot, Now now);
   void Store(int slot, const Wanted& wanted, Now now);
 
   RackParts& parts_;

@@ -166,7 +166,10 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
       [this, slot, text, kind, acted = request.acted, trace = context.trace, answer, epoch](const Outcome& outcome,
                                                                                             Now at) {
         if (acted) *acted = !Refused(outcome);
-        if (outcome.unknown) return AnswerUnknown(slot, outcome.status, answer, at);
+        if (outcome.unknown) {
+          silence_.Forget(slot, at);  // perhaps it went off: nothing is given back by guess
+          return AnswerUnknown(slot, outcome.status, answer, at);
+        }
         if (!Refused(outcome)) silence_.Learn(slot, epoch, at);
         parts_.events.OnSlot(slot,
                              outcome.status.ok() ? kind : "switch.failed",

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <utility>
 
 #include "link/human.h"
 
@@ -16,6 +18,20 @@ constexpr uint32_t kStragglersMs =
     400;  // after the last step: for events that nobody expects, and our last acknowledgement
 constexpr uint32_t kSettleMs = 2000;  // off is proven after at most 1.5 s, and acknowledged
 constexpr uint32_t kEpochStep = 100;  // a script's epochs lie above those that the board has seen
+
+// LEDs follow lease and trouble, and blink; a script is about what switches.
+std::string WithoutLed(std::string answer) {
+  for (const auto& [from, to] : {std::pair{"outputs=led ", "outputs=none "}, std::pair{",led ", " "}}) {
+    if (const size_t at = answer.find(from); at != std::string::npos) answer.replace(at, std::strlen(from), to);
+  }
+  return answer;
+}
+
+// Conditions come when the board has seen them often enough; only a script that is about them counts them.
+void ForgetConditions(std::deque<link::Event>& events) {
+  std::erase_if(events,
+                [](const link::Event& event) { return std::holds_alternative<link::ConditionChanged>(event.kind); });
+}
 
 Status Wrong(std::string message) { return {Code::kFailedPrecondition, std::move(message)}; }
 
@@ -178,7 +194,11 @@ Status Player::Expect(const Step& step,
 
 Status Player::ExpectEvent(const Step& step, const std::string& wanted) {
   auto& events = line_.events();
-  if (const Status came = line_.Until([&] { return !events.empty(); }); !came.ok()) {
+  const auto came_one = [&] {
+    if (!wanted.starts_with("condition_changed")) ForgetConditions(events);
+    return !events.empty();
+  };
+  if (const Status came = line_.Until(came_one); !came.ok()) {
     return Wrong(fmt::format("expected the event {}: {}", wanted, came.message()));
   }
   const link::Event event = events.front();
@@ -203,6 +223,7 @@ Status Player::OnRefusal(const Step& step) {
 
 Status Player::NothingLeft() {
   FARADAY_TRY(line_.Wait(kStragglersMs));
+  ForgetConditions(line_.events());
   if (line_.events().empty()) return OkStatus();
   Words left;
   for (const link::Event& event : line_.events())
@@ -357,7 +378,7 @@ Status Player::OnTruth(const Step& step) {
   return AwaitWords(step, wanted, [&]() -> Result<Words> {
     FARADAY_TRY(line_.Wait(20));
     FARADAY_TRY_ASSIGN(const std::string answer, rig_->Ctl(query));
-    Words words = SplitWords(answer);
+    Words words = SplitWords(WithoutLed(answer));
     if (!board) words.push_back(fmt::format("slot={}", *slot));
     return words;
   });

@@ -193,7 +193,7 @@ TEST_F(SimBoardTest, HotTray_Trips) {
   SwitchOn();
   ASSERT_TRUE(rack_.board.SetFault(6, "hot-tray", true).ok());
   ASSERT_TRUE(rack_.RunUntil(30'000, [this] { return !rack_.Events<link::Tripped>().empty(); }));
-  EXPECT_EQ(rack_.Events<link::Tripped>()[0].reason, TripReason::kOverTemperature);
+  EXPECT_EQ(rack_.Events<link::Tripped>()[0].reason, TripReason::kFastRise) << "2 K/s";
   EXPECT_FALSE(rack_.slot(7).outputs().vbus);
 }
 
@@ -202,7 +202,7 @@ TEST_F(SimBoardTest, MonitorMissing_IsReportedAndStaleCurrentTrips) {
   SwitchOn();
   ASSERT_TRUE(rack_.board.SetFault(6, "monitor-missing", true).ok());
   ASSERT_TRUE(rack_.RunUntil(3000, [this] { return !rack_.slot(7).outputs().vbus; }));
-  EXPECT_TRUE(Measured().part_missing);
+  EXPECT_TRUE(rack_.RunUntil(1000, [this] { return Measured().part_missing; }));
   EXPECT_EQ(rack_.Events<link::Tripped>().at(0).reason, TripReason::kStaleSensor);
 }
 
@@ -244,7 +244,7 @@ TEST_F(SimBoardTest, McuReset_InMidCycle_OutputsOffAndANewSession) {
   ASSERT_TRUE(hello);
   EXPECT_NE(hello->session, before);
   EXPECT_EQ(hello->boot_reason, link::BootReason::kWatchdog);
-  EXPECT_EQ(hello->config_crc, 0U);
+  EXPECT_NE(hello->config_crc, 0U) << "kept over resets";
   EXPECT_EQ(hello->epochs[6], 1U);  // the epoch table outlived the reset
   EXPECT_FALSE(hello->nvm_lost);
   EXPECT_EQ(rack_.board.boots(), 2);
