@@ -188,7 +188,7 @@ TEST_F(BenchTest, Battery_EmptySwitchesThePhoneOff) {
   Connect(false);
   ASSERT_TRUE(StateHas("phone=booted"));
   ASSERT_EQ(host_->Do(link::SetVbus{.slot = 7, .epoch = 1, .on = false}).verdict, link::Verdict::kAccepted);
-  ASSERT_TRUE(StateBecomes("outputs=none"));
+  ASSERT_TRUE(StateBecomes("outputs=led"));
   EXPECT_EQ(Ask("battery r01/07 0"), "ok r01/07 battery 0");
   EXPECT_TRUE(StateBecomes("phone=off"));
 }
