@@ -120,8 +120,12 @@ bool Still(SimRig& rig) {
   return true;
 }
 
-// Back to a fresh start that both boards know alike: a reset, and the memory as the last script left it.
-Status Freshen(SimRig& rig) {
+// Back to a fresh start that both boards know alike: no latch, a reset, and the rest of the memory as the last script
+// left it.
+Status Freshen(SimRig& rig, int baud) {
+  BoardLine line(rig.line(), baud);
+  FARADAY_TRY(line.Open());
+  FARADAY_TRY(ClearLatches(line));
   const auto boots = [&rig]() -> std::optional<int64_t> {
     const auto state = rig.Ctl("state 0");
     return state.ok() ? NumberOf(ValueOf(SplitWords(*state), "boots").value_or("")) : std::nullopt;
@@ -185,7 +189,7 @@ class Session {
       return {Verdict::Kind::kSkipped, "needs a bench: skipped"};
     if (const Status status = StandUp(script); !status.ok()) return broken(status);
     if (rig_ && !script.alone()) {
-      if (const Status status = Freshen(*rig_); !status.ok()) return broken(status);
+      if (const Status status = Freshen(*rig_, options_.baud); !status.ok()) return broken(status);
     }
     BoardLine line(rig_ ? rig_->line() : options_.line, options_.baud);
     if (const Status status = line.Open(); !status.ok()) return broken(status);

@@ -106,6 +106,7 @@ Status SeedMemory(BoardLine& line) {
   FARADAY_TRY_ASSIGN(const std::string configure, ConfigureSentence(""));
   std::vector<std::string> sentences = {configure, "clear_trip slot=0"};
   for (uint32_t slot = 1; slot <= greeting.reply->slots; ++slot) {
+    sentences.push_back(fmt::format("clear_trip slot={}", slot));
     sentences.push_back(
         fmt::format("set_lease slot={} epoch={} to_safe_state=true", slot, greeting.reply->epochs[slot - 1] + 1));
   }
@@ -118,6 +119,19 @@ Status SeedMemory(BoardLine& line) {
   }
   FARADAY_TRY(line.Wait(kSettleMs));
   line.events().clear();  // the ends of what was going on before
+  return OkStatus();
+}
+
+Status ClearLatches(BoardLine& line) {
+  FARADAY_TRY_ASSIGN(const BoardLine::Greeting greeting, line.Hello(kRack));
+  if (!greeting.reply) return Wrong("Hello was refused: " + link::DescribeMessage(*greeting.refusal));
+  for (uint32_t slot = 0; slot <= greeting.reply->slots; ++slot) {
+    const std::string sentence = fmt::format("clear_trip slot={}", slot);
+    FARADAY_TRY_ASSIGN(const link::HumanFrame frame, CommandFrame(slot + 1, sentence));
+    FARADAY_TRY_ASSIGN(const BoardLine::Answer answer, line.Command(slot + 1, frame.payload, {}));
+    if (answer.reply && answer.reply->verdict == link::Verdict::kOk) continue;
+    return Wrong(fmt::format("a latch of the last script is not cleared: {}", sentence));
+  }
   return OkStatus();
 }
 

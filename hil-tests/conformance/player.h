@@ -21,6 +21,8 @@ struct Verdict {
 
 // Where scripts begin: the board bound to their rack, trips cleared, every slot with an epoch, in care and off.
 Status SeedMemory(BoardLine& line);
+// Ends what outlives a reset: the stop and every slot's trip. Errors: a latch that stays (its cause is still there).
+Status ClearLatches(BoardLine& line);
 
 class Player {
  public:

@@ -55,10 +55,10 @@ constexpr std::array<std::string_view, 8> kTrips = {
     "none", "over_current", "over_temperature", "switch_shorted", "stale_sensor", "stop", "hot_swap", "fast_rise"};
 
 // Times, random numbers, and what names the build or the board itself.
-constexpr std::array<std::string_view, 20> kNotContent = {
+constexpr std::array<std::string_view, 21> kNotContent = {
     "uptime_ms",        "nonce",    "session",    "term",     "wait_ms",       "lease_left_ms",    "silent_ms",
     "number",           "build_id", "board",      "epochs",   "next_event_id", "next_command_seq", "queue_position",
-    "firmware_version", "id",       "config_crc", "protocol", "capabilities",  "flash_id"};
+    "firmware_version", "id",       "config_crc", "protocol", "capabilities",  "flash_id",         "boot_number"};
 
 std::string PathName(link::DataPath path, uint8_t host) {
   const std::string name{kPaths[static_cast<size_t>(path)]};
