@@ -123,7 +123,12 @@ class FakeBadLine final : public RackLine, public LineEvents {
     board.OnTelemetry(telemetry, at);
   }
 
-  uint8_t Pins(int slot) const { return sim::ToBits(sim_board->plant().slot(static_cast<size_t>(slot) - 1).outputs()); }
+  // What switches something; the LED shows the lease and switches nothing.
+  uint8_t Pins(int slot) const {
+    sim::SlotOutputs outputs = sim_board->plant().slot(static_cast<size_t>(slot) - 1).outputs();
+    outputs.led = false;
+    return sim::ToBits(outputs);
+  }
   // The slot's epoch as the EEPROM holds it: the larger of two copies (firmware/core/epoch_store.h).
   uint32_t StoredEpoch(int slot) const {
     const auto& memory = sim_board->board().eeprom().contents();
