@@ -9,7 +9,7 @@
 namespace faraday::rackconfig {
 namespace {
 
-const Range kRailBudget{100, 60'000, "mA"};          // chosen: a 300 W supply at 5 V
+const Range kRailBudget{100, 20'000, "mA"};          // the board's ceiling is 20 A (firmware/core/limits.h)
 const Range kRackBudget{100, 1'000'000, "mA"};       // chosen
 const Range kInputDebounce{1, 8000, "ms"};           // 13 bits on the line
 const Range kTrayWarn{20, 40, "degC"};               // the board's ceiling is 40 (firmware/core/limits.h)

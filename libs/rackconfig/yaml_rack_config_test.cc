@@ -128,6 +128,10 @@ const BadRack kBadRacks[] = {
      "budget_ma: 1500",
      "r01.yaml:10: slot r01/01 (and 1 more): current_limit_ma: 2000 mA is more than its rail A can give: at most 1500 "
      "mA"},
+    {"rail_above_the_boards_ceiling",
+     "budget_ma: 4000",
+     "budget_ma: 20001",
+     "budget_ma: 20001 mA is out of range, allowed 100 to 20000 mA"},
     {"misspelt_key",
      "current_limit_ma",
      "curent_limit_ma",
