@@ -131,7 +131,7 @@ TEST_F(SafetyTest, Short_TripsIsToldTakesNoLeaseAndServesAgainOnceCleared) {
 
 // Off until the firmware no longer says read-back-mismatch of a slot that was on when the rack was stopped: it
 // quarantines a healthy slot.
-TEST_F(SafetyTest, DISABLED_RackStop_TurnsAllOffEndsLeasesAndRefusesUntilResumed) {
+TEST_F(SafetyTest, RackStop_TurnsAllOffEndsLeasesAndRefusesUntilResumed) {
   LeaseWithVbusOn(kSlot);
   const auto epoch = rack_.Slot(kSlot).lease().epoch();
   EXPECT_NE(rack_.Cli({"rack", "stop", "r01", "--reason", "I am no tech"}).exit_code, 0);

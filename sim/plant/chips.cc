@@ -65,9 +65,10 @@ uint8_t Pca9552::Load(uint8_t reg) const {
 }
 
 void Pca9552::OnWrite(std::span<const uint8_t> bytes) {
-  if (held_ || bytes.empty()) return;
+  if (bytes.empty()) return;
   pointer_ = bytes[0] & 0x0F;
   auto_increment_ = (bytes[0] & kAutoIncrement) != 0;
+  if (held_) return;
   for (uint8_t value : bytes.subspan(1)) {
     Store(pointer_, value);
     Advance();

@@ -28,7 +28,8 @@ class Pca9552 : public I2cChip {
   uint16_t pins() const { return pins_; }
   // Fault: pins that are pulled low ("on") or float for good, whatever the registers say; the INPUT registers say so.
   void SetStuck(uint16_t on, uint16_t off);
-  // The RESET pin: while held the part is in its reset state and ignores writes.
+  // The RESET pin: while held the part keeps its reset state, whatever is written. Reads say so, as they do in QEMU; the
+  // real part may not answer at all then, which the firmware takes as well.
   void HoldReset(bool held);
 
  private:

@@ -53,6 +53,10 @@ TEST_F(PcaTest, ResetPin_DropsOutputsAndIgnoresWrites) {
   EXPECT_EQ(seen, 0);
   Write({0x06, 0x00});
   EXPECT_EQ(seen, 0);
+  std::array<uint8_t, 2> selectors{};
+  Write({0x16});
+  chip.OnRead(selectors);
+  EXPECT_EQ(selectors, (std::array<uint8_t, 2>{0x55, 0x55})) << "released, not the pins";
   chip.HoldReset(false);
   EXPECT_EQ(seen, 0);
   Write({0x06, 0x00});
