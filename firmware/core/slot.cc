@@ -299,6 +299,10 @@ void Slot::AdvanceAges(uint32_t dt) {
 
 void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
   if (rest_ != Rest::kCharge) return;
+  if (config(shared).safe_state == link::SafeState::kOff) {  // a Configure wants it off since
+    rest_ = Rest::kOff;
+    return VbusOff(shared);
+  }
   charge_phase_ms_ += dt;
   if (charge_phase_ms_ >= shared.config.charge_period_ms) charge_phase_ms_ = 0;
   const bool on = charge_phase_ms_ < shared.config.charge_on_ms && !tripped() && !duty_held_ && has(capability::kVbus);

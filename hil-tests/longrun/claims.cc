@@ -14,11 +14,13 @@ uint64_t SilentMaxMs(const link::Configure& config) {
 
 }  // namespace
 
+// Latches outlive a reset.
 void Claims::Boot(uint64_t now_ms) {
-  slots_ = {};
+  for (SlotClaim& slot : slots_) {
+    slot = {.tripped = slot.tripped, .kept_off = slot.kept_off, .stopped_alone = slot.stopped_alone};
+  }
   config_.reset();
   telemetry_.reset();
-  stopped_ = false;
   stop_frame_ms_ = 0;
   silent_ = silent_max_ = false;
   now_ms_ = boot_ms_ = heard_ms_ = now_ms;
@@ -229,21 +231,27 @@ void Claims::Took(const link::SetShield& call) {
 }
 
 void Claims::Took(const link::StopSlot& call) {
-  if (call.slot != 0) return KeepOff(slots_[call.slot - 1]);
+  if (call.slot != 0) {
+    KeepOff(slots_[call.slot - 1]);
+    slots_[call.slot - 1].stopped_alone = true;
+    return;
+  }
   stopped_ = true;
   for (SlotClaim& slot : slots_) KeepOff(slot);
 }
 
+// Slot 0 ends the board's stop alone; trips and single stops are cleared slot by slot.
 void Claims::Took(const link::ClearTrip& call) {
-  if (call.slot == 0) {
-    stopped_ = false;
-    stop_cleared_ms_ = now_ms_;
+  if (call.slot != 0) {
+    SlotClaim& slot = slots_[call.slot - 1];
+    slot.tripped = slot.stopped_alone = false;
+    slot.kept_off = stopped_;
+    slot.cleared_ms = now_ms_;
+    return;
   }
-  for (size_t i = 0; i < kSlots; ++i) {
-    if (call.slot != 0 && call.slot != i + 1) continue;
-    slots_[i].tripped = slots_[i].kept_off = false;
-    slots_[i].cleared_ms = now_ms_;
-  }
+  stopped_ = false;
+  stop_cleared_ms_ = now_ms_;
+  for (SlotClaim& slot : slots_) slot.kept_off = slot.stopped_alone;
 }
 
 }  // namespace faraday::longrun

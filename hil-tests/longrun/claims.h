@@ -38,7 +38,8 @@ struct SlotClaim {
   uint64_t rest_since_ms = 0;
   bool tripped = false;
   bool kept_off = false;
-  uint64_t cleared_ms = 0;  // events of before say nothing any more
+  bool stopped_alone = false;  // by StopSlot: the end of the board's stop does not end it
+  uint64_t cleared_ms = 0;     // events of before say nothing any more
 
   bool barred() const { return tripped || kept_off; }
 };

@@ -19,9 +19,10 @@ constexpr uint64_t kOverCurrentMs = 20;
 constexpr uint64_t kInrushMs = 20;
 constexpr uint64_t kDataOpenMs = 500;
 constexpr uint64_t kLeastOffMs = 500;
-constexpr uint64_t kLeastOnMs = 0;  // raised to 200 with the firmware that keeps it
+constexpr uint64_t kLeastOnMs = 200;
 constexpr uint64_t kLeastStaggerMs = 50;
-constexpr uint64_t kGrantMs = 10;  // a turn-on reaches its part within this of its turn
+constexpr uint64_t kDrainMs = 1500;  // after a Configure with smaller budgets: 300 ms to turn off, 1 s to drain
+constexpr uint64_t kGrantMs = 10;    // a turn-on reaches its part within this of its turn
 constexpr uint64_t kStopMs = 10;
 constexpr uint64_t kSafeWithinMs = 300;
 constexpr uint64_t kOldMs = 1000;  // no measurement is told longer than this after it ceased to be true
@@ -159,7 +160,9 @@ void Judge::VbusRose(size_t i) {
   }
   const bool allowed = (MayBeOn(i, claims_.slot(i)) || MayBeOn(i, claims_before_[i])) && !claims_.stopped();
   if (!allowed) Break(Property::kFencing, Name(i) + " turned on, but nobody who holds it asked");
-  const uint64_t least_off = std::max<uint64_t>(config->min_off_ms, kLeastOffMs);
+  uint64_t least_off = std::max<uint64_t>(config->min_off_ms, kLeastOffMs);
+  if (claims_.configured_ms() + pass_ms_ >= pins.off_ms && config_before_)
+    least_off = std::min(least_off, std::max<uint64_t>(config_before_->min_off_ms, kLeastOffMs));
   if (pins.ever_off && now_ms_ - pins.off_ms + pass_ms_ + kGrantMs < least_off) {
     Break(Property::kCeilings, fmt::format("{} was off for {} ms only", Name(i), now_ms_ - pins.off_ms));
   }
@@ -168,7 +171,10 @@ void Judge::VbusRose(size_t i) {
     Break(Property::kBreakBeforeMake, fmt::format("{} turned on twice within {} ms", Name(i), now_ms_ - pins.on_ms));
   }
   uint64_t& rail_ms = rail_rose_ms_[RailOf(i) % rail_rose_ms_.size()];
-  const uint64_t stagger = std::max<uint64_t>(config->stagger_ms, kLeastStaggerMs);
+  uint64_t stagger = std::max<uint64_t>(config->stagger_ms, kLeastStaggerMs);
+  // A wait that began under the old Configure ends by it, or by the new one.
+  if (claims_.configured_ms() + pass_ms_ >= rail_ms && config_before_)
+    stagger = std::min(stagger, std::max<uint64_t>(config_before_->stagger_ms, kLeastStaggerMs));
   if (rail_ms != 0 && now_ms_ - rail_ms + pass_ms_ - 1 + kGrantMs < stagger) {
     Break(Property::kBudget, fmt::format("{} turned on {} ms after another of its rail", Name(i), now_ms_ - rail_ms));
   }
@@ -226,7 +232,9 @@ void Judge::JudgeRest(size_t i) {
   const SlotClaim& claim = claims_.slot(i);
   const Pins& pins = pins_[i];
   const auto& config = claims_.config();
-  if (!claim.resting || !config || LimitMa(i) == 0 || now_ms_ - claim.rest_since_ms < kSafeWithinMs) return;
+  if (!claim.resting || !config || LimitMa(i) == 0 ||
+      now_ms_ - std::max(claim.rest_since_ms, claims_.configured_ms()) < kSafeWithinMs)
+    return;
   if (Blamed(i, Blame::kExpander, kForgiveMs) || Blamed(i, Blame::kSlow, 1000) || board_.hung()) return;
   const auto state = static_cast<link::SafeState>(i < config->safe_state.size() ? config->safe_state[i] : 0);
   if (state == link::SafeState::kHold) return;
@@ -247,6 +255,8 @@ void Judge::JudgeDuty(size_t i) {
   }
   const uint64_t period = config->charge_period_ms != 0 ? config->charge_period_ms : 7'200'000;
   const uint64_t most = config->charge_period_ms != 0 || config->charge_on_ms != 0 ? config->charge_on_ms : 1'200'000;
+  if (pins.duty_rest_ms != claim.rest_since_ms) pins.duty.clear();
+  pins.duty_rest_ms = claim.rest_since_ms;
   const bool fresh = pins.duty.empty() || pins.duty.back().second != last_look_ms_;
   if (pins.now.vbus && now_ms_ > claim.rest_since_ms) {
     if (fresh)
@@ -276,7 +286,7 @@ bool Judge::Commits(size_t i) const {
 
 void Judge::JudgeBudgets() {
   const auto& config = claims_.config();
-  if (!config) return;
+  if (!config || now_ms_ - claims_.configured_ms() < kDrainMs) return;
   std::array<uint64_t, 8> rail_ma{};
   uint64_t rack_ma = 0;
   for (size_t i = 0; i < kSlots; ++i) {
@@ -354,7 +364,8 @@ void Judge::OnAnswer(const link::Command& command, const link::Reply& reply) {
     return;
   }
   Saw("commands");
-  if (const auto* configure = std::get_if<link::Configure>(&command.call)) JudgeConfigure(*configure);
+  if (const auto* configure = std::get_if<link::Configure>(&command.call))
+    config_before_ = claims_.config(), JudgeConfigure(*configure);
   const auto fenced = [&](uint32_t number, uint32_t epoch) {
     const SlotClaim& claim = claims_.slot(number - 1);
     const bool ended = !claim.leased && claims_before_[number - 1].leased;

@@ -93,6 +93,7 @@ class Judge {
     bool ever_off = false;
     uint64_t rest_on_ms = 0;                         // of the duty: time on in this rest, see duty
     std::deque<std::pair<uint64_t, uint64_t>> duty;  // times on within the last period
+    uint64_t duty_rest_ms = 0;
     uint64_t fault_shown_ms = 0;
   };
 

@@ -33,7 +33,8 @@ class PropertyTest : public ::testing::Test {
       if (prepare) prepare(rig, driver);
       driver.Begin();
       driver.Run(ms);
-      ASSERT_TRUE(rig.judge.broken().empty()) << rig.Story();
+      ASSERT_TRUE(rig.judge.broken().empty()) << "ended by " << ToString(rig.judge.broken().front().property) << "\n"
+                                              << rig.Story();
       for (const auto& [what, times] : rig.judge.all_seen()) seen[what] += times;
     }
     std::string figures;
