@@ -150,18 +150,20 @@ TEST_F(LeaseTest, SafeStateCharge_RunsItsDutyStaggered) {
   EXPECT_EQ(on_before, 8);
 }
 
-TEST_F(LeaseTest, ConfigureThatWantsARestingSlotOff_EndsItsDuty) {
-  auto config = TestHost::Config();
-  host.Do(config);
-  host.Do(link::SetLease{.slot = 1, .epoch = 2, .to_safe_state = true});
-  RunHeard(1000);
-  ASSERT_TRUE(host.VbusOn(1));
-  config.safe_state[0] = static_cast<uint32_t>(SafeState::kOff);
-  ASSERT_EQ(host.Do(config).verdict, Verdict::kOk);
-  RunHeard(300);
-  EXPECT_FALSE(host.VbusOn(1));
-  RunHeard(10'000);
-  EXPECT_FALSE(host.VbusOn(1));
+TEST_F(LeaseTest, ConfigureThatEndsARestingSlotsDuty_TurnsItOff) {
+  for (const SafeState state : {SafeState::kOff, SafeState::kHold}) {
+    auto config = TestHost::Config();
+    ASSERT_EQ(host.Do(config).verdict, Verdict::kOk);
+    host.Do(link::SetLease{.slot = 1, .epoch = state == SafeState::kOff ? 2U : 3U, .to_safe_state = true});
+    RunHeard(2000);
+    ASSERT_TRUE(host.VbusOn(1));
+    config.safe_state[0] = static_cast<uint32_t>(state);
+    ASSERT_EQ(host.Do(config).verdict, Verdict::kOk);
+    RunHeard(300);
+    EXPECT_FALSE(host.VbusOn(1));
+    RunHeard(10'000);
+    EXPECT_FALSE(host.VbusOn(1));
+  }
 }
 
 TEST_F(LeaseTest, HolderTakesTheSlotOutOfItsDuty) {

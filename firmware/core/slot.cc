@@ -299,9 +299,9 @@ void Slot::AdvanceAges(uint32_t dt) {
 
 void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
   if (rest_ != Rest::kCharge) return;
-  if (config(shared).safe_state == link::SafeState::kOff) {  // a Configure wants it off since
-    rest_ = Rest::kOff;
-    return VbusOff(shared);
+  if (const auto state = config(shared).safe_state; state != link::SafeState::kCharge) {  // a Configure changed it
+    rest_ = state == link::SafeState::kHold ? Rest::kHold : Rest::kOff;
+    return VbusOff(shared);  // a hold keeps what a holder left on, not what a duty turned on
   }
   charge_phase_ms_ += dt;
   if (charge_phase_ms_ >= shared.config.charge_period_ms) charge_phase_ms_ = 0;

@@ -5,7 +5,8 @@
 namespace faraday::longrun {
 namespace {
 
-constexpr uint64_t kLateMs = 100;  // a promise and a lease end are judged to within some passes
+constexpr uint64_t kLongestWaitMs = 10'000;  // 32 turn-ons at 200 ms, with room
+constexpr uint64_t kLateMs = 100;            // a promise and a lease end are judged to within some passes
 
 uint64_t SilentMs(const link::Configure& config) { return config.host_silent_ms != 0 ? config.host_silent_ms : 10'000; }
 uint64_t SilentMaxMs(const link::Configure& config) {
@@ -17,7 +18,11 @@ uint64_t SilentMaxMs(const link::Configure& config) {
 // Latches outlive a reset.
 void Claims::Boot(uint64_t now_ms) {
   for (SlotClaim& slot : slots_) {
-    slot = {.tripped = slot.tripped, .kept_off = slot.kept_off, .stopped_alone = slot.stopped_alone};
+    SlotClaim latched;
+    latched.tripped = slot.tripped;
+    latched.kept_off = slot.kept_off;
+    latched.stopped_alone = slot.stopped_alone;
+    slot = latched;
   }
   config_.reset();
   telemetry_.reset();
@@ -83,7 +88,7 @@ void Claims::OnMcuFrame(const link::FrameView& frame) {
     case link::Channel::kHello: {
       const auto hello = link::DecodeMessage<link::HelloReply>(frame.payload);
       if (!hello.ok()) return;
-      if (hello->term != term_ || hello->session != session_) asked_.clear();
+      if (hello->term != term_ || hello->session != session_) ForgetAsked();
       session_ = hello->session;
       term_ = hello->term;
       heard_ms_ = now_ms_;
@@ -115,6 +120,24 @@ void Claims::OnMcuFrame(const link::FrameView& frame) {
     default:
       break;
   }
+}
+
+// A turn-on whose answer a new term swallowed may have been taken: for as long as it may wait it may come.
+void Claims::ForgetAsked() {
+  const auto may_come = [this](uint32_t number, uint32_t epoch, uint32_t id) {
+    if (number == 0 || number > kSlots) return;
+    SlotClaim& slot = slots_[number - 1];
+    if (!slot.given || slot.epoch != epoch || slot.wish_id != 0) return;
+    slot.wish_id = id;
+    slot.wish_until_ms = now_ms_ + kLongestWaitMs;
+  };
+  for (const auto& [seq, command] : asked_) {
+    if (const auto* vbus = std::get_if<link::SetVbus>(&command.call); vbus != nullptr && vbus->on)
+      may_come(vbus->slot, vbus->epoch, command.id);
+    if (const auto* cycle = std::get_if<link::CycleVbus>(&command.call))
+      may_come(cycle->slot, cycle->epoch, command.id);
+  }
+  asked_.clear();
 }
 
 void Claims::OnEvent(const link::Event& event) {

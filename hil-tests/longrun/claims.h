@@ -84,6 +84,7 @@ class Claims {
   void Took(const link::SetShield& call);
   void Took(const link::StopSlot& call);
   void Took(const link::ClearTrip& call);
+  void ForgetAsked();
   void AdvanceSilence();
   void Begin(SlotClaim& slot);
   void Rest(size_t index);

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 namespace faraday::longrun {
 namespace {
 
 constexpr std::array<std::string_view, 10> kNames = {
     "Ceilings", "Budget", "Trips", "Truth", "BreakBeforeMake", "Fencing", "Silence", "SafeState", "Stop", "Watchdog"};
-constexpr uint64_t kHolds = std::numeric_limits<uint64_t>::max();
 constexpr uint64_t kForgiveMs = 10'000;  // a fault's traces: latched bits, cold parts, a slow discharge
 
 // Restated by hand from design sections 9 and 10; the firmware's own tables are not asked.
@@ -52,13 +52,15 @@ int64_t Judge::seen(const std::string& what) const {
   return found == seen_.end() ? 0 : found->second;
 }
 
-void Judge::Blame_(size_t slot, Blame blame, bool on, uint64_t now_ms) {
-  blame_until_[slot][static_cast<size_t>(blame)] = on ? kHolds : now_ms;
+void Judge::Blame_(size_t slot, Blame blame, bool on, uint64_t now_ms, uint32_t cause) {
+  uint32_t& causes = causes_[slot][static_cast<size_t>(blame)];
+  causes = on ? causes | 1U << cause : causes & ~(1U << cause);
+  blame_until_[slot][static_cast<size_t>(blame)] = now_ms;
 }
 
 bool Judge::Blamed(size_t slot, Blame blame, uint64_t ms) const {
   const uint64_t until = blame_until_[slot][static_cast<size_t>(blame)];
-  return until == kHolds || (until != 0 && now_ms_ < until + ms);
+  return causes_[slot][static_cast<size_t>(blame)] != 0 || (until != 0 && now_ms_ < until + ms);
 }
 
 // Its outputs cannot be judged by what the firmware wants: a part or a bus in between does not work.
@@ -266,7 +268,9 @@ void Judge::JudgeDuty(size_t i) {
   }
   while (!pins.duty.empty() && pins.duty.front().second + period < now_ms_) pins.duty.pop_front();
   uint64_t on = 0;
-  for (const auto& [from, until] : pins.duty) on += until - std::max(from, now_ms_ > period ? now_ms_ - period : 0);
+  // What was on under another duty counts for that one.
+  const uint64_t counts_from = std::max(now_ms_ > period ? now_ms_ - period : 0, duty_changed_ms_);
+  for (const auto& [from, until] : pins.duty) on += until > counts_from ? until - std::max(from, counts_from) : 0;
   if (on <= most + 200 + pass_ms_) return;
   // A rest that began with VBUS on, or a duty that a new Configure shortened, is judged from there on.
   if (now_ms_ - std::max(claim.rest_since_ms, claims_.configured_ms()) < most + kSafeWithinMs) return;
@@ -286,7 +290,9 @@ bool Judge::Commits(size_t i) const {
 
 void Judge::JudgeBudgets() {
   const auto& config = claims_.config();
-  if (!config || now_ms_ - claims_.configured_ms() < kDrainMs) return;
+  if (!config) return;
+  const bool drains = config_before_ && now_ms_ - claims_.configured_ms() < kDrainMs;
+  const auto budget_of = [&](uint32_t now, uint32_t before) { return drains ? std::max(now, before) : now; };
   std::array<uint64_t, 8> rail_ma{};
   uint64_t rack_ma = 0;
   for (size_t i = 0; i < kSlots; ++i) {
@@ -295,14 +301,15 @@ void Judge::JudgeBudgets() {
     rack_ma += LimitMa(i);
   }
   for (size_t rail = 0; rail < config->rail_budget_ma.size(); ++rail) {
-    if (rail_ma[rail] + 500 > config->rail_budget_ma[rail]) Saw("full rails");
-    if (rail_ma[rail] <= config->rail_budget_ma[rail]) continue;
-    Break(Property::kBudget,
-          fmt::format("rail {} has {} mA committed, budget {}", rail, rail_ma[rail], config->rail_budget_ma[rail]));
+    const bool had = drains && rail < config_before_->rail_budget_ma.size();
+    const uint32_t budget = budget_of(config->rail_budget_ma[rail], had ? config_before_->rail_budget_ma[rail] : 0);
+    if (rail_ma[rail] + 500 > budget) Saw("full rails");
+    if (rail_ma[rail] <= budget) continue;
+    Break(Property::kBudget, fmt::format("rail {} has {} mA committed, budget {}", rail, rail_ma[rail], budget));
   }
-  if (rack_ma > config->rack_budget_ma) {
-    Break(Property::kBudget, fmt::format("{} mA committed, budget of the rack {}", rack_ma, config->rack_budget_ma));
-  }
+  const uint32_t budget = budget_of(config->rack_budget_ma, drains ? config_before_->rack_budget_ma : 0);
+  if (rack_ma > budget)
+    Break(Property::kBudget, fmt::format("{} mA committed, budget of the rack {}", rack_ma, budget));
 }
 
 // Everything is off within 10 ms of a stop, and stays off until it is cleared.
@@ -364,8 +371,14 @@ void Judge::OnAnswer(const link::Command& command, const link::Reply& reply) {
     return;
   }
   Saw("commands");
-  if (const auto* configure = std::get_if<link::Configure>(&command.call))
-    config_before_ = claims_.config(), JudgeConfigure(*configure);
+  if (const auto* configure = std::get_if<link::Configure>(&command.call)) {
+    const auto duty = [](const link::Configure& config) {
+      return std::tie(config.charge_on_ms, config.charge_period_ms, config.safe_state);
+    };
+    config_before_ = claims_.config();
+    if (!config_before_ || duty(*config_before_) != duty(*configure)) duty_changed_ms_ = now_ms_;
+    JudgeConfigure(*configure);
+  }
   const auto fenced = [&](uint32_t number, uint32_t epoch) {
     const SlotClaim& claim = claims_.slot(number - 1);
     const bool ended = !claim.leased && claims_before_[number - 1].leased;

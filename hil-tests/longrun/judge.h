@@ -57,7 +57,7 @@ class Judge {
   explicit Judge(sim::SimBoard& board) : board_(board) {}
 
   // A fault begins or ends. What it may lead to is forgiven until kForgiveMs after its end.
-  void Blame_(size_t slot, Blame blame, bool on, uint64_t now_ms);
+  void Blame_(size_t slot, Blame blame, bool on, uint64_t now_ms, uint32_t cause = 0);
   // True: the fault holds, or ended less than `ms` ago.
   bool Blamed(size_t slot, Blame blame, uint64_t ms) const;
 
@@ -123,7 +123,8 @@ class Judge {
   Claims claims_;
   std::array<Pins, kSlots> pins_{};
   std::array<SlotClaim, kSlots> claims_before_{};
-  std::array<std::array<uint64_t, kBlames>, kSlots> blame_until_{};  // max: holds now
+  std::array<std::array<uint64_t, kBlames>, kSlots> blame_until_{};
+  std::array<std::array<uint32_t, kBlames>, kSlots> causes_{};  // bit n: cause n holds now
   std::array<uint64_t, 8> rail_rose_ms_{};
   uint64_t opened_ms_ = 0;
   uint64_t now_ms_ = 0;
@@ -133,6 +134,7 @@ class Judge {
   bool stopped_before_ = false;
   bool healthy_ = false;
   std::optional<link::Configure> config_before_;
+  uint64_t duty_changed_ms_ = 0;
   std::vector<Broken> broken_;
   std::map<std::string, int64_t> seen_;
 };

@@ -6,6 +6,8 @@ namespace faraday::longrun {
 namespace {
 
 constexpr size_t kStoryLines = 25;
+// Causes of a blame besides a part's own fault (0 and 1), of each bus.
+constexpr uint32_t kStuckCause = 2, kStretchCause = 17;
 constexpr uint32_t kKeepaliveMs = 500;
 
 std::vector<int> Rails() {
@@ -105,31 +107,32 @@ void Rig::Fault(size_t i, std::string_view name, bool on) {
                                                 {"sensor-missing", Blame::kSensor, false}}};
   for (const Row& row : kRows) {
     if (row.name != name) continue;
-    judge.Blame_(i, row.blame, on, now_ms_);
-    if (row.both) judge.Blame_(i ^ 1U, row.blame, on, now_ms_);
+    const auto cause = static_cast<uint32_t>(i & 1U);  // either of the two may hold the part's fault
+    judge.Blame_(i, row.blame, on, now_ms_, cause);
+    if (row.both) judge.Blame_(i ^ 1U, row.blame, on, now_ms_, cause);
   }
   (void)board.SetFault(i, name, on);
   FineFor(2000);
 }
 
-void Rig::BlameBus(int bus, Blame blame, bool on) {
+void Rig::BlameBus(int bus, Blame blame, bool on, uint32_t cause) {
   for (size_t i = 0; i < kSlots; ++i) {
     const firmware::SlotWiring& wiring = board.board().Slots()[i];
-    if (blame == Blame::kSlow || bus < 0) judge.Blame_(i, blame, on, now_ms_);
-    if (wiring.outputs.bus == bus) judge.Blame_(i, Blame::kExpander, on, now_ms_);
-    if (wiring.monitor.bus == bus) judge.Blame_(i, Blame::kMonitor, on, now_ms_);
+    if (blame == Blame::kSlow || bus < 0) judge.Blame_(i, blame, on, now_ms_, cause);
+    if (wiring.outputs.bus == bus) judge.Blame_(i, Blame::kExpander, on, now_ms_, cause);
+    if (wiring.monitor.bus == bus) judge.Blame_(i, Blame::kMonitor, on, now_ms_, cause);
   }
 }
 
 void Rig::StickBus(int bus, bool on) {
   (void)board.SetBusStuck(bus, on);
-  BlameBus(bus, Blame::kSlow, on);
+  BlameBus(bus, Blame::kSlow, on, kStuckCause + static_cast<uint32_t>(bus));
   FineFor(2000);
 }
 
 void Rig::Stretch(int bus, int ms) {
   (void)board.SetBusStretch(bus, ms);
-  BlameBus(bus, Blame::kSlow, ms != 0);
+  BlameBus(bus, Blame::kSlow, ms != 0, kStretchCause + static_cast<uint32_t>(bus));
   FineFor(2000);
 }
 

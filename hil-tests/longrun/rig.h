@@ -105,7 +105,7 @@ class Rig {
 
  private:
   friend class RigHost;
-  void BlameBus(int bus, Blame blame, bool on);
+  void BlameBus(int bus, Blame blame, bool on, uint32_t cause);
 
   uint64_t fine_until_ms_ = 20'000;
   uint64_t keepalive_ms_ = 0;
