@@ -50,6 +50,7 @@ void LineSession::Stop(const std::string& reason, Now now) {
 void LineSession::Down(const std::string& reason, Now now) {
   window_.clear();
   queue_.clear();
+  urgent_ = 0;
   tries_ = 0;
   events_.OnDown(reason, now);
 }
@@ -149,13 +150,16 @@ Status LineSession::Send(const link::Command& command, Now now) {
   }
   std::array<uint8_t, link::kMaxPayload> payload{};
   FARADAY_TRY_ASSIGN(const size_t size, link::EncodeMessage(command, payload));
-  queue_.emplace_back(payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(size));
+  const auto last = away_ms_ > 0 ? queue_.begin() + static_cast<std::ptrdiff_t>(urgent_++) : queue_.end();
+  queue_.emplace(last, payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(size));
   FillWindow(now);
   return OkStatus();
 }
 
+// Once an absence is announced nothing of what waits goes out but stops, which Send() puts in front.
 void LineSession::FillWindow(Now now) {
-  while (!queue_.empty() && window_.size() < link::kWindow) {
+  while (!queue_.empty() && window_.size() < link::kWindow && (away_ms_ == 0 || urgent_ > 0)) {
+    if (urgent_ > 0) --urgent_;
     window_.push_back({next_seq_, std::move(queue_.front()), now.boot, false, false});
     queue_.pop_front();
     next_seq_ = Next(next_seq_);

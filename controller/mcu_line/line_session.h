@@ -120,6 +120,7 @@ class LineSession {
   // commands
   std::deque<Sent> window_;
   std::deque<std::vector<uint8_t>> queue_;
+  size_t urgent_ = 0;  // of the queue's front: stops during an announced absence
   uint16_t next_seq_ = 1;
   int tries_ = 0;
   // round trip, in ms

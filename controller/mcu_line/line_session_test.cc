@@ -380,6 +380,16 @@ TEST_F(LineSessionTest, Keepalive_GoesOutEachSecondAndAbsenceIsAnnounced) {
   EXPECT_EQ(mcu.away_ms, 60'000u) << "announced again after it";
 }
 
+TEST_F(LineSessionTest, AnnouncedAbsence_HoldsBackWhatWaitsButNoStop) {
+  Connect();
+  for (uint32_t id = 1; id <= link::kWindow + 5u; ++id) Ping(id);
+  session->SendAway(seconds(60), now);
+  EXPECT_TRUE(session->Send({90, link::StopSlot{1}}, now).ok());
+  for (int i = 0; i < 20; ++i) Exchange();
+  ASSERT_EQ(board.taken.size(), link::kWindow + 1u);
+  EXPECT_TRUE(std::holds_alternative<link::StopSlot>(board.taken.back().call));
+}
+
 TEST_F(LineSessionTest, RetransmissionTime_StaysAboveFiftyMilliseconds) {
   Connect();
   for (uint32_t id = 1; id <= 50; ++id) {
