@@ -251,7 +251,9 @@ void Judge::JudgeDuty(size_t i) {
   Pins& pins = pins_[i];
   const SlotClaim& claim = claims_.slot(i);
   const auto& config = claims_.config();
-  if (!claim.resting || !config || LimitMa(i) == 0) {
+  const bool charges = config && i < config->safe_state.size() &&
+                       config->safe_state[i] == static_cast<uint32_t>(link::SafeState::kCharge);
+  if (!claim.resting || !charges || LimitMa(i) == 0) {
     pins.duty.clear();
     return;
   }
