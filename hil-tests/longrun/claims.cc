@@ -62,7 +62,7 @@ void Claims::AdvanceSilence() {
 
 bool Claims::MayRest(size_t index) const {
   const SlotClaim& slot = slots_[index];
-  if (slot.resting) return true;
+  if (slot.resting || slot.may_rest) return true;
   if (!slot.given || !config_) return false;
   if (slot.leased && now_ms_ + kLateMs >= slot.end_ms) return true;
   const uint64_t limit_ms = slot.leased ? SilentMaxMs(*config_) : SilentMs(*config_);
@@ -192,7 +192,7 @@ void Claims::Answered(const link::Command& command, const link::Reply& reply) {
 void Claims::Begin(SlotClaim& slot) {
   slot.wish_id = 0;
   slot.cycles = false;
-  slot.resting = false;
+  slot.resting = slot.may_rest = false;
 }
 
 void Claims::Rest(size_t index) {
@@ -218,6 +218,7 @@ void Claims::KeepOff(SlotClaim& slot) {
 void Claims::Took(const link::SetLease& call) {
   SlotClaim& slot = slots_[call.slot - 1];
   if (slot.epoch != call.epoch || !slot.given) Begin(slot);  // another holder: what waits is discarded
+  slot.may_rest = slot.may_rest || (slot.leased && now_ms_ + kLateMs >= slot.end_ms);
   slot.given = true;
   slot.epoch = call.epoch;
   slot.leased = call.duration_ms != 0;

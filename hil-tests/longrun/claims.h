@@ -35,6 +35,7 @@ struct SlotClaim {
   DataClaim data, after_cycle;
   bool coupled = false;
   bool resting = false;
+  bool may_rest = false;  // renewed as it ended: whether before or after, only the board knows
   uint64_t rest_since_ms = 0;
   bool tripped = false;
   bool kept_off = false;

@@ -377,7 +377,8 @@ void Judge::OnAnswer(const link::Command& command, const link::Reply& reply) {
     const auto duty = [](const link::Configure& config) {
       return std::tie(config.charge_on_ms, config.charge_period_ms, config.safe_state);
     };
-    config_before_ = claims_.config();
+    if (reply.value != config_crc_) config_before_ = claims_.config();  // the same again changes nothing
+    config_crc_ = reply.value;
     if (!config_before_ || duty(*config_before_) != duty(*configure)) duty_changed_ms_ = now_ms_;
     JudgeConfigure(*configure);
   }
@@ -489,7 +490,8 @@ void Judge::JudgeMissed(size_t i, const link::SlotBits& bits) {
   const bool stuck = slot.relay_rests_isolated() == pins.now.rf_relay && slot.HasFault(sim::SlotFault::kRelayStuck);
   const bool fed =
       !pins.now.vbus && slot.vbus_ma() == 0 && slot.vbus_mv() > 4100 && slot.HasFault(sim::SlotFault::kBackFeed);
-  const bool said = (!flows || bits.switch_shorted) && (!stuck || bits.relay_stuck) && (!fed || bits.back_feed);
+  const bool said = (!flows || bits.switch_shorted) && (!stuck || bits.relay_stuck) &&
+                    (!fed || bits.back_feed || bits.switch_shorted);
   if (said) {
     if (flows || stuck || fed) Saw("faults told");
     pins.fault_shown_ms = now_ms_;

@@ -134,6 +134,7 @@ class Judge {
   bool stopped_before_ = false;
   bool healthy_ = false;
   std::optional<link::Configure> config_before_;
+  uint32_t config_crc_ = 0;
   uint64_t duty_changed_ms_ = 0;
   std::vector<Broken> broken_;
   std::map<std::string, int64_t> seen_;
