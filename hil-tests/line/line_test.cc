@@ -148,13 +148,16 @@ TEST_F(LineTest, SecondControllerOnASocket_OlderThatLostTheLineDoesNotTakeItBack
   Controller newer = StartController("newer", rack_.Socket("board0"));
   ASSERT_TRUE(rack_.WaitUntilMeasured(newer, kSlot));
   older.program->Signal(SIGCONT);
-  // Whoever comes first after a cut has the socket; the other waits in its queue.
+  // Whoever comes first after a cut has the socket; the other waits in its queue. The older is let in first here.
   EXPECT_TRUE(WaitFor(
       [&] {
         if (!older.program->running() || !newer.program->running()) return true;
+        newer.program->Signal(SIGSTOP);  // else it is always first at the line
         (void)rack_.Sim("line 0 cut");
         (void)rack_.Sim("line 0 restore");
-        return older.program->Wait(std::chrono::milliseconds(1500)).has_value();
+        const bool ended = older.program->Wait(std::chrono::milliseconds(5000)).has_value();
+        newer.program->Signal(SIGCONT);
+        return ended;
       },
       kLimit * 2));
   EXPECT_EQ(older.program->Wait(seconds(1)).value_or(-1), 3) << older.program->err();
