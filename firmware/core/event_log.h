@@ -1,11 +1,13 @@
 // Events latched until the host holds them: sent in order, sent again every 250 ms, forgotten when acknowledged.
-// When full, a new event is not latched (and counted): ids stay without a gap, and telemetry still shows the state.
+// When full, a new event is not latched (and counted): ids stay without a gap, and telemetry still shows the state. The
+// last places are for what telemetry does not show: that a command has ended, and why a slot tripped.
 // What must outlive a reset goes to the board's log besides.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "firmware/core/age.h"
 #include "firmware/core/flash_log.h"
@@ -16,6 +18,7 @@ namespace faraday::firmware {
 class EventLog {
  public:
   static constexpr size_t kCapacity = 64;  // chosen: every slot may end a command and a lease
+  static constexpr size_t kOwed = 16;      // of these, for CommandDone and Tripped alone; chosen
   static constexpr size_t kInFlight = 32;  // sent before an acknowledgement, chosen: 1.5 KiB of line
   static constexpr uint32_t kResendMs = 250;
 
@@ -31,7 +34,8 @@ class EventLog {
   template <typename Kind>
   void Latch(const Kind& kind) {
     Keep(kind);
-    if (size_ == kCapacity) {
+    constexpr bool kIsOwed = std::is_same_v<Kind, link::CommandDone> || std::is_same_v<Kind, link::Tripped>;
+    if (size_ >= (kIsOwed ? kCapacity : kCapacity - kOwed)) {
       ++lost_;
       return;
     }

@@ -84,7 +84,7 @@ void FuzzRack::Boot() {
   owing_.clear();
   events_.clear();
   held_event_ = 0;
-  gap_allowed_ = false;
+  acknowledged_event_ = 0;
   telemetry_number_ = 0;
   witness_.Booted(*core_, session_, memory_sound_ && memory_answers);
   memory_sound_ = memory_answers;
@@ -231,8 +231,7 @@ void FuzzRack::Expect(const link::FrameView& frame) {
   const auto& header = frame.header;
   const bool ours = header.protocol == 1 && header.session == session_ && header.term == term_ && term_ != 0;
   if (!ours) return;
-  const auto ahead = static_cast<uint16_t>(header.ack - static_cast<uint16_t>(held_event_));
-  if (header.ack != 0 && ahead != 0 && ahead <= EventLog::kCapacity) gap_allowed_ = true;
+  ExpectGap(header.ack);
   if (header.channel != Channel::kCommand) return;
   if (header.seq == witness_.due_seq()) {
     owing_.emplace_back(header.seq, Owed{}).second.answers = 1;
@@ -240,6 +239,13 @@ void FuzzRack::Expect(const link::FrameView& frame) {
     return;
   }
   for (auto& [seq, owed] : owing_) owed.answers += seq == header.seq ? 1 : 0;
+}
+
+// An acknowledgement of events that the host has not seen: they are not sent any more.
+void FuzzRack::ExpectGap(uint16_t ack) {
+  const uint32_t known = std::max(held_event_, acknowledged_event_);
+  const auto ahead = static_cast<uint16_t>(ack - static_cast<uint16_t>(known));
+  if (ack != 0 && ahead <= EventLog::kCapacity) acknowledged_event_ = known + ahead;
 }
 
 void FuzzRack::Send(const link::FrameHeader& header, std::span<const uint8_t> payload, const Damage& damage) {
@@ -379,11 +385,10 @@ void FuzzRack::TakeReply(const link::FrameView& frame) {
 }
 
 void FuzzRack::TakeEvent(const link::Event& event) {
-  if (gap_allowed_ && event.id > held_event_ + 1) held_event_ = event.id - 1;
+  if (event.id > held_event_ + 1 && event.id <= acknowledged_event_ + 1) held_event_ = event.id - 1;
   FARADAY_PROMISE(event.id <= held_event_ + 1, "event ids grow by one (link.proto)");
   if (event.id == held_event_ + 1) {
     held_event_ = event.id;
-    gap_allowed_ = false;
     events_.push_back(event);
     if (events_.size() > kKept) events_.erase(events_.begin());
     if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) witness_.Done(*done);

@@ -102,6 +102,7 @@ class FuzzRack {
   void SenseSlot(size_t slot);
   void FeedFrame(std::span<const uint8_t> bytes);
   void Expect(const link::FrameView& frame);
+  void ExpectGap(uint16_t ack);
   void Collect();
   void Take(std::span<const uint8_t> bytes);
   void TakeFrame(const link::FrameView& frame);
@@ -131,7 +132,7 @@ class FuzzRack {
   std::vector<Sent> sent_;
   std::vector<std::pair<uint16_t, Owed>> owing_;  // of this term, newest last
   uint32_t held_event_ = 0;                       // all up to here were seen
-  bool gap_allowed_ = false;                      // an acknowledgement was sent for events that were not seen
+  uint32_t acknowledged_event_ = 0;               // what the host said to hold, seen or not
   std::vector<link::Event> events_;               // as seen first, the newest few
   uint32_t telemetry_number_ = 0;
 };

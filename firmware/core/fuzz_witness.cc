@@ -459,9 +459,11 @@ void Witness::AdvanceDuties(uint32_t dt) {
   for (size_t i = 0; i < capabilities_.size() && configured_; ++i) {
     Truth& slot = slots_[i];
     if (!slot.duty) continue;
-    slot.duty_phase_ms += dt;
+    const uint32_t on_ms = OrDefault(config_.charge_on_ms, 1'200'000);
+    // Its time stands still while it is due and off (docs/reference/protection.md).
+    if (slot.duty_phase_ms >= on_ms || Has(slot.outputs, kVbus)) slot.duty_phase_ms += dt;
     if (slot.duty_phase_ms >= period_ms) slot.duty_phase_ms = 0;
-    slot.may_be_on = slot.duty_phase_ms < OrDefault(config_.charge_on_ms, 1'200'000);
+    slot.may_be_on = slot.duty_phase_ms < on_ms;
   }
 }
 

@@ -10,6 +10,7 @@ namespace {
 constexpr uint32_t kFirstAt = 0x300;
 constexpr uint32_t kCopySize = 32;
 constexpr size_t kReasonsAt = 12;
+constexpr uint32_t kHotAt = 24;
 constexpr size_t kCheckAt = 28;
 static_assert(static_cast<uint32_t>(link::TripReason::kFastRise) < 8);
 
@@ -46,6 +47,7 @@ LatchStore::Copy LatchStore::CopyOf(uint32_t number, const Latches& latches) {
   Put32(out.subspan(4), latches.stopped_slots);
   Put32(out.subspan(8), latches.rack_stopped ? 1 : 0);
   std::copy(latches.reasons.begin(), latches.reasons.end(), copy.begin() + kReasonsAt);
+  Put32(out.subspan(kHotAt), latches.hot_slots);
   Put32(out.subspan(kCheckAt), link::Crc32(std::span<const uint8_t>(copy).first(kCheckAt)));
   return copy;
 }
@@ -58,6 +60,7 @@ const Latches& LatchStore::Load() {
     const uint32_t number = Get32(in);
     Latches found{.stopped_slots = Get32(in.subspan(4)), .rack_stopped = Get32(in.subspan(8)) != 0};
     std::copy_n(copy.begin() + kReasonsAt, found.reasons.size(), found.reasons.begin());
+    found.hot_slots = Get32(in.subspan(kHotAt));
     if (number <= number_ || copy != CopyOf(number, found)) continue;
     kept_ = found;
     number_ = number;
@@ -65,12 +68,22 @@ const Latches& LatchStore::Load() {
   return kept_;
 }
 
+bool LatchStore::Adds(const Latches& now) const {
+  if ((now.stopped_slots & ~kept_.stopped_slots) != 0 || (now.hot_slots & ~kept_.hot_slots) != 0) return true;
+  if (now.rack_stopped && !kept_.rack_stopped) return true;
+  for (size_t i = 0; i < now.reasons.size(); ++i) {
+    if ((now.reasons[i] & ~kept_.reasons[i]) != 0) return true;
+  }
+  return false;
+}
+
 // A copy's place follows from its number, so the one that counts is never the one written.
 void LatchStore::Keep(const Latches& now, uint32_t dt) {
   wait_ms_ = wait_ms_ > dt ? wait_ms_ - dt : 0;
-  if (wait_ms_ > 0 || now == kept_) return;
+  if (now == kept_ || (wait_ms_ > 0 && (refused_ || !Adds(now)))) return;
   const uint32_t next = number_ + 1;
   const bool kept = store_.Write(kFirstAt + next % 2 * kCopySize, CopyOf(next, now));
+  refused_ = !kept;
   wait_ms_ = kept ? kApartMs : kRetryMs;
   if (!kept) return;
   kept_ = now;

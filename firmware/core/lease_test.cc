@@ -1,6 +1,9 @@
 // Fencing, lease ends, safe states, host silence, epochs over a reset.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 #include "firmware/core/test_host.h"
 
 namespace faraday::firmware {
@@ -164,6 +167,46 @@ TEST_F(LeaseTest, ConfigureThatEndsARestingSlotsDuty_TurnsItOff) {
     RunHeard(10'000);
     EXPECT_FALSE(host.VbusOn(1));
   }
+}
+
+// What a holder left on stays on in a hold, until a Configure wants another safe state.
+TEST_F(LeaseTest, ConfigureThatEndsAHold_SendsTheSlotToItsSafeState) {
+  for (const SafeState state : {SafeState::kOff, SafeState::kCharge}) {
+    const uint32_t epoch = state == SafeState::kOff ? 2 : 4;
+    SetSafeState(SafeState::kHold);
+    host.Do(link::SetLease{.slot = 1, .epoch = epoch, .duration_ms = 60'000});
+    RunHeard(1000);
+    ASSERT_EQ(host.Do(link::SetVbus{.slot = 1, .epoch = epoch, .on = true}).verdict, Verdict::kAccepted);
+    RunHeard(2000);
+    ASSERT_EQ(host.Do(link::SetData{.slot = 1, .epoch = epoch, .path = link::DataPath::kHost}).verdict,
+              Verdict::kAccepted);
+    RunHeard(2000);
+    host.Do(link::SetLease{.slot = 1, .epoch = epoch, .duration_ms = 0, .to_safe_state = true});
+    RunHeard(1000);
+    ASSERT_EQ(host.Outputs(1), 0b00011) << "held";
+    SetSafeState(state);
+    RunHeard(300);
+    EXPECT_EQ(host.Outputs(1), state == SafeState::kCharge ? 0b00001 : 0);
+  }
+}
+
+// A rail that feeds two of its eight: those that wait keep their time, and each gets it in its turn.
+TEST_F(LeaseTest, SafeStateCharge_ServesEverySlotOfASmallBudget) {
+  auto config = TestHost::Config();
+  config.charge_on_ms = 5000;
+  config.charge_period_ms = 20'000;
+  config.rail_budget_ma[0] = 4000;
+  host.Do(config);
+  for (uint32_t slot = 1; slot <= 8; ++slot) host.Do(link::SetLease{.slot = slot, .epoch = 9, .to_safe_state = true});
+  std::array<uint32_t, 9> on_ms{};
+  host.on_pass = [&] {
+    for (size_t slot = 1; slot <= 8; ++slot) on_ms[slot] += host.VbusOn(slot) ? 1 : 0;
+  };
+  RunHeard(30'000);
+  for (size_t slot = 1; slot <= 8; ++slot) EXPECT_GE(on_ms[slot], 5000U) << slot;
+  RunHeard(120'000);
+  const auto [least, most] = std::minmax_element(on_ms.begin() + 1, on_ms.end());
+  EXPECT_LE(*most, *least + 5100) << "nobody is a turn behind";
 }
 
 TEST_F(LeaseTest, HolderTakesTheSlotOutOfItsDuty) {

@@ -292,6 +292,18 @@ TEST_F(LineTest, FullEventLog_LosesTheNewestAndKeepsIdsWithoutAGap) {
   EXPECT_GE(host.events.size(), EventLog::kCapacity);
 }
 
+// A door that flaps while the host does not listen takes no place from what only an event tells.
+TEST_F(LineTest, FullEventLog_KeepsPlacesForTripsAndCommands) {
+  EventLog log;
+  for (uint32_t i = 0; i < 200; ++i) log.Latch(link::InputChanged{.input = 1, .active = i % 2 == 0});
+  const size_t changes = log.size();
+  EXPECT_EQ(changes, EventLog::kCapacity - EventLog::kOwed);
+  log.Latch(link::Tripped{.slot = 3, .reason = link::TripReason::kOverCurrent});
+  log.Latch(link::CommandDone{.command_id = 9, .slot = 4});
+  log.Latch(link::InputChanged{.input = 1, .active = true});
+  EXPECT_EQ(log.size(), changes + 2);
+}
+
 TEST_F(LineTest, RestartedHost_IsToldWhereEventsStart) {
   host.Ready();
   for (int i = 0; i < 3; ++i) {

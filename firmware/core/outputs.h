@@ -85,6 +85,8 @@ class DataSwitch {
     wanted_ = {};
     if (now_.path != link::DataPath::kOpen) Switch({});
   }
+  // The part has not been told what `now` says: the time between two paths counts from when it has.
+  void OnUnwritten() { since_.Restart(); }
   // ms until the wanted path stands.
   uint32_t wait_ms() const {
     if (wanted_ == now_) return 0;

@@ -542,6 +542,20 @@ TEST_F(ProtectionTest, StopWithoutItsMagic_IsNone) {
   EXPECT_FALSE(host.core->StopAsserted());
 }
 
+// The tray got hot after its slot had tripped for something else: a reset forgets neither.
+TEST_F(ProtectionTest, HeatBehindAnotherTripIsStillThereAfterAReset) {
+  host.Do(link::SetVbus{.slot = 1, .epoch = 1, .on = true});
+  host.Await();
+  host.core->OnCurrent(0, 2900);
+  host.core->OnTemperature(0, 500);
+  host.Run(300);
+  TestHost after(nvm, 78);
+  after.Ready();
+  const auto reply = after.Do(link::SetVbus{.slot = 2, .epoch = 1, .on = true});
+  EXPECT_EQ(reply.verdict, Verdict::kBlocked);
+  EXPECT_EQ(reply.value, static_cast<uint32_t>(link::BlockCause::kHotShelf));
+}
+
 TEST_F(ProtectionTest, StopIsLatchedUntilClearedForAll) {
   TurnOn(1);
   host.Do(link::StopSlot{.slot = 0});

@@ -59,7 +59,7 @@ void RackCore::LoadLatches() {
   stopped_ = kept.rack_stopped;
   stopped_slots_ = kept.stopped_slots;
   for (size_t i = 0; i < facts_.slots; ++i) {
-    slots_[i].Restore(kept.reason(i), stopped_ || (stopped_slots_ >> i & 1U) != 0);
+    slots_[i].Restore(kept.reason(i), (kept.hot_slots >> i & 1U) != 0, stopped_ || (stopped_slots_ >> i & 1U) != 0);
   }
   LookAtHeat();
 }
@@ -67,7 +67,10 @@ void RackCore::LoadLatches() {
 // What the last pass latched is switched by now.
 void RackCore::KeepLatches(uint32_t dt) {
   Latches now{.stopped_slots = stopped_slots_, .rack_stopped = stopped_};
-  for (size_t i = 0; i < facts_.slots; ++i) now.SetReason(i, slots_[i].trip_reason());
+  for (size_t i = 0; i < facts_.slots; ++i) {
+    now.SetReason(i, slots_[i].trip_reason());
+    if (slots_[i].heat_tripped()) now.hot_slots |= uint32_t{1} << i;
+  }
   latches_.Keep(now, dt);
 }
 

@@ -76,6 +76,8 @@ class RackCore {
   void OnReadBack(size_t slot, uint8_t bits) { slots_[slot].OnReadBack(bits); }
   // The expander did not answer. Not while StopAsserted(): it is in reset then.
   void OnExpanderMissing(size_t slot) { slots_[slot].OnExpanderMissing(); }
+  // The data path as it ought to be could not be written in this pass.
+  void OnPathUnwritten(size_t slot) { slots_[slot].OnPathUnwritten(); }
   void OnRelaySense(size_t slot, bool isolated) { slots_[slot].OnRelaySense(isolated); }
   // The turn-on could not be written in time, or what was on is found off: that VBUS is off when this returns.
   void OnTurnOnLate(size_t slot) { slots_[slot].OnTurnOnLate(shared_); }

@@ -97,8 +97,9 @@ bool Slot::ClearTrip(const Shared& shared) {
   return true;
 }
 
-void Slot::Restore(TripReason reason, bool kept_off) {
+void Slot::Restore(TripReason reason, bool hot, bool kept_off) {
   (void)guard_.Latch(reason);
+  if (hot) (void)guard_.Latch(TripReason::kOverTemperature);
   kept_off_ = kept_off;
 }
 
@@ -298,12 +299,16 @@ void Slot::AdvanceAges(uint32_t dt) {
 }
 
 void Slot::AdvanceCharge(uint32_t dt, Shared& shared) {
+  const auto state = config(shared).safe_state;
+  if (rest_ == Rest::kHold && state != link::SafeState::kHold) EnterSafeState(CancelCause::kNone, shared);
   if (rest_ != Rest::kCharge) return;
-  if (const auto state = config(shared).safe_state; state != link::SafeState::kCharge) {  // a Configure changed it
+  if (state != link::SafeState::kCharge) {  // a Configure changed it
     rest_ = state == link::SafeState::kHold ? Rest::kHold : Rest::kOff;
     return VbusOff(shared);  // a hold keeps what a holder left on, not what a duty turned on
   }
-  charge_phase_ms_ += dt;
+  // Time that it waits for its turn, or is held off, is not taken from it: who asked first goes first.
+  const bool due = charge_phase_ms_ < shared.config.charge_on_ms;
+  if (!due || vbus_.out()) charge_phase_ms_ += dt;
   if (charge_phase_ms_ >= shared.config.charge_period_ms) charge_phase_ms_ = 0;
   const bool on = charge_phase_ms_ < shared.config.charge_on_ms && !tripped() && !duty_held_ && has(capability::kVbus);
   WantVbus(on, shared);

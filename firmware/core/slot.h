@@ -53,7 +53,7 @@ class Slot {
   // What KeepOff barred may be asked for again; a trip stays.
   void EndKeepOff() { kept_off_ = false; }
   // At boot: what was latched before it.
-  void Restore(link::TripReason reason, bool kept_off);
+  void Restore(link::TripReason reason, bool hot, bool kept_off);
   // Another holder: what the last one had pending is cancelled, outputs stay.
   void HandOver(Shared& shared);
   // A slot that is kept off, or has no current limit, goes off whatever its safe state is.
@@ -79,6 +79,7 @@ class Slot {
   void SetRelayWorn(bool worn) { relay_worn_ = worn; }
   void OnReadBack(uint8_t bits);
   void OnExpanderMissing() { expander_missing_ = true; }
+  void OnPathUnwritten() { data_.OnUnwritten(); }
   void OnRelaySense(bool isolated);
   // The turn-on did not reach the expander within kGrantFreshMs: VBUS stays off. A command ends PART_MISSING, the
   // charge duty waits for its turn again.

@@ -24,8 +24,19 @@ uint32_t Get(std::span<const uint8_t> in) {
 }  // namespace
 
 void WearStore::Load() {
-  for (uint32_t place = 0; place < kRecords; ++place) {
-    if (!LoadRecord(place)) return;
+  const auto counted = moves_;
+  bool answered = true;
+  for (uint32_t place = 0; place < kRecords && answered; ++place) answered = LoadRecord(place);
+  loaded_ = answered;
+  if (!answered) {
+    moves_ = counted;
+    number_ = 0;
+    rest_ms_ = kRetryMs;
+    return;
+  }
+  for (size_t slot = 0; slot < moves_.size(); ++slot) {
+    const bool set = (set_ >> slot & 1U) != 0;
+    moves_[slot] = set ? counted[slot] : std::min(moves_[slot] + counted[slot], kMostMoves);
   }
 }
 
@@ -56,13 +67,15 @@ void WearStore::OnCoils(uint32_t on) {
 
 void WearStore::Set(size_t slot, uint32_t moves) {
   moves_[slot] = moves;
+  if (!loaded_) set_ |= uint32_t{1} << slot;
   unsaved_ += kMovesARecord;
 }
 
 void WearStore::Advance(uint32_t dt) {
   unsaved_age_.Advance(dt);
   rest_ms_ = Sink(rest_ms_, dt);
-  if (unsaved_ == 0 || rest_ms_ > 0) return;
+  if (!loaded_ && rest_ms_ == 0) Load();
+  if (!loaded_ || unsaved_ == 0 || rest_ms_ > 0) return;
   if (unsaved_ >= kMovesARecord || unsaved_age_.ms() >= kRecordAfterMs) Save();
 }
 

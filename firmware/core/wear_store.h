@@ -27,7 +27,8 @@ class WearStore {
 
   explicit WearStore(Nvm& nvm) : nvm_(nvm) {}
 
-  // Once, at boot. Without a readable record all count from 0.
+  // At boot. Where the part does not answer all count from 0 for now, nothing is written, and Advance tries again: what
+  // it holds is added then.
   void Load();
   // Which relays' coils are on now, bit n is slot n; a bit that changed is a move. After boot all are off.
   void OnCoils(uint32_t on);
@@ -52,7 +53,9 @@ class WearStore {
   uint32_t number_ = 0;   // of the newest record
   uint32_t unsaved_ = 0;  // moves since then
   Age unsaved_age_{0};
-  uint32_t rest_ms_ = 0;  // after a write that failed
+  uint32_t rest_ms_ = 0;  // after a transfer that failed
+  uint32_t set_ = 0;      // bit n: slot n's number was set before the records were read
+  bool loaded_ = false;
 };
 
 }  // namespace faraday::firmware

@@ -108,6 +108,28 @@ TEST_F(WearStoreTest, AMemoryThatTakesNothingIsNotHammered) {
   EXPECT_EQ(wear->moves(1), 16U);
 }
 
+TEST_F(WearStoreTest, AMemoryThatDidNotAnswerAtBootKeepsItsHistory) {
+  Move(5, 32);
+  Move(6, 16);
+  nvm.missing = true;
+  coils = 0;
+  Boot();
+  EXPECT_EQ(wear->moves(5), 0U);
+  Move(5, 20);
+  wear->Set(6, 3);
+  nvm.missing = false;
+  const int writes = nvm.writes;
+  for (int i = 0; i < 1000; ++i) wear->Advance(1);
+  EXPECT_EQ(nvm.writes, writes) << "nothing is written over what nobody has read";
+  wear->Advance(60'000);
+  EXPECT_EQ(wear->moves(5), 52U);
+  EXPECT_EQ(wear->moves(6), 3U);
+  wear->Advance(1);
+  Boot();
+  EXPECT_EQ(wear->moves(5), 52U);
+  EXPECT_EQ(wear->moves(6), 3U);
+}
+
 TEST_F(WearStoreTest, CountingStaysAtItsTop) {
   wear->Set(2, WearStore::kMostMoves);
   Move(2, 2);

@@ -36,6 +36,7 @@ class OutputWriter {
     for (size_t i = 0; i < core_.slots(); ++i) {
       if (states_[i].synced && ((states_[i].written ^ core_.DesiredOutputs(i)) & ~kLed) == 0) continue;
       WriteAll(i);
+      if (((states_[i].written ^ core_.DesiredOutputs(i)) & kPath) != 0) core_.OnPathUnwritten(i);
       switched = true;
     }
     if (!switched) WriteLeds();
@@ -66,6 +67,9 @@ class OutputWriter {
 
  private:
   static constexpr uint8_t kVbusOn = 1U << static_cast<unsigned>(Output::kVbus);
+  static constexpr uint8_t kPath = 1U << static_cast<unsigned>(Output::kDataEnable) |
+                                   1U << static_cast<unsigned>(Output::kDataSelect) |
+                                   1U << static_cast<unsigned>(Output::kChargeMode);
   static constexpr uint8_t kLed = 1U << static_cast<unsigned>(Output::kLed);
   static constexpr uint8_t kMissingAfter = 3;  // failed transfers in a row, chosen
   static constexpr int kLedsAPass = 2;         // chosen: 100 us each

@@ -117,6 +117,26 @@ TEST_F(OutputWriterTest, ExpanderThatIsSilentForAMoment_LosesNoPower) {
   EXPECT_FALSE(Bits(0).read_back_mismatch);
 }
 
+// The path went on in the core while the part heard nothing: it is open at the pins first, and for as long as ever.
+TEST_F(OutputWriterTest, ExpanderThatWasSilentDuringAChangeOfPath_OpensItFirst) {
+  TurnOn();
+  Command(link::SetData{.slot = 1, .epoch = 1, .path = link::DataPath::kHost});
+  Run(700);
+  ASSERT_TRUE(board.PinOn(0, 1));
+  FakeBus& bus = board.buses[FakeBoard::kExpanders];
+  bus.silent.insert(0x60);
+  Command(link::SetData{.slot = 1, .epoch = 1, .path = link::DataPath::kCharge});
+  Run(900);
+  ASSERT_TRUE(board.PinOn(0, 1)) << "nothing reached it";
+  bus.silent.clear();
+  int open_ms = 0;
+  for (int ms = 0; ms < 2000 && !board.PinOn(0, 3); ++ms) {
+    Run(1);
+    if (!board.PinOn(0, 1) && !board.PinOn(0, 3)) ++open_ms;
+  }
+  EXPECT_GE(open_ms, 490);
+}
+
 TEST_F(OutputWriterTest, Stopped_AnExpanderThatStillDrivesIsToldOffByTheBus) {
   TurnOn();
   board.reset_line_broken = true;
