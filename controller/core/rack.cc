@@ -64,6 +64,7 @@ Board::Hooks Rack::HooksOf(int board) {
 // ---- handshake ----------------------------------------------------------------------------------------------------
 
 Status Rack::OnHello(int board, const link::HelloReply& hello, bool, Now now) {
+  rack_stop_.OnBoardReady(board, now);  // a board that has reset may have lost the stop: before config and leases
   grants_.ExpireDue(now);
   for (const auto& slot : parts_.config.slots) {
     if (slot.board != board) continue;

@@ -89,6 +89,17 @@ TEST_F(RackSilenceTest, OffByCommand_StaysOff) {
   EXPECT_FALSE(board.At(1).vbus);
 }
 
+TEST_F(RackSilenceTest, KilledBeforeTheOffWasAnswered_StaysOff) {
+  rack->switching().Switch(
+      As("ana"), {"r01/01", 2, VbusLevel{false}, ""}, [](const Result<SlotView>&, Now) {}, now);
+  Kill();
+  Start("boot-1");
+  FallSilent();
+  Back();
+  EXPECT_EQ(Count<link::SetVbus>(), 0) << "its holder had turned it off";
+  EXPECT_FALSE(board.At(1).vbus);
+}
+
 TEST_F(RackSilenceTest, TrippedMeanwhile_StaysOffThoughItWasCleared) {
   FallSilent();
   board.events.push_back({board.next_event++, 0, link::Tripped{1, link::TripReason::kOverCurrent, 2410, 2000}});

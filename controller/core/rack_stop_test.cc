@@ -120,6 +120,17 @@ TEST_F(RackStopTest, OutlivesTheBoardsResetAndTheControllers) {
   EXPECT_TRUE(board.stopped);
 }
 
+TEST_F(RackStopTest, BoardThatHasReset_IsStoppedBeforeItIsConfigured) {
+  Connect();
+  ASSERT_TRUE(Stop(Tech()).ok());
+  board.Reset();
+  line->Down("the board has reset", now);
+  board.taken.clear();
+  Connect();
+  ASSERT_THAT(board.taken, testing::Not(IsEmpty()));
+  EXPECT_TRUE(std::holds_alternative<link::StopSlot>(board.taken.front().call));
+}
+
 TEST_F(RackStopTest, GrantUnderWay_IsVoid) {
   Connect();
   AcquireRequest request;

@@ -51,6 +51,15 @@ std::string_view ActionKind(const SwitchAction& action) {
                     action);
 }
 
+// Takes something away from the phone.
+bool Takes(const SwitchAction& action) {
+  return std::visit(Overload{[](const VbusLevel& a) { return !a.on; },
+                             [](const VbusCycle&) { return false; },
+                             [](const ShieldLevel& a) { return !a.couple; },
+                             [](const DataLevel& a) { return a.path != link::DataPath::kHost; }},
+                    action);
+}
+
 bool IsStopped(const Measured& measured) {
   const link::SlotBits& bits = measured.bits;
   return bits.vbus_measured_off && bits.data_measured == link::DataPath::kOpen &&
@@ -158,6 +167,8 @@ void Switching::Switch(const CallContext& context, const SwitchRequest& request,
     if (!noted.ok()) return answer(noted, now);
   }
   if (!IsUsers(parts_.book.at(slot))) care_.Drop(slot);
+  // Before it is sent: a crash before the answer must not give back what is being taken.
+  if (Takes(request.action) && parts_.BoardOf(slot).ready()) silence_.Forget(slot, now);
   const std::string kind(ActionKind(request.action));
   const uint32_t epoch = parts_.book.at(slot).epoch;
   const Status sent = parts_.BoardOf(slot).Send(
