@@ -5,8 +5,10 @@
 namespace faraday::longrun {
 namespace {
 
-constexpr uint64_t kLongestWaitMs = 10'000;  // 32 turn-ons at 200 ms, with room
-constexpr uint64_t kLateMs = 100;            // a promise and a lease end are judged to within some passes
+constexpr uint64_t kLateMs = 100;  // a promise and a lease end are judged to within some passes
+// How long a turn-on may wait besides its minimum times and its rail's stagger: a slot that still drains holds its
+// budget for a second, a rail that sags sheds for five.
+constexpr uint64_t kDrainMs = 1000, kSagMs = 5000;
 
 uint64_t SilentMs(const link::Configure& config) { return config.host_silent_ms != 0 ? config.host_silent_ms : 10'000; }
 uint64_t SilentMaxMs(const link::Configure& config) {
@@ -24,6 +26,7 @@ void Claims::Boot(uint64_t now_ms) {
     latched.stopped_alone = slot.stopped_alone;
     slot = latched;
   }
+  stop_forgotten_ = stop_cleared_ms_ != 0 && now_ms < stop_cleared_ms_ + 2 * kLateMs;
   config_.reset();
   telemetry_.reset();
   stop_frame_ms_ = 0;
@@ -60,13 +63,28 @@ void Claims::AdvanceSilence() {
   silent_max_ = silent_max;
 }
 
+bool Claims::MayBeSilent(const SlotClaim& slot) const {
+  const uint64_t limit_ms = slot.leased ? SilentMaxMs(*config_) : SilentMs(*config_);
+  return term_ != 0 && now_ms_ + kLateMs >= heard_ms_ + limit_ms;
+}
+
 bool Claims::MayRest(size_t index) const {
   const SlotClaim& slot = slots_[index];
   if (slot.resting || slot.may_rest) return true;
   if (!slot.given || !config_) return false;
-  if (slot.leased && now_ms_ + kLateMs >= slot.end_ms) return true;
-  const uint64_t limit_ms = slot.leased ? SilentMaxMs(*config_) : SilentMs(*config_);
-  return term_ != 0 && now_ms_ + kLateMs >= heard_ms_ + limit_ms;
+  return (slot.leased && now_ms_ + kLateMs >= slot.end_ms) || MayBeSilent(slot);
+}
+
+bool Claims::nothing_wished() const {
+  return std::ranges::none_of(slots_, [](const SlotClaim& slot) { return slot.wish_id != 0; });
+}
+
+// The board may have gone to its safe states just before this frame; what it began then goes on (design section 10).
+void Claims::Hear() {
+  for (SlotClaim& slot : slots_) {
+    if (slot.given && config_ && MayBeSilent(slot)) slot.may_rest = true;
+  }
+  heard_ms_ = now_ms_;
 }
 
 void Claims::OnHostFrame(const link::FrameView& frame) {
@@ -77,7 +95,7 @@ void Claims::OnHostFrame(const link::FrameView& frame) {
     return;
   }
   if (frame.header.session != session_ || frame.header.term != term_ || term_ == 0) return;
-  heard_ms_ = now_ms_;
+  Hear();
   if (frame.header.channel != link::Channel::kCommand) return;
   const auto command = link::DecodeMessage<link::Command>(frame.payload);
   if (command.ok()) asked_.insert_or_assign(frame.header.seq, *command);
@@ -89,9 +107,9 @@ void Claims::OnMcuFrame(const link::FrameView& frame) {
       const auto hello = link::DecodeMessage<link::HelloReply>(frame.payload);
       if (!hello.ok()) return;
       if (hello->term != term_ || hello->session != session_) ForgetAsked();
+      Hear();
       session_ = hello->session;
       term_ = hello->term;
-      heard_ms_ = now_ms_;
       if (!config_ && hello->config_crc != 0 && stored_) config_ = stored_;
       if (on_hello) on_hello(*hello);
       break;
@@ -122,20 +140,33 @@ void Claims::OnMcuFrame(const link::FrameView& frame) {
   }
 }
 
+// From the answer to the turn-on: minimum times (or a cycle's off time and its proof), all others of the rail, what
+// holds the rail's budget.
+uint64_t Claims::LongestWaitMs(size_t index, uint64_t off_ms) const {
+  if (!config_) return 0;
+  const auto rail_of = [this](size_t i) { return i < config_->rail.size() ? config_->rail[i] : 0; };
+  uint64_t others = 0;
+  for (size_t i = 0; i < kSlots; ++i) others += rail_of(i) == rail_of(index) ? 1 : 0;
+  const bool sags = telemetry_ && (telemetry_->rails_sagging >> rail_of(index) & 1U) != 0;
+  const uint64_t rest_ms =
+      std::max<uint64_t>(off_ms, std::max(config_->min_off_ms, 500U)) + std::max(config_->min_on_ms, 200U);
+  return rest_ms + others * (std::max(config_->stagger_ms, 50U) + 10) + 2 * kDrainMs + (sags ? kSagMs : 0) + kLateMs;
+}
+
 // A turn-on whose answer a new term swallowed may have been taken: for as long as it may wait it may come.
 void Claims::ForgetAsked() {
-  const auto may_come = [this](uint32_t number, uint32_t epoch, uint32_t id) {
+  const auto may_come = [this](uint32_t number, uint32_t epoch, uint32_t id, uint32_t off_ms) {
     if (number == 0 || number > kSlots) return;
     SlotClaim& slot = slots_[number - 1];
     if (!slot.given || slot.epoch != epoch || slot.wish_id != 0) return;
-    slot.wish_id = id;
-    slot.wish_until_ms = now_ms_ + kLongestWaitMs;
+    Wish(slot, id);
+    slot.wish_until_ms = now_ms_ + LongestWaitMs(number - 1, off_ms);
   };
   for (const auto& [seq, command] : asked_) {
     if (const auto* vbus = std::get_if<link::SetVbus>(&command.call); vbus != nullptr && vbus->on)
-      may_come(vbus->slot, vbus->epoch, command.id);
+      may_come(vbus->slot, vbus->epoch, command.id, 0);
     if (const auto* cycle = std::get_if<link::CycleVbus>(&command.call))
-      may_come(cycle->slot, cycle->epoch, command.id);
+      may_come(cycle->slot, cycle->epoch, command.id, cycle->off_ms);
   }
   asked_.clear();
 }
@@ -144,9 +175,9 @@ void Claims::OnEvent(const link::Event& event) {
   const uint64_t at_ms = boot_ms_ + event.uptime_ms;
   if (on_event) on_event(event);
   if (const auto* done = std::get_if<link::CommandDone>(&event.kind)) {
-    for (SlotClaim& slot : slots_) {
-      if (slot.wish_id == done->command_id && done->command_id != 0) slot.wish_id = 0;
-    }
+    // Every host counts its commands for itself, and an end may be told late.
+    SlotClaim& slot = slots_[(done->slot + kSlots - 1) % kSlots];
+    if (slot.wish_id == done->command_id && at_ms + kLateMs / 2 >= slot.wished_ms) slot.wish_id = 0;
   }
   const auto* tripped = std::get_if<link::Tripped>(&event.kind);
   if (tripped == nullptr) return;
@@ -178,14 +209,19 @@ void Claims::Answered(const link::Command& command, const link::Reply& reply) {
   if (const auto* stop = std::get_if<link::StopSlot>(&command.call)) Took(*stop);
   if (const auto* vbus = std::get_if<link::SetVbus>(&command.call)) {
     Took(*vbus, reply);
-    slots_[vbus->slot - 1].wish_id = vbus->on ? command.id : 0;
+    Wish(slots_[vbus->slot - 1], vbus->on ? command.id : 0);
   }
   if (const auto* cycle = std::get_if<link::CycleVbus>(&command.call)) {
     Took(*cycle, reply);
-    slots_[cycle->slot - 1].wish_id = command.id;
+    Wish(slots_[cycle->slot - 1], command.id);
   }
   if (const auto* data = std::get_if<link::SetData>(&command.call)) Took(*data);
   if (const auto* shield = std::get_if<link::SetShield>(&command.call)) Took(*shield);
+}
+
+void Claims::Wish(SlotClaim& slot, uint32_t id) const {
+  slot.wish_id = id;
+  slot.wished_ms = now_ms_;
 }
 
 // A newer command takes the place of the unfinished one and ends a rest.
@@ -273,7 +309,7 @@ void Claims::Took(const link::ClearTrip& call) {
     slot.cleared_ms = now_ms_;
     return;
   }
-  stopped_ = false;
+  stopped_ = stop_forgotten_ = false;
   stop_cleared_ms_ = now_ms_;
   for (SlotClaim& slot : slots_) slot.kept_off = slot.stopped_alone;
 }

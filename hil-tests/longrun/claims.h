@@ -29,13 +29,15 @@ struct SlotClaim {
   uint64_t end_ms = 0;
   // a turn-on that a command asked and that has not happened yet
   uint32_t wish_id = 0;
+  uint64_t wished_ms = 0;
   uint64_t wish_until_ms = 0;
   bool cycles = false;
   // what may be connected and coupled
   DataClaim data, after_cycle;
   bool coupled = false;
   bool resting = false;
-  bool may_rest = false;  // renewed as it ended: whether before or after, only the board knows
+  // Renewed as it ended, or heard again just as a silence began: whether before or after, only the board knows.
+  bool may_rest = false;
   uint64_t rest_since_ms = 0;
   bool tripped = false;
   bool kept_off = false;
@@ -57,10 +59,14 @@ class Claims {
   const SlotClaim& slot(size_t index) const { return slots_[index]; }
   // In its safe state, or so close to its lease's end or a silence's limit that it may be.
   bool MayRest(size_t index) const;
+  // No turn-on that a command asked is still to come.
+  bool nothing_wished() const;
   // The Configure in force; nullopt: none is known to be since boot.
   const std::optional<link::Configure>& config() const { return config_; }
   uint64_t configured_ms() const { return configured_ms_; }
   bool stopped() const { return stopped_; }
+  // Or a reset came so soon after the end of the stop that the board may have forgotten it.
+  bool may_be_stopped() const { return stopped_ || stop_forgotten_; }
   // Bit n: rail, bus ... as the last telemetry says; nullopt since boot.
   const std::optional<link::Telemetry>& telemetry() const { return telemetry_; }
   uint64_t telemetry_ms() const { return telemetry_ms_; }
@@ -86,7 +92,11 @@ class Claims {
   void Took(const link::StopSlot& call);
   void Took(const link::ClearTrip& call);
   void ForgetAsked();
+  void Hear();
+  uint64_t LongestWaitMs(size_t index, uint64_t off_ms) const;
   void AdvanceSilence();
+  bool MayBeSilent(const SlotClaim& slot) const;
+  void Wish(SlotClaim& slot, uint32_t id) const;
   void Begin(SlotClaim& slot);
   void Rest(size_t index);
   void KeepOff(SlotClaim& slot);
@@ -97,6 +107,7 @@ class Claims {
   std::optional<link::Telemetry> telemetry_;
   uint64_t telemetry_ms_ = 0;
   bool stopped_ = false;
+  bool stop_forgotten_ = false;
   uint64_t stop_cleared_ms_ = 0;
   uint64_t stop_frame_ms_ = 0;
   uint64_t now_ms_ = 0;

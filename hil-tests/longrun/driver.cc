@@ -72,7 +72,7 @@ void Driver::Mend() {
 }
 
 void Driver::Hello() {
-  rig_.FineFor(500);
+  rig_.BusyFor(500);
   rig_.Attach(rig_.chance.Below(static_cast<uint32_t>(rig_.hosts())));
   RigHost& host = rig_.host();
   rig_.Step("hello");
@@ -83,6 +83,7 @@ void Driver::Hello() {
   const link::Reply configured = host.Do(config_);
   rig_.Step(fmt::format("configure: verdict {}, value {}", static_cast<int>(configured.verdict), configured.value));
   for (size_t i = 0; i < kSlots; ++i) {
+    if (rig_.chance.OneIn(10)) continue;  // of which nobody says who holds it
     const bool leased = rig_.chance.OneIn(3);
     epochs_[i] = std::max(epochs_[i], 1U);
     (void)host.Do(link::SetLease{.slot = static_cast<uint32_t>(i + 1),
@@ -97,9 +98,9 @@ void Driver::Command() {
   const size_t i = AnySlot();
   const auto number = static_cast<uint32_t>(i + 1);
   RigHost& host = rig_.host();
-  rig_.FineFor(1500);
+  rig_.BusyFor(1500);
   link::Reply reply;
-  const uint32_t kind = rig_.chance.Below(8);
+  const uint32_t kind = rig_.chance.Below(9);
   switch (kind) {
     case 0:
     case 1:
@@ -107,9 +108,11 @@ void Driver::Command() {
       reply = host.Do(link::SetVbus{.slot = number, .epoch = epochs_[i], .on = true});
       break;
     case 3:
+      rig_.judge.Saw("offs");
       reply = host.Do(link::SetVbus{.slot = number, .epoch = epochs_[i], .on = false});
       break;
     case 4:
+      rig_.judge.Saw("cycles");
       reply = host.Do(link::CycleVbus{.slot = number, .epoch = epochs_[i], .off_ms = rig_.chance.Between(400, 3000)});
       break;
     case 5:
@@ -136,7 +139,7 @@ void Driver::Lease() {
                                 .epoch = epoch,
                                 .duration_ms = leased ? rig_.chance.Between(200, 120'000) : 0,
                                 .to_safe_state = rig_.chance.OneIn(2)};
-  rig_.FineFor(500);
+  rig_.BusyFor(500);
   const link::Reply reply = rig_.host().Do(lease);
   if (reply.verdict == Verdict::kOk) epochs_[i] = epoch;
   rig_.Step(fmt::format("lease of slot {}: epoch {}, {} ms, safe {}: verdict {}",
@@ -153,9 +156,67 @@ void Driver::Wait() {
   rig_.Run(ms);
 }
 
-void Driver::Configure() {
-  rig_.FineFor(500);
-  link::Configure config = config_;
+// One value beyond the board's ceiling: the whole is refused.
+void Driver::Exceed(link::Configure& config) {
+  switch (rig_.chance.Below(8)) {
+    case 0:
+      config.rail_budget_ma[rig_.chance.Below(4)] = 20'001;
+      break;
+    case 1:
+      config.stagger_ms = 49;
+      break;
+    case 2:
+      config.min_off_ms = 499;
+      break;
+    case 3:
+      config.host_silent_ms = 60'001;
+      break;
+    case 4:
+      config.min_on_ms = 199;
+      break;
+    case 5:
+      config.tray_trip_deci_c = 501;
+      break;
+    default:
+      config.current_limit_ma[AnySlot()] = 3001;
+  }
+}
+
+// One value alone, so that nothing else of the Configure is what gets it refused.
+void Driver::ChangeOne(link::Configure& config) {
+  Chance& chance = rig_.chance;
+  switch (chance.Below(6)) {
+    case 0:
+      config.rail_budget_ma[chance.Below(4)] = chance.Between(3000, 20'000);
+      break;
+    case 1:
+      config.rack_budget_ma = chance.Between(8000, 80'000);
+      break;
+    case 2:
+      config.stagger_ms = chance.Between(50, 300);
+      break;
+    case 3:
+      config.min_off_ms = chance.Between(500, 1500);
+      break;
+    default:
+      config.current_limit_ma[SlotThatIsOn()] = chance.Between(1850, 3000);
+  }
+}
+
+// Half of all meets four slots, so that what happens to one happens together.
+size_t Driver::AnySlot() { return rig_.chance.OneIn(2) ? rig_.chance.Below(4) * 9 : rig_.chance.Below(kSlots); }
+
+// The next that is, from any slot on; that slot where none is.
+size_t Driver::SlotThatIsOn() {
+  const size_t first = AnySlot();
+  for (size_t n = 0; n < kSlots; ++n) {
+    const size_t i = (first + n) % kSlots;
+    if (rig_.slot(i).outputs().vbus) return i;
+  }
+  return first;
+}
+
+void Driver::ChangeAll(link::Configure& config) {
   Chance& chance = rig_.chance;
   for (size_t i = 0; i < kSlots; ++i) {
     if (chance.OneIn(8)) config.current_limit_ma[i] = chance.OneIn(6) ? 0 : chance.Between(1850, 3000);
@@ -165,9 +226,18 @@ void Driver::Configure() {
   config.rack_budget_ma = chance.Between(8000, 64'000);
   config.stagger_ms = chance.Between(50, 300);
   config.min_off_ms = chance.Between(500, 1500);
-  config.charge_on_ms = chance.Between(1000, 20'000);
-  config.charge_period_ms = chance.Between(20'000, 120'000);
-  if (chance.OneIn(4)) config.current_limit_ma[AnySlot()] = 3500;  // beyond the ceiling: refused as a whole
+  config.charge_on_ms = chance.Between(1000, 20'000) * duty_times;
+  config.charge_period_ms = chance.Between(20'000, 120'000) * duty_times;
+}
+
+void Driver::Configure() {
+  rig_.BusyFor(500);
+  link::Configure config = config_;
+  if (rig_.chance.OneIn(2))
+    ChangeAll(config);
+  else
+    ChangeOne(config);
+  if (rig_.chance.OneIn(4)) Exceed(config);
   const link::Reply reply = rig_.host().Do(config);
   if (reply.verdict == Verdict::kOk) config_ = config;
   rig_.Step(fmt::format("configure: verdict {}, value {}", static_cast<int>(reply.verdict), reply.value));
@@ -239,6 +309,11 @@ void Driver::Reset() {
 
 void Driver::Silence() {
   const uint64_t ms = rig_.chance.OneIn(2) ? rig_.chance.Between(5000, 30'000) : rig_.chance.Between(60'000, 900'000);
+  for (int turn_ons = 0; turn_ons < 4; ++turn_ons) {  // that wait for their minimum off time when it begins
+    const size_t i = AnySlot();
+    for (const bool on : {false, true})
+      (void)rig_.host().Do(link::SetVbus{.slot = static_cast<uint32_t>(i + 1), .epoch = epochs_[i], .on = on});
+  }
   rig_.Step(fmt::format("silence of {} ms", ms));
   rig_.alive = false;
   rig_.Run(ms);
@@ -281,13 +356,20 @@ void Driver::Load() {
 
 void Driver::People() {
   const size_t i = AnySlot();
+  Chance& chance = rig_.chance;
   sim::SlotPhysics& slot = rig_.slot(i);
   rig_.Step(fmt::format("phone of slot {} changes", i + 1));
-  slot.SetPhonePresent(!rig_.chance.OneIn(4));
+  const bool present = !chance.OneIn(4);
+  if (present != slot.present()) rig_.judge.Saw(present ? "phones plugged" : "phones unplugged");
+  slot.SetPhonePresent(present);
   sim::Battery battery;
-  battery.percent = static_cast<int>(rig_.chance.Below(101));
+  battery.percent = static_cast<int>(chance.OneIn(4) ? 100 * chance.Below(2) : chance.Below(101));
+  if (battery.percent == 0) rig_.judge.Saw("empty phones");
+  if (battery.percent == 100) rig_.judge.Saw("full phones");
   slot.SetBattery(battery);
-  slot.SetDraw({.running = rig_.chance.OneIn(2), .system_ma = static_cast<int>(rig_.chance.Below(700))});
+  const bool boots = chance.OneIn(2);
+  if (boots) rig_.judge.Saw("phones booting");
+  slot.SetDraw({.running = boots, .system_ma = static_cast<int>(chance.Below(700))});
 }
 
 }  // namespace faraday::longrun

@@ -34,6 +34,7 @@ class Driver {
   void Run(uint64_t ms);
   link::Configure& config() { return config_; }
   uint32_t longest_wait_ms = 3000;
+  uint32_t duty_times = 1;  // how many times longer than in a storm the charge duties are
 
  private:
   void Draw();
@@ -41,6 +42,9 @@ class Driver {
   void Lease();
   void Wait();
   void Configure();
+  void Exceed(link::Configure& config);
+  void ChangeOne(link::Configure& config);
+  void ChangeAll(link::Configure& config);
   void Clear();
   void Stop();
   void StopFrame();
@@ -52,7 +56,8 @@ class Driver {
   void BusFault();
   void Load();
   void People();
-  size_t AnySlot() { return rig_.chance.Below(kSlots); }
+  size_t AnySlot();
+  size_t SlotThatIsOn();
   // Speaks again after a reset, a lost term, or bytes that were lost.
   void Mend();
 

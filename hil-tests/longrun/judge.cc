@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace faraday::longrun {
 namespace {
@@ -18,18 +19,27 @@ constexpr uint32_t kSlotCeilingMa = 3000;
 constexpr uint64_t kOverCurrentMs = 20;
 constexpr uint64_t kInrushMs = 20;
 constexpr uint64_t kDataOpenMs = 500;
-constexpr uint64_t kLeastOffMs = 500;
-constexpr uint64_t kLeastOnMs = 200;
-constexpr uint64_t kLeastStaggerMs = 50;
+constexpr uint32_t kLeastOffMs = 500;
+constexpr uint32_t kLeastOnMs = 200;
+constexpr uint32_t kLeastStaggerMs = 50;
 constexpr uint64_t kDrainMs = 1500;  // after a Configure with smaller budgets: 300 ms to turn off, 1 s to drain
 constexpr uint64_t kGrantMs = 10;    // a turn-on reaches its part within this of its turn
 constexpr uint64_t kStopMs = 10;
+constexpr size_t kShelfSlots = 8;
+constexpr int kTrayTripDeciC = 500;
+constexpr int kSensorStepDeciC = 5;     // TMP105 at 9 bits: 0.5 degC
+constexpr uint64_t kHeatSeenMs = 4000;  // a sensor is read each second; three failed reads make it stale
 constexpr uint64_t kSafeWithinMs = 300;
 constexpr uint64_t kOldMs = 1000;  // no measurement is told longer than this after it ceased to be true
+constexpr uint64_t kBlindMs = 1500;
+constexpr uint64_t kMissedMs = 2500;
 constexpr int kOffMv = 800;
 constexpr int kOnMinMv = 4750;
 constexpr int kOnMaxMv = 5500;
 constexpr int kFlowsMa = 50;
+constexpr uint32_t kStepMa = 3;        // of the monitor, docs/reference/protection.md
+constexpr int kHotDeciC = 495;         // half a degree below the trip
+constexpr uint64_t kHotTellMs = 2000;  // trays are read twice a second, and told with the next telemetry
 
 bool Connected(const sim::SlotOutputs& pins) { return pins.data_enable || pins.charge_mode; }
 bool ToHost(const sim::SlotOutputs& pins) { return pins.data_enable && !pins.charge_mode; }
@@ -47,9 +57,34 @@ void Judge::Break(Property property, std::string text) {
   if (broken_.size() < 20) broken_.push_back({property, now_ms_, std::move(text)});
 }
 
+void Judge::Saw(const char* what) {
+  const auto found = std::ranges::find(seen_, what, &std::pair<const char*, int64_t>::first);
+  if (found == seen_.end())
+    seen_.emplace_back(what, 1);
+  else
+    ++found->second;
+}
+
+std::map<std::string, int64_t> Judge::all_seen() const {
+  std::map<std::string, int64_t> all;
+  for (const auto& [what, times] : seen_) all[what] += times;
+  return all;
+}
+
 int64_t Judge::seen(const std::string& what) const {
-  const auto found = seen_.find(what);
-  return found == seen_.end() ? 0 : found->second;
+  const auto all = all_seen();
+  const auto found = all.find(what);
+  return found == all.end() ? 0 : found->second;
+}
+
+bool Judge::Idle() const {
+  if (quiet_ms() < 3000 || claims_.stopped() || !claims_.config() || !claims_.nothing_wished()) return false;
+  for (size_t i = 0; i < kSlots; ++i) {
+    for (size_t blame = 0; blame < kBlames; ++blame) {
+      if (Blamed(i, static_cast<Blame>(blame), kForgiveMs)) return false;
+    }
+  }
+  return true;
 }
 
 void Judge::Blame_(size_t slot, Blame blame, bool on, uint64_t now_ms, uint32_t cause) {
@@ -75,6 +110,7 @@ void Judge::Boot(uint64_t now_ms) {
     claims_.on_telemetry = [this](const link::Telemetry& telemetry) { OnTelemetry(telemetry); };
   }
   claims_.Boot(now_ms);
+  last_trip_ = 0;
   for (Pins& pins : pins_) {
     pins.duty.clear();
     pins.ever_on = pins.ever_off = false;
@@ -90,8 +126,10 @@ void Judge::Open(uint64_t now_ms) {
 
 void Judge::Look(uint64_t now_ms) {
   now_ms_ = now_ms;
-  pass_ms_ = now_ms - last_look_ms_;
+  pass_ms_ = std::max(now_ms - last_look_ms_, last_pass_ms_);
+  last_pass_ms_ = now_ms - last_look_ms_;
   for (size_t i = 0; i < kSlots; ++i) LookAtSlot(i);
+  for (size_t shelf = 0; shelf < hot_ms_.size(); ++shelf) JudgeHeat(shelf);
   JudgeBudgets();
   JudgeStop();
   JudgeSilence();
@@ -138,7 +176,10 @@ void Judge::LookAtSlot(size_t i) {
   if (ToHost(pins.now) && !pins.now.vbus) {
     Break(Property::kBreakBeforeMake, Name(i) + "'s data is connected to a host while VBUS is off");
   }
+  if (slot.tray_reading_deci_c() >= kHotDeciC) pins.hot_ms = now_ms_;
   JudgeCurrent(i);
+  JudgeSoftLimit(i);
+  JudgeBlind(i);
   JudgeRest(i);
   JudgeDuty(i);
 }
@@ -155,6 +196,7 @@ bool Judge::MayBeOn(size_t i, const SlotClaim& claim) const {
 void Judge::VbusRose(size_t i) {
   Pins& pins = pins_[i];
   Saw("turn-ons");
+  if (claims_.slot(i).wish_id == 0 && claims_before_[i].wish_id == 0) Saw("turn-ons of charge duties");
   const auto& config = claims_.config();
   if (!config || LimitMa(i) == 0) {
     Break(Property::kCeilings, Name(i) + " is on without a limit: not configured, or not fitted");
@@ -190,13 +232,16 @@ void Judge::DataMoved(size_t i, const sim::SlotOutputs& before) {
   Pins& pins = pins_[i];
   moved_ms_ = now_ms_;
   if (!Connected(pins.now)) {
-    if (Connected(before)) pins.opened_ms = now_ms_;
+    if (Connected(before)) {  // when in this pass, and when in that in which it closes, nobody knows
+      pins.opened_ms = now_ms_;
+      pins.open_pass_ms = pass_ms_;
+    }
     return;
   }
   Saw("connections");
   if (Connected(before)) {
     Break(Property::kBreakBeforeMake, Name(i) + "'s data went from one path to another without being open");
-  } else if (pins.opened_ms != 0 && now_ms_ - pins.opened_ms + pass_ms_ < kDataOpenMs) {
+  } else if (pins.opened_ms != 0 && now_ms_ - pins.opened_ms + pass_ms_ + pins.open_pass_ms < kDataOpenMs) {
     Break(Property::kBreakBeforeMake,
           fmt::format("{}'s data was open for {} ms only", Name(i), now_ms_ - pins.opened_ms));
   }
@@ -216,7 +261,7 @@ void Judge::JudgeCurrent(size_t i) {
   const sim::SlotPhysics& slot = board_.plant().slot(i);
   const bool inrush = now_ms_ - pins.on_ms < kInrushMs;
   const uint32_t limit = inrush ? kSlotCeilingMa : LimitMa(i);
-  if (!pins.now.vbus || static_cast<uint32_t>(slot.vbus_ma()) <= limit) {
+  if (!pins.now.vbus || static_cast<uint32_t>(slot.vbus_ma()) <= limit + kStepMa) {
     if (pins.over_ms != 0) Saw("over-currents cut");
     pins.over_ms = 0;
     return;
@@ -228,6 +273,42 @@ void Judge::JudgeCurrent(size_t i) {
   Break(Property::kTrips,
         fmt::format("{} fed {} mA, limit {} mA, for {} ms", Name(i), slot.vbus_ma(), limit, now_ms_ - since));
   pins.over_ms = now_ms_;
+}
+
+// The soft limit S in its inverse time, t = 10 s / ((I/S)^2 - 1) (IEC 60255-151), for as long as the current is clearly
+// above S; a tenth of the time and a second are given.
+void Judge::JudgeSoftLimit(size_t i) {
+  Pins& pins = pins_[i];
+  const auto& config = claims_.config();
+  const uint64_t soft = config && i < config->soft_limit_ma.size() ? config->soft_limit_ma[i] : 0;
+  const auto ma = static_cast<uint64_t>(board_.plant().slot(i).vbus_ma());
+  if (soft == 0 || soft >= LimitMa(i) || Sick(i, 1000) || board_.hung()) {
+    pins.heat = 0;
+    return;
+  }
+  const uint64_t square = soft * soft;
+  const uint64_t seen = std::min<uint64_t>(ma * 97 / 100, kSlotCeilingMa);  // by a monitor that reads 3 % low
+  if (ma <= soft * 105 / 100) {
+    pins.heat -= std::min(pins.heat, (square - std::min(square, ma * ma)) * pass_ms_);
+    return;
+  }
+  const uint64_t above = seen * seen - std::min(seen * seen, square);
+  pins.heat += above * pass_ms_;
+  Saw("passes above a soft limit");
+  if (!pins.now.vbus || now_ms_ - pins.on_ms <= kOverCurrentMs || pins.heat <= square * 11'000 + above * 1000) return;
+  Break(Property::kTrips, fmt::format("{} feeds {} mA, soft limit {} mA, for too long", Name(i), ma, soft));
+  pins.heat = 0;
+}
+
+// On, and its monitor is missing: three failed reads take it off.
+void Judge::JudgeBlind(size_t i) {
+  Pins& pins = pins_[i];
+  const bool blind = pins.now.vbus && Blamed(i, Blame::kMonitor, 0) && claims_.config() && LimitMa(i) != 0 &&
+                     !Blamed(i, Blame::kExpander, kForgiveMs) && !Blamed(i, Blame::kSlow, kForgiveMs) && !board_.hung();
+  if (!blind) pins.seen_ms = now_ms_;
+  if (now_ms_ - pins.seen_ms < kBlindMs) return;
+  Break(Property::kTrips, Name(i) + " is on, and nobody measures its current");
+  pins.seen_ms = now_ms_;
 }
 
 void Judge::JudgeRest(size_t i) {
@@ -271,7 +352,7 @@ void Judge::JudgeDuty(size_t i) {
   while (!pins.duty.empty() && pins.duty.front().second + period < now_ms_) pins.duty.pop_front();
   uint64_t on = 0;
   // What was on under another duty counts for that one.
-  const uint64_t counts_from = std::max(now_ms_ > period ? now_ms_ - period : 0, duty_changed_ms_);
+  const uint64_t counts_from = std::max(now_ms_ > period ? now_ms_ - period : 0, pins.duty_changed_ms);
   for (const auto& [from, until] : pins.duty) on += until > counts_from ? until - std::max(from, counts_from) : 0;
   if (on <= most + 200 + pass_ms_) return;
   // A rest that began with VBUS on, or a duty that a new Configure shortened, is judged from there on.
@@ -285,7 +366,8 @@ void Judge::JudgeDuty(size_t i) {
 bool Judge::Commits(size_t i) const {
   const sim::SlotPhysics& slot = board_.plant().slot(i);
   const Pins& pins = pins_[i];
-  if (pins.now.vbus) return !Blamed(i, Blame::kExpander, kForgiveMs);
+  if (Blamed(i, Blame::kExpander, kForgiveMs)) return false;
+  if (pins.now.vbus) return true;
   if (Blamed(i, Blame::kBackFeed, kForgiveMs) || Blamed(i, Blame::kSwitchShorted, kForgiveMs)) return false;
   return pins.ever_off && slot.vbus_mv() >= kOffMv && now_ms_ - pins.off_ms < 1000;
 }
@@ -293,8 +375,13 @@ bool Judge::Commits(size_t i) const {
 void Judge::JudgeBudgets() {
   const auto& config = claims_.config();
   if (!config) return;
-  const bool drains = config_before_ && now_ms_ - claims_.configured_ms() < kDrainMs;
-  const auto budget_of = [&](uint32_t now, uint32_t before) { return drains ? std::max(now, before) : now; };
+  while (!drains_.empty() && now_ms_ - drains_.front().first >= kDrainMs) drains_.pop_front();
+  // What was on under a Configure that has just ended counts for that one.
+  const auto most = [&](const auto& budget_of) {
+    uint32_t ma = budget_of(*config);
+    for (const auto& ended : drains_) ma = std::max(ma, budget_of(ended.second));
+    return ma;
+  };
   std::array<uint64_t, 8> rail_ma{};
   uint64_t rack_ma = 0;
   for (size_t i = 0; i < kSlots; ++i) {
@@ -303,15 +390,35 @@ void Judge::JudgeBudgets() {
     rack_ma += LimitMa(i);
   }
   for (size_t rail = 0; rail < config->rail_budget_ma.size(); ++rail) {
-    const bool had = drains && rail < config_before_->rail_budget_ma.size();
-    const uint32_t budget = budget_of(config->rail_budget_ma[rail], had ? config_before_->rail_budget_ma[rail] : 0);
+    const uint32_t budget = most([rail](const link::Configure& from) {
+      return rail < from.rail_budget_ma.size() ? from.rail_budget_ma[rail] : 0;
+    });
     if (rail_ma[rail] + 500 > budget) Saw("full rails");
     if (rail_ma[rail] <= budget) continue;
     Break(Property::kBudget, fmt::format("rail {} has {} mA committed, budget {}", rail, rail_ma[rail], budget));
   }
-  const uint32_t budget = budget_of(config->rack_budget_ma, drains ? config_before_->rack_budget_ma : 0);
+  const uint32_t budget = most([](const link::Configure& from) { return from.rack_budget_ma; });
   if (rack_ma > budget)
     Break(Property::kBudget, fmt::format("{} mA committed, budget of the rack {}", rack_ma, budget));
+}
+
+// A tray beyond the limit that its sensor can tell takes its whole shelf off.
+void Judge::JudgeHeat(size_t shelf) {
+  const auto& config = claims_.config();
+  const size_t first = shelf * kShelfSlots;
+  bool hot = false;
+  for (size_t i = first; config && i < first + kShelfSlots; ++i) {
+    const int limit = config->tray_trip_deci_c != 0 ? static_cast<int>(config->tray_trip_deci_c) : kTrayTripDeciC;
+    const bool told = LimitMa(i) != 0 && !Blamed(i, Blame::kSensor, kForgiveMs) && !Blamed(i, Blame::kSlow, kForgiveMs);
+    hot = hot || (told && board_.plant().slot(i).tray_deci_c() > limit + kSensorStepDeciC);
+  }
+  if (!hot || board_.hung() || now_ms_ < claims_.boot_ms() + kHeatSeenMs) hot_ms_[shelf] = now_ms_;
+  if (now_ms_ - std::max(hot_ms_[shelf], claims_.configured_ms()) < kHeatSeenMs) return;
+  Saw("hot shelves");
+  for (size_t i = first; i < first + kShelfSlots; ++i) {
+    if (!pins_[i].now.vbus || Blamed(i, Blame::kExpander, kForgiveMs)) continue;
+    Break(Property::kTrips, Name(i) + " is on, and a tray of its shelf is too hot");
+  }
 }
 
 // Everything is off within 10 ms of a stop, and stays off until it is cleared.
@@ -349,7 +456,37 @@ void Judge::JudgeSilence() {
 
 // ---- what the line says ----
 
+void Judge::JudgeCeilings(const link::Configure& taken) {
+  struct Ceiling {
+    uint32_t value;
+    uint32_t least;
+    uint32_t most;
+    std::string_view name;
+  };
+  const auto ceilings = std::to_array<Ceiling>({
+      {taken.rack_budget_ma, 0, 160'000, "rack_budget_ma"},
+      {taken.stagger_ms, kLeastStaggerMs, 60'000, "stagger_ms"},
+      {taken.min_off_ms, kLeastOffMs, 60'000, "min_off_ms"},
+      {taken.min_on_ms != 0 ? taken.min_on_ms : kLeastOnMs, kLeastOnMs, 60'000, "min_on_ms"},
+      {taken.host_silent_ms, 0, 60'000, "host_silent_ms"},
+      {taken.host_silent_max_ms, 0, 3'600'000, "host_silent_max_ms"},
+      {taken.tray_warn_deci_c, 0, 400, "tray_warn_deci_c"},
+      {taken.tray_trip_deci_c, 0, 500, "tray_trip_deci_c"},
+  });
+  for (const Ceiling& each : ceilings) {
+    if (each.value >= each.least && each.value <= each.most) continue;
+    Break(Property::kCeilings, fmt::format("a Configure with {} {} was taken", each.name, each.value));
+  }
+  for (const uint32_t ma : taken.current_limit_ma) {
+    if (ma > kSlotCeilingMa) Break(Property::kCeilings, fmt::format("a Configure with a limit of {} mA was taken", ma));
+  }
+  for (const uint32_t ma : taken.rail_budget_ma) {
+    if (ma > 20'000) Break(Property::kCeilings, fmt::format("a Configure with {} mA for a rail was taken", ma));
+  }
+}
+
 void Judge::JudgeConfigure(const link::Configure& wanted) {
+  JudgeCeilings(wanted);
   const auto& was = claims_.config();
   if (!was) return;
   const auto entry = [](const auto& column, size_t i) { return i < column.size() ? column[i] : 0U; };
@@ -359,11 +496,23 @@ void Judge::JudgeConfigure(const link::Configure& wanted) {
       continue;
     Saw("configured while on");
     const uint32_t rail = RailOf(i);
+    if (entry(wanted.current_limit_ma, i) == 0) continue;  // not fitted any more: it goes off
     const bool looser = entry(wanted.current_limit_ma, i) > LimitMa(i) ||
                         entry(wanted.rail_budget_ma, rail) > entry(was->rail_budget_ma, rail) ||
                         wanted.rack_budget_ma > was->rack_budget_ma || wanted.stagger_ms < was->stagger_ms ||
                         wanted.min_off_ms < was->min_off_ms;
     if (looser) Break(Property::kCeilings, Name(i) + " is on, and a Configure loosened what holds for it");
+  }
+}
+
+// A new duty counts from here on, of the slots that it concerns.
+void Judge::NoteDuties(const link::Configure& wanted) {
+  for (size_t i = 0; i < kSlots; ++i) {
+    const auto duty = [i](const link::Configure& config) {
+      const uint32_t state = i < config.safe_state.size() ? config.safe_state[i] : 0;
+      return std::tuple(config.charge_on_ms, config.charge_period_ms, state);
+    };
+    if (!config_before_ || duty(*config_before_) != duty(wanted)) pins_[i].duty_changed_ms = now_ms_;
   }
 }
 
@@ -374,12 +523,12 @@ void Judge::OnAnswer(const link::Command& command, const link::Reply& reply) {
   }
   Saw("commands");
   if (const auto* configure = std::get_if<link::Configure>(&command.call)) {
-    const auto duty = [](const link::Configure& config) {
-      return std::tie(config.charge_on_ms, config.charge_period_ms, config.safe_state);
-    };
-    if (reply.value != config_crc_) config_before_ = claims_.config();  // the same again changes nothing
+    if (reply.value != config_crc_) {  // the same again changes nothing
+      config_before_ = claims_.config();
+      if (config_before_) drains_.emplace_back(now_ms_, *config_before_);
+      NoteDuties(*configure);
+    }
     config_crc_ = reply.value;
-    if (!config_before_ || duty(*config_before_) != duty(*configure)) duty_changed_ms_ = now_ms_;
     JudgeConfigure(*configure);
   }
   const auto fenced = [&](uint32_t number, uint32_t epoch) {
@@ -399,22 +548,29 @@ void Judge::OnEvent(const link::Event& event) {
   if (healthy_ && std::holds_alternative<link::ConditionChanged>(event.kind)) {
     const auto& changed = std::get<link::ConditionChanged>(event.kind);
     const bool board = changed.slot == 0;
+    if (!board) Saw("accusations");
     if (!board)
       Break(Property::kTruth,
             fmt::format("slot {} is accused of condition {}", changed.slot, static_cast<int>(changed.condition)));
   }
   const auto* tripped = std::get_if<link::Tripped>(&event.kind);
   if (tripped == nullptr || tripped->slot == 0 || tripped->slot > kSlots) return;
-  Saw("trips");
+  if (event.id > last_trip_) Saw("trips");  // an event is told until it is acknowledged
+  last_trip_ = std::max(last_trip_, event.id);
   const size_t i = tripped->slot - 1;
+  if (tripped->reason == TripReason::kOverCurrent && tripped->limit < LimitMa(i)) Saw("soft trips");
   const auto blamed = [&](Blame blame) { return Blamed(i, blame, kForgiveMs); };
   bool cause = true;
   switch (tripped->reason) {
     case TripReason::kOverCurrent:
     case TripReason::kHotSwap:
-      cause = blamed(Blame::kShort) || blamed(Blame::kLoad) || now_ms_ < claims_.configured_ms() + kForgiveMs;
+      cause = blamed(Blame::kShort) || blamed(Blame::kLoad) || now_ms_ < claims_.configured_ms() + kForgiveMs ||
+              Sick(i, 60'000) ||  // heat of before it could not be measured
+              pins_[i].heat >= uint64_t{5000} * tripped->limit * tripped->limit;  // half of what trips
       break;
-    case TripReason::kOverTemperature:
+    case TripReason::kOverTemperature:  // design section 10: the tray's own limit, whatever warmed it
+      cause = pins_[i].hot_ms != 0 && pins_[i].hot_ms + kHotTellMs >= claims_.boot_ms() + event.uptime_ms;
+      break;
     case TripReason::kFastRise:
       cause = Blamed(i, Blame::kHotTray, 900'000);
       break;
@@ -453,28 +609,37 @@ void Judge::OnTelemetry(const link::Telemetry& telemetry) {
     }
     JudgeConditions(i, bits);
     JudgeMissed(i, bits);
+    JudgeMissedPart(i, bits);
   }
 }
 
-// Nobody is accused without a cause.
+// Nobody is accused without a cause. What was said stays said while nothing measures it.
 void Judge::JudgeConditions(size_t i, const link::SlotBits& bits) {
+  bool stale = false;
   const auto accuse = [&](bool on, const char* name, std::initializer_list<Blame> causes) {
     if (!on) return;
     Saw(name);
     for (const Blame cause : causes) {
       if (Blamed(i, cause, kForgiveMs)) return;
     }
+    if (stale) return;
     Break(Property::kTruth, fmt::format("{} is said to be {} without a cause", Name(i), name));
   };
   if (!claims_.slot(i).tripped)
     accuse(bits.switch_shorted, "switch-shorted", {Blame::kSwitchShorted, Blame::kExpander});
   accuse(bits.relay_stuck, "relay-stuck", {Blame::kRelayStuck, Blame::kExpander, Blame::kSlow});
   accuse(bits.read_back_mismatch, "read-back-mismatch", {Blame::kExpander, Blame::kSlow});
-  accuse(bits.part_missing, "part-missing", {Blame::kExpander, Blame::kMonitor, Blame::kSlow});
+  const link::SlotBits before = std::exchange(pins_[i].said, bits);
+  const bool blind = Sick(i, kForgiveMs);
+  stale = blind && before.part_missing;
+  accuse(bits.part_missing, "part-missing", {Blame::kPart});  // a lost bus accuses none of its parts
+  stale = blind && before.back_feed;
   accuse(bits.back_feed, "back-feed", {Blame::kBackFeed, Blame::kSwitchShorted, Blame::kNoDischarge, Blame::kExpander});
+  stale = blind && before.no_discharge;
   accuse(bits.no_discharge,
          "no-discharge",
          {Blame::kNoDischarge, Blame::kBackFeed, Blame::kSwitchShorted, Blame::kExpander});
+  stale = false;
   accuse(bits.wrong_part, "wrong-part", {});
 }
 
@@ -482,7 +647,7 @@ void Judge::JudgeConditions(size_t i, const link::SlotBits& bits) {
 void Judge::JudgeMissed(size_t i, const link::SlotBits& bits) {
   const sim::SlotPhysics& slot = board_.plant().slot(i);
   Pins& pins = pins_[i];
-  if (Sick(i, kForgiveMs) || !claims_.config() || LimitMa(i) == 0 || claims_.stopped()) {
+  if (Sick(i, kForgiveMs) || !claims_.config() || LimitMa(i) == 0 || claims_.may_be_stopped()) {
     pins.fault_shown_ms = now_ms_;
     return;
   }
@@ -496,10 +661,22 @@ void Judge::JudgeMissed(size_t i, const link::SlotBits& bits) {
     if (flows || stuck || fed) Saw("faults told");
     pins.fault_shown_ms = now_ms_;
   }
-  if (now_ms_ - std::max(pins.fault_shown_ms, claims_.configured_ms()) < 6000) return;
+  if (now_ms_ - std::max(pins.fault_shown_ms, claims_.configured_ms()) < kMissedMs) return;
   Break(Property::kTruth,
         fmt::format("{} has a fault that nobody is told: flows {}, stuck {}, fed {}", Name(i), flows, stuck, fed));
   pins.fault_shown_ms = now_ms_;
+}
+
+void Judge::JudgeMissedPart(size_t i, const link::SlotBits& bits) {
+  uint64_t& told_ms = pins_[i].part_told_ms;
+  const bool missing = Blamed(i, Blame::kPart, 0) && claims_.config() && LimitMa(i) != 0;
+  // A stopped rack's expanders are in reset, and a bus that hangs hides what is missing.
+  const bool judged = missing && !claims_.may_be_stopped() && !Blamed(i, Blame::kSlow, kForgiveMs) && !board_.hung();
+  if (judged && bits.part_missing) Saw("missing parts told");
+  if (!judged || bits.part_missing) told_ms = now_ms_;
+  if (now_ms_ - std::max({told_ms, claims_.configured_ms(), claims_.boot_ms()}) < kMissedMs) return;
+  Break(Property::kTruth, Name(i) + "'s expander or monitor is missing, and nobody is told");
+  told_ms = now_ms_;
 }
 
 }  // namespace faraday::longrun

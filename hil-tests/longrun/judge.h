@@ -49,8 +49,9 @@ enum class Blame : uint8_t {
   kLoad,  // a test load
   kSlow,  // a transfer of any bus takes time
   kRail,  // the rail's supply is not good or sags
+  kPart,  // the expander or the monitor does not answer, on whatever bus
 };
-inline constexpr size_t kBlames = 12;
+inline constexpr size_t kBlames = 13;
 
 class Judge {
  public:
@@ -71,8 +72,11 @@ class Judge {
   void Break(Property property, std::string text);
   // How often a promise was put to the test; a test that never was proves nothing.
   int64_t seen(const std::string& what) const;
-  const std::map<std::string, int64_t>& all_seen() const { return seen_; }
-  void Saw(const char* what) { ++seen_[what]; }
+  std::map<std::string, int64_t> all_seen() const;
+  // `what` lives as long as the program.
+  void Saw(const char* what);
+  // For 3 s no pin moved, and no command is unfinished; for 10 s no fault was in the plant: passes may be long.
+  bool Idle() const;
   // ms since a VBUS pin, a data path or a relay moved.
   uint64_t quiet_ms() const { return now_ms_ - moved_ms_; }
   // Nobody may be accused of anything: no trip, no condition.
@@ -84,9 +88,10 @@ class Judge {
     uint64_t on_ms = 0;      // VBUS rose
     uint64_t off_ms = 0;     // VBUS fell
     uint64_t opened_ms = 0;  // the data path became open
-    uint64_t over_ms = 0;    // current above the limit since; 0: it is not
-    uint64_t band_ms = 0;    // the measured class of VBUS holds since
-    int band = 0;            // 0 off, 1 between, 2 on
+    uint64_t open_pass_ms = 0;
+    uint64_t over_ms = 0;  // current above the limit since; 0: it is not
+    uint64_t band_ms = 0;  // the measured class of VBUS holds since
+    int band = 0;          // 0 off, 1 between, 2 on
     uint64_t relay_ms = 0;
     sim::RelayPosition relay = sim::RelayPosition::kIsolated;
     bool ever_on = false;
@@ -94,15 +99,24 @@ class Judge {
     uint64_t rest_on_ms = 0;                         // of the duty: time on in this rest, see duty
     std::deque<std::pair<uint64_t, uint64_t>> duty;  // times on within the last period
     uint64_t duty_rest_ms = 0;
+    uint64_t duty_changed_ms = 0;  // by a Configure, for this slot
     uint64_t fault_shown_ms = 0;
+    uint64_t seen_ms = 0;       // off, or its monitor answered
+    uint64_t hot_ms = 0;        // the tray was, last
+    link::SlotBits said;        // by the last telemetry
+    uint64_t part_told_ms = 0;  // no part was missing, or it was told
+    uint64_t heat = 0;          // of the soft limit's inverse time, mA^2 ms
   };
 
   void LookAtSlot(size_t i);
   void VbusRose(size_t i);
   void DataMoved(size_t i, const sim::SlotOutputs& before);
   void JudgeCurrent(size_t i);
+  void JudgeSoftLimit(size_t i);
+  void JudgeBlind(size_t i);
   void JudgeRest(size_t i);
   void JudgeDuty(size_t i);
+  void JudgeHeat(size_t shelf);
   void JudgeBudgets();
   void JudgeStop();
   void JudgeSilence();
@@ -111,7 +125,10 @@ class Judge {
   void OnTelemetry(const link::Telemetry& telemetry);
   void JudgeConditions(size_t i, const link::SlotBits& bits);
   void JudgeMissed(size_t i, const link::SlotBits& bits);
+  void JudgeMissedPart(size_t i, const link::SlotBits& bits);
+  void JudgeCeilings(const link::Configure& taken);
   void JudgeConfigure(const link::Configure& wanted);
+  void NoteDuties(const link::Configure& wanted);
   bool MayBeOn(size_t i, const SlotClaim& claim) const;
   bool Commits(size_t i) const;
   bool Sick(size_t i, uint64_t ms) const;
@@ -125,19 +142,22 @@ class Judge {
   std::array<SlotClaim, kSlots> claims_before_{};
   std::array<std::array<uint64_t, kBlames>, kSlots> blame_until_{};
   std::array<std::array<uint32_t, kBlames>, kSlots> causes_{};  // bit n: cause n holds now
+  std::array<uint64_t, 4> hot_ms_{};                            // no tray of the shelf was too hot
   std::array<uint64_t, 8> rail_rose_ms_{};
   uint64_t opened_ms_ = 0;
   uint64_t now_ms_ = 0;
-  uint64_t pass_ms_ = 0;
+  uint64_t pass_ms_ = 0;  // the longer of the last two
+  uint64_t last_pass_ms_ = 0;
   uint64_t last_look_ms_ = 0;
   uint64_t moved_ms_ = 0;
   bool stopped_before_ = false;
   bool healthy_ = false;
   std::optional<link::Configure> config_before_;
+  std::deque<std::pair<uint64_t, link::Configure>> drains_;  // what ended lately, and when
   uint32_t config_crc_ = 0;
-  uint64_t duty_changed_ms_ = 0;
+  uint32_t last_trip_ = 0;
   std::vector<Broken> broken_;
-  std::map<std::string, int64_t> seen_;
+  std::vector<std::pair<const char*, int64_t>> seen_;  // a text may have several places
 };
 
 }  // namespace faraday::longrun

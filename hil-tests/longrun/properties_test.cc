@@ -61,11 +61,18 @@ TEST_F(PropertyTest, Budget) {
 }
 
 TEST_F(PropertyTest, Trips) {
-  Storm({.commands = 60, .clears = 20, .faults = 20, .loads = 30}, 2 * kMinute, {"over-currents cut", "trips"});
+  Storm({.commands = 60, .clears = 20, .faults = 20, .loads = 30},
+        2 * kMinute,
+        {"over-currents cut", "trips", "soft trips", "hot shelves"},
+        [](Rig&, Driver& driver) {
+          for (size_t i = 0; i < kSlots; ++i) driver.config().soft_limit_ma.push_back(1200);
+        });
 }
 
 TEST_F(PropertyTest, Truth) {
-  Storm({.commands = 40, .clears = 10, .faults = 20, .people = 10}, 3 * kMinute, {"telemetries", "faults told"});
+  Storm({.commands = 40, .clears = 10, .faults = 20, .bus_faults = 2, .people = 10},
+        3 * kMinute,
+        {"telemetries", "faults told", "missing parts told"});
 }
 
 TEST_F(PropertyTest, BreakBeforeMake) {
@@ -80,6 +87,7 @@ TEST_F(PropertyTest, Fencing) {
 
 TEST_F(PropertyTest, Silence) {
   Storm({.commands = 40, .silences = 10}, 20 * kMinute, {"long silences"}, [](Rig&, Driver& driver) {
+    driver.config().min_off_ms = 4000;  // turn-ons that wait outlast the first limit
     driver.config().host_silent_ms = 2000;
     driver.config().host_silent_max_ms = 20'000;
   });

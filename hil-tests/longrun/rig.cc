@@ -5,10 +5,12 @@
 namespace faraday::longrun {
 namespace {
 
-constexpr size_t kStoryLines = 25;
+constexpr size_t kStoryLines = 24;
 // Causes of a blame besides a part's own fault (0 and 1), of each bus.
 constexpr uint32_t kStuckCause = 2, kStretchCause = 17;
 constexpr uint32_t kKeepaliveMs = 500;
+constexpr uint64_t kMovingMs = 150;  // a rise of 5 ms, a discharge of 100 ms
+constexpr uint64_t kSettlingMs = 1500;
 
 std::vector<int> Rails() {
   std::vector<int> rails;
@@ -71,9 +73,16 @@ void Rig::Pass(uint32_t dt_ms) {
 void Rig::Run(uint64_t ms) {
   const uint64_t until = now_ms_ + ms;
   while (now_ms_ < until) {
-    const bool fine = now_ms_ < fine_until_ms_ || judge.quiet_ms() < 1500;
-    Pass(fine ? 1 : static_cast<uint32_t>(std::min<uint64_t>(coarse_ms, until - now_ms_)));
+    Pass(static_cast<uint32_t>(std::min<uint64_t>(StepMs(), until - now_ms_)));
   }
+}
+
+uint32_t Rig::StepMs() {
+  if (now_ms_ < fine_until_ms_ || judge.quiet_ms() < kMovingMs) return 1;
+  if (now_ms_ < busy_until_ms_ || judge.quiet_ms() < kSettlingMs) return busy_ms;
+  // Silence is told by passes that saw no byte: a long one counts as a short one.
+  lazy_ = !lazy_ && lazy_ms != 0 && alive && judge.Idle();
+  return lazy_ ? lazy_ms : coarse_ms;
 }
 
 void Rig::Damage(std::vector<uint8_t>& bytes) {
@@ -110,6 +119,9 @@ void Rig::Fault(size_t i, std::string_view name, bool on) {
     const auto cause = static_cast<uint32_t>(i & 1U);  // either of the two may hold the part's fault
     judge.Blame_(i, row.blame, on, now_ms_, cause);
     if (row.both) judge.Blame_(i ^ 1U, row.blame, on, now_ms_, cause);
+    const bool part = row.blame == Blame::kExpander || row.blame == Blame::kMonitor;
+    if (part) judge.Blame_(i, Blame::kPart, on, now_ms_, row.both ? cause : 2);
+    if (row.both) judge.Blame_(i ^ 1U, Blame::kPart, on, now_ms_, cause);
   }
   (void)board.SetFault(i, name, on);
   FineFor(2000);

@@ -1,6 +1,7 @@
 // One board of 32 slots with the production firmware in it, physics at its pins, a judge that looks after every pass,
-// and hosts at its line; on a virtual clock. Passes are 1 ms apart while something happens and up to 40 ms apart while
-// nothing does (all currents are sampled in a pass of 40 ms, and no timer of the firmware takes it for a hang).
+// and hosts at its line; on a virtual clock. Passes are 1 ms apart while something happens and 40 ms apart while
+// nothing does (all currents are sampled in a pass of 40 ms, and no timer of the firmware takes it for a hang). Days
+// are run with passes of 8 ms while something happens, and of 400 ms and 40 ms in turns while nothing does.
 #pragma once
 
 #include <deque>
@@ -58,12 +59,16 @@ class Rig {
 
   // ---- time ----
   void Pass(uint32_t dt_ms);
-  // Fine for FineFor's time and while pins move, else in steps of coarse_ms.
+  // Passes of 1 ms for FineFor's time and just after a pin moved, of busy_ms while hosts ask and pins settle, then of
+  // coarse_ms; where lazy_ms is set and nothing is going on at all (Judge::Idle), of that and coarse_ms in turns.
   void Run(uint64_t ms);
+  void BusyFor(uint64_t ms) { busy_until_ms_ = std::max(busy_until_ms_, now_ms_ + ms); }
   void FineFor(uint64_t ms) { fine_until_ms_ = std::max(fine_until_ms_, now_ms_ + ms); }
   uint64_t now_ms() const { return now_ms_; }
   uint64_t board_ms();
+  uint32_t busy_ms = 1;
   uint32_t coarse_ms = 40;
+  uint32_t lazy_ms = 0;
   uint64_t passes() const { return passes_; }
 
   // ---- the line ----
@@ -107,7 +112,11 @@ class Rig {
   friend class RigHost;
   void BlameBus(int bus, Blame blame, bool on, uint32_t cause);
 
+  uint32_t StepMs();
+
   uint64_t fine_until_ms_ = 20'000;
+  uint64_t busy_until_ms_ = 0;
+  bool lazy_ = false;
   uint64_t keepalive_ms_ = 0;
   uint64_t passes_ = 0;
   size_t attached_ = 0;
