@@ -289,7 +289,7 @@ uint32_t Witness::OnLease(const link::SetLease& lease, const Answers& answers) {
   slot.holder = lease.duration_ms == 0 ? Holder::kCare : Holder::kLeased;
   slot.left_ms = lease.duration_ms;
   if (!same) {
-    slot.wish_on = slot.duty = slot.deadline_holds = false;
+    slot.wish_on = slot.duty = slot.rests_in_hold = slot.deadline_holds = false;
   }
   if (lease.to_safe_state && Fitted(lease.slot - 1)) EnterSafeState(lease.slot - 1);
   return BitOf(lease.slot);
@@ -351,7 +351,7 @@ void Witness::Remember(const link::Command& command) {
 }
 
 void Witness::Took(Truth& slot, const link::SetVbus& call) {
-  slot.duty = false;
+  slot.duty = slot.rests_in_hold = false;
   slot.wish_on = call.on && !Has(slot.outputs, kVbus);
   slot.wish_is_cycle = false;
   if (call.on) return;
@@ -360,7 +360,7 @@ void Witness::Took(Truth& slot, const link::SetVbus& call) {
 }
 
 void Witness::Took(Truth& slot, const link::CycleVbus&) {
-  slot.duty = slot.may_be_on = false;
+  slot.duty = slot.rests_in_hold = slot.may_be_on = false;
   slot.wish_on = slot.wish_is_cycle = true;
   slot.data_after_cycle = slot.data;
   if (slot.data.path == DataPath::kHost) slot.data = {};
@@ -368,12 +368,12 @@ void Witness::Took(Truth& slot, const link::CycleVbus&) {
 
 // A newer command takes the place of an unfinished one (slot.h): what that one had not switched, it does not.
 void Witness::Took(Truth& slot, const link::SetData& call) {
-  slot.duty = slot.wish_on = false;
+  slot.duty = slot.rests_in_hold = slot.wish_on = false;
   slot.data = {call.path, static_cast<uint8_t>(call.host_index)};
 }
 
 void Witness::Took(Truth& slot, const link::SetShield& call) {
-  slot.duty = slot.wish_on = false;
+  slot.duty = slot.rests_in_hold = slot.wish_on = false;
   slot.may_couple = call.couple;
 }
 
@@ -407,7 +407,7 @@ uint32_t Witness::OnClear(const RackCore& core, uint32_t number) {
 // ---- rules of time ----
 
 void Witness::Stop(Truth& slot) {
-  slot.wish_on = slot.duty = slot.may_be_on = slot.may_couple = false;
+  slot.wish_on = slot.duty = slot.rests_in_hold = slot.may_be_on = slot.may_couple = false;
   slot.data = {};
 }
 
@@ -419,6 +419,7 @@ void Witness::EnterSafeState(size_t i) {
   const uint32_t safe_state = EntryOf(config_.safe_state, i);
   const bool rested = slot.duty;
   slot.duty = safe_state == 0;
+  slot.rests_in_hold = safe_state == 1;
   if (safe_state == 1) return;
   if (safe_state == 2) slot.may_be_on = false;
   if (!rested) slot.duty_phase_ms = 0;
@@ -454,10 +455,21 @@ void Witness::AdvanceLeases(uint32_t dt) {
   }
 }
 
+// A Configure may have made it another (docs/reference/protection.md).
+void Witness::LookAtSafeState(size_t i) {
+  Truth& slot = slots_[i];
+  const uint32_t safe_state = EntryOf(config_.safe_state, i);
+  if (slot.rests_in_hold && safe_state != 1) EnterSafeState(i);
+  if (!slot.duty || safe_state == 0) return;
+  slot.duty = slot.may_be_on = false;
+  slot.rests_in_hold = safe_state == 1;
+}
+
 void Witness::AdvanceDuties(uint32_t dt) {
   const uint32_t period_ms = OrDefault(config_.charge_period_ms, 7'200'000);
   for (size_t i = 0; i < capabilities_.size() && configured_; ++i) {
     Truth& slot = slots_[i];
+    LookAtSafeState(i);
     if (!slot.duty) continue;
     const uint32_t on_ms = OrDefault(config_.charge_on_ms, 1'200'000);
     // Its time stands still while it is due and off (docs/reference/protection.md).

@@ -63,6 +63,7 @@ class Witness {
     bool wish_is_cycle = false;
     uint32_t wish_id = 0;
     bool duty = false;  // rests in safe state charge
+    bool rests_in_hold = false;
     uint32_t duty_phase_ms = 0;
     bool may_be_on = false;
     DataChoice data, data_after_cycle;
@@ -115,6 +116,7 @@ class Witness {
   void EnterSafeState(size_t slot);
   void AdvanceSilence(uint32_t dt);
   void AdvanceLeases(uint32_t dt);
+  void LookAtSafeState(size_t slot);
   void AdvanceDuties(uint32_t dt);
   void LookAtDisobedience(const RackCore& core);
 
