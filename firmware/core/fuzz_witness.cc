@@ -486,7 +486,8 @@ void Witness::LookAtDisobedience(const RackCore& core) {
   for (size_t i = 0; i < capabilities_.size(); ++i) {
     const Truth& slot = slots_[i];
     const bool off = now_ms_ - slot.vbus_changed_ms >= 1000;
-    reason = reason || (off && slot.ma > 50 && core.slot(i).tripped() && core.slot(i).Bits().part_missing);
+    const bool mute = core.slot(i).Bits().data_measured == DataPath::kUnknown;  // at once, unlike part_missing
+    reason = reason || (off && slot.ma > 50 && core.slot(i).tripped() && mute);
   }
   FARADAY_PROMISE(reason, "stop without being asked: only when a trip is not obeyed");
   (void)OnStop(0);
